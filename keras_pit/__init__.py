@@ -1,0 +1,21 @@
+"""keras_pit: search small CNNs inside big ones (Pruning In Time), for Keras 3 and TFLite-Micro."""
+
+from . import costs, layers
+from .convert import convert
+from .cost import cost, get_regularization_loss
+from .export import export
+from .model import SearchModel, mask_variables, net_variables
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SearchModel",
+    "convert",
+    "cost",
+    "costs",
+    "export",
+    "get_regularization_loss",
+    "layers",
+    "mask_variables",
+    "net_variables",
+]

@@ -1,0 +1,134 @@
+"""The only file that touches private Keras names.
+
+Keras keeps a functional model as nodes, one per call of an operation; `keras.Function` can run them, but offers no
+public way to look at a call before it runs. What the graph passes need of that is here, each with a test in
+`tests/test_keras_private.py`:
+
+    calls(model)                 the calls of a graph in an order in which they can be run
+    run(model, inputs, visit)    interpret the graph: visit(call, args, kwargs) returns the call's outputs
+    untouched(model)             forget what was recorded on the model's layers in the meantime
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional
+
+Layer = keras.layers.Layer
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of one operation in a graph."""
+
+    operation: Any
+    node: Any
+
+    @property
+    def output_shapes(self) -> list[tuple[int | None, ...]]:
+        return [tensor.shape for tensor in self.node.outputs]
+
+
+def is_graph(operation: Any) -> bool:
+    """Whether the operation is a model whose layers are visible: Functional or Sequential."""
+    return isinstance(operation, (Functional, keras.Sequential))
+
+
+def graph(model: Any) -> Any:
+    """The functional graph of a Functional or (built) Sequential model."""
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def calls(model: Any) -> Iterator[Call]:
+    """The calls of a graph, each after those it reads from."""
+    nodes = graph(model)._nodes_by_depth
+    for depth in sorted(nodes, reverse=True):
+        for node in nodes[depth]:
+            if not node.is_input:
+                yield Call(node.operation, node)
+
+
+def run(model: Any, inputs: Any, visit: Callable[[Call, tuple, dict], Any]) -> Any:
+    """Interpret a graph on values of any type.
+
+    Args:
+        model: Functional or built Sequential model.
+        inputs: one value per input tensor (any structure; flattened).
+        visit: called with each call, its arguments and keyword arguments (values in place of tensors); returns the
+            call's output values in the structure of the operation's outputs.
+
+    Returns:
+        The values of the model's outputs, in their structure.
+    """
+    function = graph(model)
+    values = dict(zip(map(id, function.inputs), keras.tree.flatten(inputs), strict=True))
+    for call in calls(function):
+        args, kwargs = call.node.arguments.fill_in(values)
+        outputs = keras.tree.flatten(visit(call, args, kwargs))
+        values.update(zip(map(id, call.node.outputs), outputs, strict=True))
+    return keras.tree.pack_sequence_as(
+        function._outputs_struct, [values[id(tensor)] for tensor in function.outputs]
+    )
+
+
+def op_name(operation: Any) -> str | None:
+    """The name of a plain `keras.ops` operation ("Add", "GetItem"), None for layers and foreign operations."""
+    kind = type(operation)
+    return kind.__name__ if kind.__module__.startswith("keras.src.ops.") else None
+
+
+def clone(operation: Any, **changes: Any) -> Any:
+    """A new operation from the config of another one, of the same name, with some arguments changed."""
+    return type(operation).from_config({**operation.get_config(), **changes})
+
+
+def input_structure(model: Any) -> Any:
+    """The input tensors in the structure the user built the model with."""
+    return graph(model)._inputs_struct
+
+
+def all_layers(model: Any) -> list[Layer]:
+    """The model and every layer in it, however deep."""
+    return list(model._flatten_layers())
+
+
+def states(layer: Layer) -> list[Any]:
+    """Variables beside the weights that steer a layer's calls: the states of its random generators."""
+    weights = {id(weight) for weight in layer.weights}
+    return [variable for variable in layer.variables if id(variable) not in weights]
+
+
+@contextlib.contextmanager
+def untouched(model: Any) -> Iterator[None]:
+    """Forget, at the end, the calls that were recorded on the model's layers in the meantime."""
+    records = [
+        (nodes, len(nodes))
+        for operation in [*all_layers(model), *_operations(model)]
+        for nodes in (operation._inbound_nodes, operation._outbound_nodes)
+    ]
+    try:
+        yield
+    finally:
+        for nodes, length in records:
+            del nodes[length:]
+
+
+def _operations(model: Any) -> list[Any]:
+    if not is_graph(model) or graph(model) is None:
+        return []
+    return list(graph(model).operations)
+
+
+def names(model: Any) -> set[str]:
+    """The names that are taken in a graph and the models in it."""
+    taken = {tensor.name for tensor in graph(model).inputs}
+    for call in calls(model):
+        taken.add(call.operation.name)
+        if is_graph(call.operation):
+            taken |= names(call.operation)
+    return taken

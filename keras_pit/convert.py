@@ -1,0 +1,147 @@
+"""Seed to search model: trace the channels, rebuild the graph with search layers, wire the masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from . import _keras, costs, seeds, table
+from .channels import Channels, trace
+from .cost import total
+from .layers.search import SEARCHES, Penalty, PITLayer, Wiring
+from .model import Arguments, Origin, SearchModel, check_strength
+from .ownership import channel_masks, groups_of
+from .rebuild import copy_state, rebuild
+
+
+def convert(
+    model: keras.Model,
+    regularizer: str = "size",
+    *,
+    strength: float = 1.0,
+    input_shape: Any = None,
+    exclude: Iterable[str | type] | str | type = (),
+    search: Iterable[str] = ("channels", "kernel", "dilation"),
+) -> SearchModel:
+    """Turn a Keras model into a search model of the same function.
+
+    Convolutions and Dense layers get masks over what can be cut away, and add their cost to the loss. All masks start
+    open, so the search model computes what the seed does.
+
+    Args:
+        model: Functional, Sequential or subclassed model. Left untouched; its weights are carried over.
+        regularizer: the cost that is pressed down: "size" (parameters) or "macs" (see `keras_pit.costs`).
+        strength: weight of the cost in the loss. `strength * cost / cost of the seed` is added, so that one value
+            serves models of every size.
+        input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
+            (a list of shapes for several inputs).
+        exclude: names or types of layers that keep all the channels they make and their whole kernel.
+        search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
+            "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K).
+
+    Returns:
+        The search model, not compiled.
+
+    Raises:
+        TypeError: if `model` is no Keras model, a search model, or has a training step that would be lost.
+        ValueError: if an argument is wrong or the model cannot be followed.
+
+    Reference: Risso et al., "Pruning In Time (PIT)", DAC 2021, arXiv 2203.14768.
+
+    Example:
+
+        search = keras_pit.convert(model, regularizer="macs")
+        search.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        search.fit(x, y, epochs=50)
+        slim = keras_pit.export(search)
+    """
+    if isinstance(model, SearchModel):
+        raise TypeError("The model is a search model already: train it, or export it and convert the result.")
+    costs.get(regularizer)
+    check_strength(strength)
+    with seeds.functional(model, input_shape) as seed:
+        arguments = Arguments(regularizer, float(strength), _names(seed, exclude), _searches(search))
+        return _convert(seed, arguments)
+
+
+def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
+    plan = _Plan(seed, arguments)
+    channels = trace(seed, plan.closed)
+    cost = total(channels, arguments.regularizer)
+    if cost <= 0:
+        raise ValueError(
+            f"Model '{seed.name}' has no convolution or Dense layer, so its {arguments.regularizer} is 0: there is "
+            "nothing to search."
+        )
+    rebuilt = rebuild(seed, lambda layer, call: plan.new_layer(layer, channels))
+    for old, new in rebuilt.layers.items():
+        copy_state(old, new)
+    strength = keras.Variable(arguments.strength, dtype="float32", trainable=False, name="strength")
+    penalty = Penalty(costs.get(arguments.regularizer), 1.0 / cost, strength)
+    channels = channels.transfer(rebuilt.layers, rebuilt.tensors)
+    for layer, known in channels.layers.items():
+        if isinstance(layer, PITLayer):
+            layer.wiring = Wiring(channel_masks(channels, known.roles), known.sites, penalty)
+    origin = Origin(keras.saving.serialize_keras_object(seed), arguments, cost, channels)
+    return SearchModel(rebuilt.inputs, rebuilt.outputs, name=seed.name, origin=origin, strength=strength)
+
+
+class _Plan:
+    """Which layers are searched, and for what."""
+
+    def __init__(self, seed: keras.Model, arguments: Arguments) -> None:
+        self.arguments = arguments
+        self.hand_placed = any(isinstance(layer, PITLayer) for layer in _keras.all_layers(seed))
+
+    def searches(self, layer: Any) -> tuple[str, ...]:
+        """What is searched in a layer."""
+        if layer.name in self.arguments.exclude or not layer.trainable:
+            return ()
+        if self.hand_placed:
+            return tuple(layer.search) if isinstance(layer, PITLayer) else ()
+        return self.arguments.search
+
+    def closed(self, layer: Any) -> str | None:
+        """Why the channels a layer makes are not searched."""
+        if layer.name in self.arguments.exclude:
+            return "is excluded"
+        if self.hand_placed and not isinstance(layer, PITLayer):
+            return "is no search layer, in a model where search layers were placed by hand"
+        return None if "channels" in self.searches(layer) else "is searched for other things than channels"
+
+    def new_layer(self, layer: Any, channels: Channels) -> Any:
+        known = table.row(layer)
+        if known is None or known.search is None or not channels.layers[layer].roles:
+            return _keras.clone(layer)
+        new = known.search.from_config({**layer.get_config(), "search": self.searches(layer)})
+        new.own(groups_of(channels, layer))
+        return new
+
+
+def _searches(search: Iterable[str]) -> tuple[str, ...]:
+    names = (search,) if isinstance(search, str) else tuple(search)
+    unknown = [name for name in names if name not in SEARCHES]
+    if unknown or not names:
+        raise ValueError(f"`search` must name some of {', '.join(SEARCHES)}; received {search!r}.")
+    return names
+
+
+def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
+    """The names of the layers to leave as they are."""
+    wanted = [exclude] if isinstance(exclude, (str, type)) else list(exclude)
+    layers = [layer for layer in _keras.all_layers(seed) if layer is not seed]
+    names: set[str] = set()
+    for one in wanted:
+        if isinstance(one, type):
+            found = {layer.name for layer in layers if isinstance(layer, one)}
+        else:
+            found = {layer.name for layer in layers if layer.name == one}
+        if not found:
+            raise ValueError(
+                f"`exclude` has {one!r}, but model '{seed.name}' has no such layer. It has: "
+                f"{', '.join(sorted({layer.name for layer in layers}))}."
+            )
+        names |= found
+    return tuple(sorted(names))

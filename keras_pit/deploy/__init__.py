@@ -1,0 +1,31 @@
+"""From a plain Keras model to a file that a microcontroller runs, and the proof that it does.
+
+    keras.Model --quantize.to_tflite--> bytes --verify.verify--> the same bytes, or DeploymentError
+                                          |
+                                          +--runtimes.run_tflite_micro / run_litert--> outputs
+
+TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size 1
+and frozen weights, and is not handed out before TFLite-Micro itself has computed on it what LiteRT's
+reference kernels compute.
+"""
+
+from keras_pit.deploy.quantize import to_tflite
+from keras_pit.deploy.runtimes import (
+    DeploymentError,
+    MicroRun,
+    Run,
+    run_litert,
+    run_tflite_micro,
+)
+from keras_pit.deploy.verify import Verification, verify
+
+__all__ = [
+    "DeploymentError",
+    "MicroRun",
+    "Run",
+    "Verification",
+    "run_litert",
+    "run_tflite_micro",
+    "to_tflite",
+    "verify",
+]

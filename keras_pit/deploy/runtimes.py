@@ -1,0 +1,439 @@
+"""Running a .tflite file: on TFLite-Micro, on LiteRT's reference kernels, and what it declares.
+
+The data model: a `Graph` is what a flatbuffer says about itself, read without an interpreter. Its
+inputs and outputs are `TensorInfo`s in the order of the file. Both runtimes take the same inputs
+and return the same outputs, whatever the file's number type:
+
+    inputs   one array of shape (samples, *input), or a list of them, one per input of the file.
+             Floats are real values, quantised here with the input's scale and zero point;
+             an array of the input's own integer type is passed on as it is.
+    outputs  a tuple, one array of shape (samples, *output) per output of the file, in the file's
+             number type, and once more as real values.
+
+TFLite-Micro runs in a process of its own (`_micro.py`), as it can crash and explains itself on C
+stderr only. One process runs all samples.
+"""
+
+import importlib
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+FIRST_ARENA = 16 * 2**20
+LARGEST_ARENA = 256 * 2**20
+
+_WORKER = Path(__file__).with_name("_micro.py")
+_INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
+_NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
+_OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|arena", re.IGNORECASE)
+
+
+class DeploymentError(RuntimeError):
+    """A model that cannot be put, or must not be put, on a microcontroller."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor of a file; `scale` is 0 where it is not quantised with one scale."""
+
+    name: str
+    shape: tuple[int, ...]
+    open: bool  # some dimension is left to the runtime, which TFLite-Micro ignores
+    dtype: str
+    scale: float
+    zero_point: int
+
+    @property
+    def quantized(self) -> bool:
+        """Whether integers of this tensor stand for real numbers."""
+        return self.scale > 0
+
+    @property
+    def floating(self) -> bool:
+        """Whether its numbers are floats."""
+        return self.dtype.startswith(("float", "bfloat"))
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """Real values as integers of this tensor, halves rounded away from zero as in TFLite."""
+        steps = np.asarray(values, np.float32) / np.float32(self.scale)
+        rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + self.zero_point
+        limits = np.iinfo(self.dtype)
+        return np.clip(rounded, limits.min, limits.max).astype(self.dtype)
+
+    def dequantize(self, values: np.ndarray) -> np.ndarray:
+        """The real values of numbers of this tensor, as float32; not quantised ones unchanged."""
+        if not self.quantized:
+            return values
+        steps = values.astype(np.int64) - self.zero_point
+        return (steps * np.float64(self.scale)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class OpInfo:
+    """One operator of a file, by its name in the TFLite schema ("CONV_2D")."""
+
+    name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+    @property
+    def place(self) -> str:
+        """Where it stands; the names hold those of the layers, but for the model's outputs."""
+        source = f"{self.inputs[0].name!r} -> " if self.inputs else ""
+        return source + ", ".join(repr(tensor.name) for tensor in self.outputs)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a file declares: its inputs and outputs, and the operators of all its subgraphs."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    tensors: tuple[TensorInfo, ...]
+    ops: tuple[OpInfo, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Outputs in the file's number type, and as real values."""
+
+    outputs: tuple[np.ndarray, ...]
+    dequantized: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class MicroRun(Run):
+    """A `Run` on TFLite-Micro; `arena_bytes` is what this machine's 64-bit build used."""
+
+    arena_bytes: int
+
+
+def read_graph(tflite: bytes) -> Graph:
+    """What a .tflite file declares about itself.
+
+    Args:
+        tflite: the file's content.
+
+    Returns:
+        Its `Graph`.
+
+    Raises:
+        ValueError: if it is not a TFLite flatbuffer.
+        ImportError: if ai_edge_litert is not installed.
+
+    Example:
+        >>> [op.name for op in read_graph(tflite).ops]
+        ['CONV_2D', 'FULLY_CONNECTED']
+    """
+    if not isinstance(tflite, (bytes, bytearray)) or bytes(tflite[4:8]) != b"TFL3":
+        raise ValueError(
+            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); "
+            f"received {type(tflite).__name__} starting with {tflite[:8]!r}. "
+            "Read a file with pathlib.Path(path).read_bytes()."
+        )
+    schema = optional("ai_edge_litert.schema_py_generated")
+    op_names = _names(schema.BuiltinOperator)
+    dtypes = {number: name.lower() for number, name in _names(schema.TensorType).items()}
+    model = schema.Model.GetRootAs(tflite, 0)
+    inputs: list[TensorInfo] = []
+    outputs: list[TensorInfo] = []
+    tensors: list[TensorInfo] = []
+    ops: list[OpInfo] = []
+    for number in range(model.SubgraphsLength()):
+        subgraph = model.Subgraphs(number)
+        own = [
+            _read_tensor(subgraph.Tensors(i), dtypes) for i in range(subgraph.TensorsLength())
+        ]
+        tensors += own
+        for i in range(subgraph.OperatorsLength()):
+            op = subgraph.Operators(i)
+            code = model.OperatorCodes(op.OpcodeIndex())
+            ops.append(
+                OpInfo(
+                    op_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())],
+                    tuple(own[op.Inputs(k)] for k in range(op.InputsLength()) if op.Inputs(k) >= 0),
+                    tuple(own[op.Outputs(k)] for k in range(op.OutputsLength())),
+                )
+            )
+        if number == 0:
+            inputs = [own[subgraph.Inputs(i)] for i in range(subgraph.InputsLength())]
+            outputs = [own[subgraph.Outputs(i)] for i in range(subgraph.OutputsLength())]
+    return Graph(tuple(inputs), tuple(outputs), tuple(tensors), tuple(ops))
+
+
+def run_tflite_micro(
+    tflite: bytes,
+    inputs: np.ndarray | Sequence[np.ndarray],
+    *,
+    timeout: float = 300.0,
+    arena_bytes: int = FIRST_ARENA,
+) -> MicroRun:
+    """Run a .tflite file on TFLite-Micro, in a process of its own.
+
+    Args:
+        tflite: the file's content.
+        inputs: array of shape (samples, *input), or a list with one array per input of the file;
+            real values as floats, or integers of the input's own type.
+        timeout: limit for all samples together, in seconds.
+        arena_bytes: first guess for the tensor arena, in bytes; four times as much is tried, up
+            to 256 MiB, as long as it does not suffice.
+
+    Returns:
+        A `MicroRun`: `outputs` in the file's number type and `dequantized`, each one array of
+        shape (samples, *output) per output, and `arena_bytes`, the arena used. That is the
+        figure of this machine's 64-bit build, not what a board needs.
+
+    Raises:
+        DeploymentError: if TFLite-Micro refuses the file (with its own words from C stderr),
+            crashes or takes too long.
+        ValueError: if inputs and file do not fit.
+        ImportError: if tflite_micro or ai_edge_litert is not installed.
+
+    Example:
+        >>> run = run_tflite_micro(tflite, x[:100])
+        >>> run.dequantized[0].argmax(-1)
+    """
+    graph = read_graph(tflite)
+    results, log = micro_results(
+        tflite, graph, prepare(graph, inputs), timeout=timeout, arena_bytes=arena_bytes
+    )
+    used = re.search(r"Arena allocation total (\d+) bytes", log)
+    if used is None:
+        raise DeploymentError(
+            "TFLite-Micro ran but did not print 'Arena allocation total N bytes': this version "
+            f"of tflite_micro is not understood. {_INSTALL}\nIt printed:\n{log.strip()}"
+        )
+    run = _finish(graph, results)
+    return MicroRun(run.outputs, run.dequantized, int(used[1]))
+
+
+def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
+    """Run a .tflite file on LiteRT's reference kernels, in this process.
+
+    The reference kernels are those that TFLite-Micro's arithmetic follows; the default ones
+    (XNNPACK) round differently.
+
+    Args:
+        tflite: the file's content.
+        inputs: array of shape (samples, *input), or a list with one array per input of the file;
+            real values as floats, or integers of the input's own type.
+
+    Returns:
+        A `Run`: `outputs` in the file's number type and `dequantized`, each one array of shape
+        (samples, *output) per output.
+
+    Raises:
+        DeploymentError: if LiteRT refuses the file.
+        ValueError: if inputs and file do not fit.
+        ImportError: if ai_edge_litert is not installed.
+
+    Example:
+        >>> run_litert(tflite, x[:100]).dequantized[0].argmax(-1)
+    """
+    graph = read_graph(tflite)
+    return _finish(graph, litert_results(tflite, graph, prepare(graph, inputs)))
+
+
+def micro_results(
+    tflite: bytes,
+    graph: Graph,
+    feeds: Sequence[np.ndarray],
+    *,
+    tensors: Sequence[int] = (),
+    timeout: float,
+    arena_bytes: int = FIRST_ARENA,
+) -> tuple[list[np.ndarray], str]:
+    """Arrays of shape (samples, *tensor) from TFLite-Micro, and what it printed.
+
+    The outputs are returned, or the tensors of the given numbers, whichever operator makes them.
+    """
+    if importlib.util.find_spec("tflite_micro") is None:
+        raise ImportError(f"This needs tflite_micro, which is not installed. {_INSTALL}")
+    deadline = time.monotonic() + timeout
+    with tempfile.TemporaryDirectory(prefix="keras_pit_") as name:
+        folder = Path(name)
+        (folder / "model.tflite").write_bytes(tflite)
+        np.savez(folder / "inputs.npz", **{str(i): feed for i, feed in enumerate(feeds)})
+        while True:
+            arguments = [name, arena_bytes, len(graph.outputs), *tensors]
+            try:
+                worker = subprocess.run(
+                    [sys.executable, str(_WORKER), *map(str, arguments)],
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    timeout=max(deadline - time.monotonic(), 0.0),
+                )
+            except subprocess.TimeoutExpired as error:
+                raise DeploymentError(
+                    f"TFLite-Micro did not finish {len(feeds[0])} samples within {timeout:g} s. "
+                    "Pass fewer samples, or a longer timeout."
+                ) from error
+            if worker.returncode == 0:
+                break
+            # A crash tells nothing about its cause: a larger arena is worth a try.
+            starved = worker.returncode < 0 or _OUT_OF_ARENA.search(worker.stderr)
+            if not starved or _NO_KERNEL.search(worker.stderr) or arena_bytes >= LARGEST_ARENA:
+                raise DeploymentError(_refusal(graph, worker, arena_bytes))
+            arena_bytes = min(4 * arena_bytes, LARGEST_ARENA)
+        with np.load(folder / "results.npz") as file:
+            return [file[str(index)] for index in range(len(file.files))], worker.stderr
+
+
+def litert_results(tflite: bytes, graph: Graph, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs from LiteRT's reference kernels, as arrays of shape (samples, *tensor)."""
+    litert = optional("ai_edge_litert.interpreter")
+    kernels = litert.OpResolverType
+    try:
+        try:
+            interpreter = litert.Interpreter(
+                model_content=bytes(tflite),
+                experimental_op_resolver_type=kernels.BUILTIN_REF,
+            )
+        except ValueError as error:
+            if not _NO_KERNEL.search(str(error)):
+                raise
+            # Some operators (ELU) are only in the set of optimised kernels.
+            interpreter = litert.Interpreter(
+                model_content=bytes(tflite),
+                experimental_op_resolver_type=kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )
+        interpreter.allocate_tensors()
+        sources = [detail["index"] for detail in interpreter.get_input_details()]
+        sinks = [detail["index"] for detail in interpreter.get_output_details()]
+        results: list[list[np.ndarray]] = [[] for _ in graph.outputs]
+        for sample in range(len(feeds[0])):
+            interpreter.reset_all_variables()
+            for index, feed in zip(sources, feeds, strict=True):
+                interpreter.set_tensor(index, feed[sample])
+            interpreter.invoke()
+            for index, result in zip(sinks, results, strict=True):
+                result.append(interpreter.get_tensor(index))
+    except (RuntimeError, ValueError) as error:
+        raise DeploymentError(f"LiteRT refused the file: {error}") from error
+    return [np.stack(result) for result in results]
+
+
+def optional(name: str) -> ModuleType:
+    """A module of an optional package, or an error that says how to install it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise ImportError(f"This needs {package}, which is not installed. {_INSTALL}") from error
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: key for key, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+def _read_tensor(tensor: Any, dtypes: dict[int, str]) -> TensorInfo:
+    record = tensor.Quantization()
+    single = record is not None and record.ScaleLength() == 1
+    signature = [tensor.ShapeSignature(i) for i in range(tensor.ShapeSignatureLength())]
+    return TensorInfo(
+        name=(tensor.Name() or b"").decode(),
+        shape=tuple(tensor.Shape(i) for i in range(tensor.ShapeLength())),
+        open=any(dimension < 0 for dimension in signature),
+        dtype=dtypes[tensor.Type()],
+        scale=float(record.Scale(0)) if single else 0.0,
+        zero_point=int(record.ZeroPoint(0)) if single and record.ZeroPointLength() else 0,
+    )
+
+
+def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The inputs in the number types of the file, checked, of shape (samples, *tensor)."""
+    arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    if len(arrays) != len(graph.inputs):
+        raise ValueError(
+            f"The file has {len(graph.inputs)} inputs "
+            f"({', '.join(repr(tensor.name) for tensor in graph.inputs)}); received "
+            f"{len(arrays)} arrays. Pass a list with one array per input, in this order."
+        )
+    prepared = [
+        _as_input(tensor, np.asarray(array), f"Input {index} ({tensor.name!r})")
+        for index, (tensor, array) in enumerate(zip(graph.inputs, arrays, strict=True))
+    ]
+    counts = [len(array) for array in prepared]
+    if min(counts) == 0 or min(counts) != max(counts):
+        raise ValueError(
+            "Expected the same number of samples, at least one, for every input; received "
+            f"{counts}. Cut the arrays to equal length."
+        )
+    return [array[:, None] for array in prepared]
+
+
+def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
+    if tensor.shape[:1] != (1,):
+        raise ValueError(
+            f"{where} of the file has shape {tensor.shape}; expected batch size 1 in front. "
+            "Make the file with keras_pit.to_tflite."
+        )
+    sample = tensor.shape[1:]
+    if array.ndim == 0 or array.shape[1:] != sample:
+        cure = (
+            "Add the batch axis: x[None]."
+            if array.shape == sample
+            else "Pass the data that the model was made for."
+        )
+        raise ValueError(
+            f"{where} expects an array of shape {('samples', *sample)}; "
+            f"received {array.shape}. {cure}"
+        )
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        raise ValueError(
+            f"{where} expects finite values; received NaN or infinite ones. Clean the data."
+        )
+    if array.dtype == tensor.dtype:
+        return array
+    if tensor.quantized and np.issubdtype(array.dtype, np.floating):
+        return tensor.quantize(array)
+    if not tensor.quantized and np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        return array.astype(tensor.dtype)
+    real = "real values as floats or " if tensor.quantized else ""
+    raise ValueError(
+        f"{where} expects {real}values of type {tensor.dtype}; received type {array.dtype}. "
+        f"Convert them with x.astype({'float32' if tensor.quantized else tensor.dtype!r})."
+    )
+
+
+def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:
+    """Outputs of shape (samples, *tensor) without the tensor's batch axis."""
+    outputs = tuple(
+        array[:, 0] if array.ndim > 1 and array.shape[1] == 1 else array for array in raw
+    )
+    return Run(
+        outputs,
+        tuple(t.dequantize(a) for t, a in zip(graph.outputs, outputs, strict=True)),
+    )
+
+
+def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes: int) -> str:
+    said = worker.stderr.strip() or "(nothing)"
+    missing = _NO_KERNEL.search(said)
+    if missing:
+        places = [op.place for op in graph.ops if op.name == missing[1]]
+        reason = (
+            f"TFLite-Micro has no kernel for {missing[1]} ({'; '.join(places)}). "
+            "Replace the layer that makes it."
+        )
+    elif worker.returncode < 0:
+        reason = (
+            f"TFLite-Micro crashed with {signal.Signals(-worker.returncode).name} "
+            f"(arena {arena_bytes} bytes)."
+        )
+    else:
+        reason = f"TFLite-Micro refused the file (arena {arena_bytes} bytes)."
+    return f"{reason} It printed:\n{said}"

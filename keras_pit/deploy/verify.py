@@ -1,0 +1,243 @@
+"""The proof that a .tflite file computes on TFLite-Micro what it means.
+
+TFLite-Micro reports no error where it misreads a file, so its outputs are compared, element by
+element, with those of LiteRT's reference kernels on the same samples. Integers may be one step
+apart, as the two round differently in places, floats 1e-5 of the largest value.
+
+Behind several such places one step grows to more (five Dense layers, 16-bit activations), with no
+fault anywhere. Then each operator is judged alone: the file is cut apart into operators with
+inputs and outputs of their own, and the reference kernels are given what TFLite-Micro's operators
+were given:
+
+    x -> CONV_2D -> y -> MEAN -> z     becomes     x -> CONV_2D -> y,  y' -> MEAN -> z
+
+Two faults are found without running anything: a dimension left open (TFLite-Micro takes it for 1
+and, behind a dilated convolution, computes garbage), and a float between the integers (slow, and
+often without a kernel).
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_pit.deploy.runtimes import (
+    DeploymentError,
+    Graph,
+    TensorInfo,
+    litert_results,
+    micro_results,
+    optional,
+    prepare,
+    read_graph,
+    run_litert,
+    run_tflite_micro,
+)
+
+FLOAT_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared: output elements in all, the unequal ones, how far apart they are.
+
+    `largest` is in steps for integers and in units of the largest value for floats; it can be
+    beyond the limit where each operator alone is within. `arena_bytes` is the arena used.
+    """
+
+    samples: int
+    elements: int
+    different: int
+    largest: float
+    arena_bytes: int
+
+
+def verify(
+    tflite: bytes,
+    samples: np.ndarray | Sequence[np.ndarray],
+    *,
+    limit: int = 32,
+    timeout: float = 300.0,
+) -> Verification:
+    """Check that TFLite-Micro computes with a file what LiteRT's reference kernels compute.
+
+    Args:
+        tflite: the content of a .tflite file with batch size 1.
+        samples: array of shape (samples, *input), or a list with one array per input; real
+            values as floats, or integers of the input's own type.
+        limit: the number of samples to run; of more, these are picked at even distances.
+        timeout: limit for TFLite-Micro, in seconds.
+
+    Returns:
+        A `Verification`: how much was compared, and how far apart it is.
+
+    Raises:
+        DeploymentError: if any element differs by more than one step (integers) or 1e-5 of the
+            largest value (floats), in the outputs and then also in those of an operator alone; if
+            a dimension of the file is open; or if a runtime refuses the file.
+        ValueError: if samples and file do not fit.
+        ImportError: if tflite_micro or ai_edge_litert is not installed.
+
+    Example:
+        >>> verify(tflite, x_test).different
+        0
+    """
+    graph = read_graph(tflite)
+    require_static(graph)
+    arrays = list(samples) if isinstance(samples, (list, tuple)) else [samples]
+    arrays = [_spread(np.asarray(array), limit) for array in arrays]
+    micro = run_tflite_micro(tflite, arrays, timeout=timeout)
+    reference = run_litert(tflite, arrays)
+    distances = list(map(_distance, graph.outputs, micro.outputs, reference.outputs))
+    if any(map(_too_far, graph.outputs, distances)):
+        _verify_operators(tflite, graph, arrays, timeout)
+    return Verification(
+        samples=len(arrays[0]),
+        elements=sum(distance.size for distance in distances),
+        different=sum(int(np.count_nonzero(distance)) for distance in distances),
+        largest=max(float(np.max(distance, initial=0.0)) for distance in distances),
+        arena_bytes=micro.arena_bytes,
+    )
+
+
+def require_static(graph: Graph) -> None:
+    """Refuse a file with an open dimension.
+
+    Args:
+        graph: what the file declares.
+
+    Raises:
+        DeploymentError: if any tensor has one.
+
+    Example:
+        >>> require_static(read_graph(tflite))
+    """
+    names = [tensor.name for tensor in graph.tensors if tensor.open]
+    if names:
+        raise DeploymentError(
+            f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); "
+            "expected fixed shapes with batch size 1, as TFLite-Micro ignores shape signatures "
+            "and would compute wrong results without an error. Make the file with "
+            "keras_pit.to_tflite; if it made this one, that is a fault of keras_pit: report it."
+        )
+
+
+def require_integer(graph: Graph) -> None:
+    """Refuse a quantised file that still computes with floats.
+
+    Args:
+        graph: what the file declares.
+
+    Raises:
+        DeploymentError: if any operator reads or makes floats, named with what it computes.
+
+    Example:
+        >>> require_integer(read_graph(tflite))
+    """
+    bridges = ("QUANTIZE", "DEQUANTIZE")
+    floating = [op for op in graph.ops if any(t.floating for t in (*op.inputs, *op.outputs))]
+    culprits = [op for op in floating if op.name not in bridges] or floating
+    if culprits:
+        found = [f"{op.name} ({op.place})" for op in culprits]
+        raise DeploymentError(
+            f"The quantised file computes with floats: {_listed(found)}; expected integers only. "
+            "There is no integer kernel for these: replace the layer or activation (ReLU instead "
+            "of ELU, batch instead of layer normalization), or convert with quantization=None."
+        )
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _spread(array: np.ndarray, limit: int) -> np.ndarray:
+    if array.ndim == 0 or len(array) <= limit:
+        return array
+    return array[np.linspace(0, len(array) - 1, limit).round().astype(int)]
+
+
+def _distance(tensor: TensorInfo, micro: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Element by element: steps for integers, parts of the largest value for floats."""
+    if tensor.floating:
+        scale = float(np.max(np.abs(reference), initial=0.0)) or 1.0
+        return np.abs(micro.astype(np.float64) - reference) / scale
+    return np.abs(micro.astype(np.int64) - reference.astype(np.int64))
+
+
+def _limit(tensor: TensorInfo) -> float:
+    if tensor.floating:
+        return FLOAT_TOLERANCE
+    return 1.0 if tensor.quantized else 0.0
+
+
+def _too_far(tensor: TensorInfo, distance: np.ndarray) -> bool:
+    return not bool((distance <= _limit(tensor)).all())  # NaN is too far, too
+
+
+def _verify_operators(
+    tflite: bytes, graph: Graph, arrays: list[np.ndarray], timeout: float
+) -> None:
+    """Compare each operator on the inputs that TFLite-Micro gave it."""
+    parts = _cut_apart(tflite)
+    numbers = sorted({*parts.sources, *parts.sinks})
+    results, _ = micro_results(
+        tflite, graph, prepare(graph, arrays), tensors=numbers, timeout=timeout
+    )
+    micro = dict(zip(numbers, results, strict=True))
+    cut = read_graph(parts.tflite)
+    reference = litert_results(parts.tflite, cut, [micro[number] for number in parts.sources])
+    made = [(op, tensor) for op in cut.ops for tensor in op.outputs]
+    for (op, tensor), sink, expected in zip(made, parts.sinks, reference, strict=True):
+        where = f"TFLite-Micro misreads the file at {op.name} ({op.place})"
+        advice = "Do not ship this file; replace the layer that makes this operator, and report it."
+        if micro[sink].shape != expected.shape:
+            raise DeploymentError(
+                f"{where}: its output has the shape {micro[sink].shape[1:]}, expected "
+                f"{expected.shape[1:]} as from LiteRT's reference kernels. {advice}"
+            )
+        distance = _distance(tensor, micro[sink], expected)
+        if _too_far(tensor, distance):
+            wrong = ~(distance <= _limit(tensor)).reshape(len(distance), -1).all(axis=1)
+            unit = "of the largest value" if tensor.floating else "steps"
+            raise DeploymentError(
+                f"{where}: on {np.count_nonzero(wrong)} of {len(wrong)} samples, first on sample "
+                f"{np.argmax(wrong)}, it is up to {distance.max():g} {unit} from LiteRT's "
+                f"reference kernel; expected at most {_limit(tensor):g}. {advice}"
+            )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A file cut apart: which tensor of the whole each of its inputs and outputs stands for."""
+
+    tflite: bytes
+    sources: tuple[int, ...]
+    sinks: tuple[int, ...]
+
+
+def _cut_apart(tflite: bytes) -> _Parts:
+    """The file with every operator on its own, fed by inputs and read by outputs."""
+    schema = optional("ai_edge_litert.schema_py_generated")
+    flatbuffers = optional("flatbuffers")
+    model = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    subgraph = model.subgraphs[0]
+    computed = {int(number) for number in subgraph.inputs}
+    computed |= {int(number) for op in subgraph.operators for number in op.outputs}
+    sources: list[int] = []
+    feeds: list[int] = []
+    for op in subgraph.operators:
+        for position, number in enumerate(op.inputs):
+            if int(number) in computed:
+                sources.append(int(number))
+                feeds.append(len(subgraph.tensors))
+                subgraph.tensors.append(copy.copy(subgraph.tensors[number]))
+                op.inputs[position] = feeds[-1]
+    sinks = [int(number) for op in subgraph.operators for number in op.outputs]
+    subgraph.inputs = np.array(feeds, np.int32)
+    subgraph.outputs = np.array(sinks, np.int32)
+    model.signatureDefs = None
+    builder = flatbuffers.Builder(len(tflite))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return _Parts(bytes(builder.Output()), tuple(sources), tuple(sinks))

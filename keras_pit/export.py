@@ -1,0 +1,235 @@
+"""Search model to slim model: read the masks, rebuild the graph with stock layers, cut the weights.
+
+Since masks act where channels are read, what is cut never reached anything, and the slim model computes what the
+search model did.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from . import _keras, rules, table
+from .channels import Channels
+from .kernels import Axis, Window
+from .layers.search import PITLayer
+from .model import SearchModel, require_search
+from .ownership import kept_labels
+from .rebuild import copy_state, rebuild
+
+
+def export(search: SearchModel) -> keras.Model:
+    """Build the slim model that the masks of a search model describe.
+
+    Args:
+        search: what `convert` returned, trained or not. Left untouched.
+
+    Returns:
+        A plain Keras model of stock layers with the same layer names and, in inference mode, the same output as the
+        search model. Where a kernel that has become shorter would otherwise shift its output, there are padding,
+        cropping or subsampling layers before it. Not compiled.
+
+    Raises:
+        TypeError: if it is no search model.
+        ValueError: if a mask variable is not finite.
+
+    Example:
+
+        slim = keras_pit.export(search)
+        slim.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        slim.fit(x, y, epochs=5)
+    """
+    slimmer = _Slimmer(require_search(search))
+    rebuilt = rebuild(search, slimmer.new_layer, slimmer.call, slimmer.shape)
+    for old, new in rebuilt.layers.items():
+        copy_state(old, new, lambda name, value, old=old: slimmer.cut(old, name, value))
+    return keras.Model(rebuilt.inputs, rebuilt.outputs, name=search.name)
+
+
+class _Slimmer:
+    def __init__(self, search: SearchModel) -> None:
+        self.channels: Channels = search.channels
+        self.keep = kept_labels(self.channels)
+        self.windows = {
+            layer: _window(layer, self.channels)
+            for layer in search.search_layers
+            if layer.beta is not None or layer.gamma is not None
+        }
+        self.names = _keras.names(search)
+
+    def kept(self, tensor: Any) -> np.ndarray:
+        """Which positions of a tensor's channel axis stay."""
+        return self.keep[self.channels.of(tensor).ids]
+
+    def shape(self, tensor: Any) -> tuple[int | None, ...]:
+        """The shape a tensor of the search model has in the slim one."""
+        shape = list(tensor.shape)
+        ids = self.channels.of(tensor)
+        if shape[ids.axis] is not None and len(shape) > 1:
+            shape[ids.axis] = int(self.keep[ids.ids].sum())
+        return tuple(shape)
+
+    # -- layers -----------------------------------------------------------------------------------------------------
+
+    def new_layer(self, layer: Any, call: _keras.Call) -> Any:
+        changes: dict[str, Any] = {}
+        known = table.row(layer)
+        roles = self.roles(layer)
+        if known is not None and known.width is not None and roles:
+            changes[known.width] = int(self.keep[roles["out"]].sum())
+            if getattr(layer, "groups", 1) > 1 and "in" not in roles:
+                changes["groups"] = int(self.keep[roles["read"]].sum())
+        if layer in self.windows:
+            changes.update(_kernel_arguments(layer, self.windows[layer]))
+        if type(layer).__name__ in _CHANGES and not self.whole(call):
+            changes.update(_CHANGES[type(layer).__name__](self, layer, call))
+        if isinstance(layer, PITLayer):
+            config = layer.get_config()
+            del config["search"]
+            return layer.stock.from_config({**config, **changes})
+        return _keras.clone(layer, **changes)
+
+    def roles(self, layer: Any) -> dict[str, np.ndarray]:
+        return self.channels.layers[layer].roles if layer in self.channels.layers else {}
+
+    def cut(self, layer: Any, name: str, value: Any) -> np.ndarray:
+        """What is left of a weight."""
+        value = keras.ops.convert_to_numpy(value)
+        known, roles = table.row(layer), self.roles(layer)
+        if known is None or not roles:
+            return value
+        if name.endswith("kernel") and layer in self.windows:
+            value = np.take(value, self.windows[layer].taps, axis=layer.kernel_axis)
+        for axis, role in known.weights.get(name, {}).items():
+            if role in roles and value.shape[axis] == len(roles[role]):
+                value = np.compress(self.keep[roles[role]], value, axis=axis)
+        return value
+
+    # -- calls ------------------------------------------------------------------------------------------------------
+
+    def call(self, new: Any, call: _keras.Call, args: tuple, kwargs: dict) -> Any:
+        old = call.operation
+        if old in self.windows:
+            return new(self.aligned(old, args[0]))
+        if not self.whole(call):
+            name = type(old).__name__
+            if name == "GetItem":
+                return self.sliced(new, call, *args, **kwargs)
+            known = table.row(old)
+            if known is not None and known.passes is rules.merges:
+                args, kwargs = keras.tree.map_structure(lambda leaf: self.constant(leaf, call), (args, kwargs))
+        return new(*args, **kwargs)
+
+    def whole(self, call: _keras.Call) -> bool:
+        """Whether everything that a call reads and returns stays whole."""
+        return all(self.kept(tensor).all() for tensor in [*call.node.input_tensors, *call.node.outputs])
+
+    def aligned(self, layer: PITLayer, x: Any) -> Any:
+        """The input of a shortened kernel, padded, cropped and subsampled as needed."""
+        found, axis, rank = self.windows[layer], layer.kernel_axis, len(layer.kernel_size)
+
+        def per_axis(value: Any, other: Any) -> Any:
+            values = [value if index == axis else other for index in range(rank)]
+            return tuple(values) if rank > 1 else values[0]
+
+        before, after = found.margins(x.shape[1 + axis])
+        for kind, name, one, two in (
+            ("ZeroPadding", "pad", max(before, 0), max(after, 0)),
+            ("Cropping", "crop", max(-before, 0), max(-after, 0)),
+        ):
+            if one or two:
+                resize = getattr(keras.layers, f"{kind}{rank}D")
+                x = resize(per_axis((one, two), (0, 0)), name=self.name(layer, name))(x)
+        if found.subsample > 1:
+            pool = getattr(keras.layers, f"MaxPooling{rank}D")
+            x = pool(1, per_axis(found.subsample, 1), name=self.name(layer, "subsample"))(x)
+        return x
+
+    def name(self, layer: Any, suffix: str) -> str:
+        """A free name for a layer that helps another one."""
+        stem = name = f"{layer.name}_{suffix}"
+        number = 1
+        while name in self.names:
+            name, number = f"{stem}_{number}", number + 1
+        self.names.add(name)
+        return name
+
+    def sliced(self, new: Any, call: _keras.Call, x: Any, key: Any) -> Any:
+        """A slice: positions along the channel axis are counted anew."""
+        (source,) = call.node.input_tensors
+        kept = self.kept(source)
+        rank = len(source.shape)
+        entries = list(key) if isinstance(key, (tuple, list)) else [key]
+        used = sum(entry is not None and entry is not Ellipsis for entry in entries)
+        where = next((i for i, entry in enumerate(entries) if entry is Ellipsis), len(entries))
+        entries[where : where + 1] = [slice(None)] * (rank - used)
+        axis = self.channels.of(source).axis + rank
+        index = [i for i, entry in enumerate(entries) if entry is not None][axis]
+        wanted = np.atleast_1d(np.arange(len(kept))[entries[index]])
+        positions = (np.cumsum(kept) - 1)[wanted[kept[wanted]]]
+        if isinstance(entries[index], int):
+            entries[index] = int(positions[0])
+        elif (np.diff(positions) == 1).all():
+            entries[index] = slice(int(positions[0]), int(positions[-1]) + 1)
+        else:
+            x = keras.ops.take(x, positions.tolist(), axis=axis)
+            entries[index] = slice(None)
+        return new(x, tuple(entries))
+
+    def constant(self, leaf: Any, call: _keras.Call) -> Any:
+        """An array in element-wise arithmetic: without the channels that are gone."""
+        if isinstance(leaf, keras.KerasTensor) or not np.ndim(leaf):
+            return leaf
+        (output,) = call.node.outputs
+        axis, kept = self.channels.of(output).axis, self.kept(output)
+        leaf = keras.ops.convert_to_numpy(leaf)
+        return np.compress(kept, leaf, axis=axis) if leaf.ndim >= -axis and leaf.shape[axis] > 1 else leaf
+
+
+def _window(layer: PITLayer, channels: Channels) -> Window:
+    index = layer.kernel_axis
+    axis = Axis(layer.kernel_size[index], layer.strides[index], layer.dilation_rate[index], layer.padding)
+    return Window.of(layer.kept_taps(), axis, [site.input_shape[index] for site in channels.layers[layer].sites])
+
+
+def _kernel_arguments(layer: PITLayer, found: Window) -> dict[str, Any]:
+    """The constructor arguments of a layer with a shortened kernel."""
+
+    def along(name: str, value: int) -> tuple[int, ...]:
+        return tuple(value if i == layer.kernel_axis else old for i, old in enumerate(getattr(layer, name)))
+
+    return {
+        "kernel_size": along("kernel_size", len(found.taps)),
+        "strides": along("strides", found.stride),
+        "dilation_rate": along("dilation_rate", found.dilation),
+        "padding": found.padding,
+    }
+
+
+def _reshape(slimmer: _Slimmer, operation: Any, call: _keras.Call) -> dict[str, Any]:
+    argument = "target_shape" if isinstance(operation, keras.layers.Layer) else "newshape"
+    target = list(getattr(operation, argument))
+    (output,) = call.node.outputs
+    axis = slimmer.channels.of(output).axis
+    if target[axis] != -1:
+        target[axis] = int(slimmer.kept(output).sum())
+    return {argument: tuple(target)}
+
+
+def _split(slimmer: _Slimmer, operation: Any, call: _keras.Call) -> dict[str, Any]:
+    (source,) = call.node.input_tensors
+    rank = len(source.shape)
+    axis = operation.axis if operation.axis < 0 else operation.axis - rank
+    if axis != slimmer.channels.of(source).axis:
+        return {}
+    kept = slimmer.kept(source)
+    sections = operation.indices_or_sections
+    if isinstance(sections, int):
+        sections = [len(kept) // sections * i for i in range(1, sections)]
+    return {"indices_or_sections": [int(kept[:index].sum()) for index in sections]}
+
+
+_CHANGES = {"Reshape": _reshape, "Split": _split}
+"""Arguments that count channels, by the name of the layer or operation."""

@@ -1,0 +1,406 @@
+"""The search layers: the Keras layers with masks, thin subclasses.
+
+A search layer owns up to three mask variables: `alpha` over the channels it makes, `beta` (receptive field) and
+`gamma` (dilation) over the taps of its kernel (see `masks`). The kernel masks act where they live. A channel's mask
+acts where the channel is *read*: on the input axis of the kernels of the layers that follow. So batch norm, bias and
+activations in between need no care. Which masks a layer reads is told by its `wiring`, set by `convert`; a search layer
+without wiring is its Keras base class plus kernel masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from .. import masks
+from ..costs import geometry
+from ..costs.registry import Cost
+
+SEARCHES = ("channels", "kernel", "dilation", "kernel_2d")
+"""What can be searched; "kernel_2d" extends the other two to Conv2D kernels of shape (K, 1) and (1, K)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelMasks:
+    """The masks of some channels: positions `index` in `[1, *owners[0].alpha, *owners[1].alpha, ...]`."""
+
+    owners: tuple[PITLayer, ...]
+    index: np.ndarray
+
+    def soft(self) -> Any | None:
+        """The mask, shape (channels,), float32; None if all channels stay."""
+        if not self.owners:
+            return None
+        parts = [owner.channel_mask() for owner in self.owners]
+        size = sum(part.shape[0] for part in parts)
+        if np.array_equal(self.index, np.arange(1, size + 1)):
+            return parts[0] if len(parts) == 1 else ops.concatenate(parts)
+        return ops.take(ops.concatenate([np.ones(1, "float32"), *parts]), self.index)
+
+    def kept(self) -> np.ndarray:
+        """Which channels stay, boolean."""
+        states = [owner.kept_channels() for owner in self.owners]
+        return np.concatenate([[True], *states])[self.index]
+
+    def count(self) -> Any:
+        """The number of channels that stay, with gradient."""
+        mask = self.soft()
+        return float(len(self.index)) if mask is None else ops.sum(mask)
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What a layer adds to the loss: `strength * scale * cost`, over all its calls."""
+
+    cost: Cost
+    scale: float
+    strength: keras.Variable
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring:
+    """The masks a layer reads, by role (see `rules`), and what it adds to the loss."""
+
+    roles: dict[str, ChannelMasks]
+    sites: tuple[Any, ...]
+    penalty: Penalty | None = None
+
+
+class PITLayer:
+    """What the search layers share; comes before the Keras layer among the bases.
+
+    Args:
+        search: what is searched, out of "channels", "kernel", "dilation" (and "kernel_2d", see `SEARCHES`).
+    """
+
+    stock: ClassVar[type[layers.Layer]]
+    """The Keras layer that this is the search layer of."""
+    geometry: ClassVar[Callable[..., tuple[geometry.Geometry, ...]]]
+    searches: ClassVar[tuple[str, ...]] = ("channels",)
+    """What this kind of layer can search."""
+
+    alpha: keras.Variable | None = None
+    beta: keras.Variable | None = None
+    gamma: keras.Variable | None = None
+    kernel_mask: masks.KernelMask | None = None
+    wiring: Wiring | None = None
+    owned: _Owned | None = None
+
+    def __init__(self, *args: Any, search: Iterable[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        search = self.searches if search is None else tuple(search)
+        unknown = set(search) - set(SEARCHES)
+        if unknown:
+            raise ValueError(
+                f"Layer '{self.name}': search has {sorted(unknown)}, expected some of {', '.join(SEARCHES)}."
+            )
+        self.search = search
+
+    def own(self, groups: list[np.ndarray]) -> None:
+        """Before `build`: make an alpha, with these groups of positions in it."""
+        self.owned = _Owned(tuple(groups)) if groups else None
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        super().build(input_shape)
+        if self.owned is not None:
+            self.alpha = self._mask_variable("alpha", sum(map(len, self.owned.groups)))
+        self.kernel_mask = self._kernel_mask(input_shape)
+        if self.kernel_mask is not None:
+            if "kernel" in self.search:
+                self.beta = self._mask_variable("beta", max(self.kernel_mask.lags) + 1)
+            if "dilation" in self.search and len(self.kernel_mask.steps) > 1:
+                self.gamma = self._mask_variable("gamma", len(self.kernel_mask.steps))
+
+    def _mask_variable(self, name: str, size: int) -> keras.Variable:
+        return self.add_weight(
+            name=name,
+            shape=(size,),
+            initializer=keras.initializers.Constant(masks.THRESHOLD + masks.MARGIN),
+            constraint=masks.NearThreshold(),
+            dtype="float32",
+            autocast=False,
+        )
+
+    @property
+    def kernel_axis(self) -> int | None:
+        """The spatial axis whose taps are searched, None if none is."""
+        size = getattr(self, "kernel_size", ())
+        long = [axis for axis, taps in enumerate(size) if taps > 1]
+        allowed = "kernel" in self.searches if len(size) == 1 else "kernel_2d" in self.search
+        return long[0] if allowed and len(long) == 1 else None
+
+    def _kernel_mask(self, input_shape: tuple[int | None, ...]) -> masks.KernelMask | None:
+        axis = self.kernel_axis
+        if axis is None or not {"kernel", "dilation"} & set(self.search):
+            return None
+        stride, dilation, length = self.strides[axis], self.dilation_rate[axis], input_shape[1 + axis]
+        open_same = self.padding == "same" and length is None
+        if self.data_format == "channels_first" or (stride > 1 and (dilation > 1 or open_same)):
+            return None
+        others = [s for other, s in enumerate(self.strides) if other != axis]
+        anchor = "centre" if self.padding == "same" else "last"
+        return masks.KernelMask.of(self.kernel_size[axis], anchor, stride, dilate=max(others, default=1) == 1)
+
+    # -- masks ------------------------------------------------------------------------------------------------------
+
+    @property
+    def mask_variables(self) -> list[keras.Variable]:
+        """The mask variables this layer owns."""
+        return [variable for variable in (self.alpha, self.beta, self.gamma) if variable is not None]
+
+    def channel_mask(self) -> Any:
+        """The mask of the channels that alpha stands for."""
+        return masks.channel_mask(self.alpha, list(self.owned.groups))
+
+    def kept_channels(self) -> np.ndarray:
+        """Which of them stay."""
+        return masks.kept_channels(self._values("alpha"), list(self.owned.groups))
+
+    def kept_taps(self) -> np.ndarray:
+        """The indices of the kernel's taps that stay, along the searched axis."""
+        return self.kernel_mask.taps(self._values("beta"), self._values("gamma"))
+
+    def kernel_state(self) -> tuple[int, int]:
+        """The longest lag that stays and the dilation, in units of the layer's own taps."""
+        return self.kernel_mask.state(self._values("beta"), self._values("gamma"))
+
+    def _values(self, name: str) -> np.ndarray | None:
+        variable = getattr(self, name)
+        if variable is None:
+            return None
+        return masks.check_finite(ops.convert_to_numpy(variable), self.name, name)
+
+    def mask_kernel(self, kernel: Any, role: str = "in", axis: int = -2) -> Any:
+        """A kernel without the taps and the input channels that are switched off."""
+        kernel = ops.convert_to_tensor(kernel)
+        factors = []
+        if self.wiring is not None and role in self.wiring.roles:
+            channels = self.wiring.roles[role].soft()
+            if channels is not None:
+                factors.append(ops.reshape(channels, (-1,) + (1,) * (-1 - axis)))
+        if self.mask_variables and (self.beta is not None or self.gamma is not None):
+            shape = [1] * len(kernel.shape)
+            shape[self.kernel_axis] = -1
+            factors.append(ops.reshape(self._soft_taps(), shape))
+        for factor in factors:
+            kernel = kernel * ops.cast(factor, kernel.dtype)
+        return kernel
+
+    def _soft_taps(self) -> Any:
+        return self.kernel_mask.soft(self.beta, self.gamma)
+
+    # -- cost -------------------------------------------------------------------------------------------------------
+
+    def stages(self, *, discrete: bool = False) -> tuple[geometry.Geometry, ...]:
+        """The layer as the costs see it, without what is switched off; soft or in whole numbers.
+
+        Raises:
+            ValueError: if the layer is not wired, or (discrete) a mask variable is not finite.
+        """
+        if self.wiring is None:
+            raise ValueError(
+                f"Search layer '{self.name}' does not know who reads its channels: pass the model through "
+                "keras_pit.convert(model) and train what it returns."
+            )
+        roles = self.wiring.roles
+        read, out = roles["read"], roles["out"]
+        if discrete:
+            counts = geometry.Counts(int(read.kept().sum()), int(out.kept().sum()), self._hard_tap_count())
+        else:
+            counts = geometry.Counts(read.count(), out.count(), self._soft_tap_count())
+        return type(self).geometry(self, counts, self.wiring.sites)
+
+    def _soft_tap_count(self) -> Any:
+        if self.beta is None and self.gamma is None:
+            return float(np.prod(getattr(self, "kernel_size", (1,))))
+        return ops.sum(self._soft_taps())
+
+    def _hard_tap_count(self) -> int:
+        if self.beta is None and self.gamma is None:
+            return int(np.prod(getattr(self, "kernel_size", (1,))))
+        return len(self.kept_taps())
+
+    def add_penalty(self) -> None:
+        """In `call`: add the cost to the loss; each of several calls adds its part."""
+        if self.wiring is None or self.wiring.penalty is None:
+            return
+        penalty = self.wiring.penalty
+        cost = sum(penalty.cost(stage) for stage in self.stages())
+        self.add_loss(penalty.strength * (cost * (penalty.scale / len(self.wiring.sites))))
+
+    def finish(self, outputs: Any) -> Any:
+        """Bias and activation, and the penalty."""
+        if self.bias is not None:
+            shape = (-1,)
+            if getattr(self, "data_format", "channels_last") == "channels_first":
+                shape = (-1,) + (1,) * self.rank
+            outputs = outputs + ops.reshape(self.bias, shape)
+        if self.activation is not None:
+            outputs = self.activation(outputs)
+        self.add_penalty()
+        return outputs
+
+    # -- saving -----------------------------------------------------------------------------------------------------
+
+    def save_own_variables(self, store: Any) -> None:
+        # The Keras layers save their kernel and bias by name; the masks must come along.
+        layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store: Any) -> None:
+        layers.Layer.load_own_variables(self, store)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "search": self.search}
+
+
+@dataclass(frozen=True, eq=False)
+class _Owned:
+    """The groups of positions in an alpha (kept out of sight of Keras' attribute tracking)."""
+
+    groups: tuple[np.ndarray, ...]
+
+
+def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
+    padding = layer.padding
+    if padding == "causal":
+        widths = [[0, 0], [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0]]
+        widths.insert(1 if layer.data_format == "channels_first" else 2, [0, 0])
+        inputs, padding = ops.pad(inputs, widths), "valid"
+    return ops.conv(
+        inputs,
+        kernel,
+        strides=list(layer.strides),
+        padding=padding,
+        dilation_rate=layer.dilation_rate,
+        data_format=layer.data_format,
+    )
+
+
+class _Conv(PITLayer):
+    geometry = staticmethod(geometry.conv)
+
+    def call(self, inputs: Any) -> Any:
+        return self.finish(_convolve(self, inputs, self.mask_kernel(self.kernel)))
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITConv1D(_Conv, layers.Conv1D):
+    """Conv1D whose output channels, receptive field and dilation are searched (PIT, arXiv 2203.14768)."""
+
+    stock = layers.Conv1D
+    searches = ("channels", "kernel", "dilation")
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITConv2D(_Conv, layers.Conv2D):
+    """Conv2D whose output channels are searched; with "kernel_2d" also the taps of (K, 1) and (1, K) kernels."""
+
+    stock = layers.Conv2D
+
+
+class _ConvTranspose(PITLayer):
+    geometry = staticmethod(geometry.conv_transpose)
+
+    def call(self, inputs: Any) -> Any:
+        outputs = ops.conv_transpose(
+            inputs,
+            self.mask_kernel(self.kernel, axis=-1),
+            strides=list(self.strides),
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+        return self.finish(outputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITConv1DTranspose(_ConvTranspose, layers.Conv1DTranspose):
+    """Conv1DTranspose whose output channels are searched."""
+
+    stock = layers.Conv1DTranspose
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITConv2DTranspose(_ConvTranspose, layers.Conv2DTranspose):
+    """Conv2DTranspose whose output channels are searched."""
+
+    stock = layers.Conv2DTranspose
+
+
+class _DepthwiseConv(PITLayer):
+    geometry = staticmethod(geometry.depthwise)
+    searches = ()
+
+    def call(self, inputs: Any) -> Any:
+        # The input channels go through one by one, so they are cut by whoever mixes them.
+        outputs = ops.depthwise_conv(
+            inputs,
+            self.mask_kernel(self.kernel, role="none"),
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+        return self.finish(outputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITDepthwiseConv1D(_DepthwiseConv, layers.DepthwiseConv1D):
+    """DepthwiseConv1D whose receptive field and dilation are searched."""
+
+    stock = layers.DepthwiseConv1D
+    searches = ("kernel", "dilation")
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITDepthwiseConv2D(_DepthwiseConv, layers.DepthwiseConv2D):
+    """DepthwiseConv2D, costed by the channels that stay; with "kernel_2d" (K, 1) and (1, K) kernels are searched."""
+
+    stock = layers.DepthwiseConv2D
+
+
+class _SeparableConv(PITLayer):
+    geometry = staticmethod(geometry.separable)
+
+    def call(self, inputs: Any) -> Any:
+        outputs = ops.separable_conv(
+            inputs,
+            self.depthwise_kernel,
+            self.mask_kernel(self.pointwise_kernel, role="mid"),
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+        return self.finish(outputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITSeparableConv1D(_SeparableConv, layers.SeparableConv1D):
+    """SeparableConv1D whose output channels are searched."""
+
+    stock = layers.SeparableConv1D
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITSeparableConv2D(_SeparableConv, layers.SeparableConv2D):
+    """SeparableConv2D whose output channels are searched."""
+
+    stock = layers.SeparableConv2D
+
+
+@keras.saving.register_keras_serializable(package="keras_pit")
+class PITDense(PITLayer, layers.Dense):
+    """Dense whose output channels are searched."""
+
+    stock = layers.Dense
+    geometry = staticmethod(geometry.dense)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.finish(ops.matmul(inputs, self.mask_kernel(self.kernel)))

@@ -1,0 +1,122 @@
+"""Any Keras model as a graph: what `convert`, `cost` and `summary` do to a model before they look at it.
+
+Functional and Sequential models are graphs already. A subclassed model is traced: its `call` is run once on symbolic
+inputs. Whatever it takes, the user's model is afterwards as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from . import _keras
+
+FUNCTIONAL_CURE = (
+    "Write it with the functional API (inputs = keras.Input(...); model = keras.Model(inputs, outputs)), with Keras "
+    "layers and keras.ops only."
+)
+
+STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "fit")
+"""Methods of a model that a conversion could not carry over."""
+
+
+@contextlib.contextmanager
+def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
+    """The graph of a model, for as long as the context lasts.
+
+    Args:
+        model: Functional, Sequential or subclassed model.
+        input_shape: shape of one sample (list of shapes for several inputs), for models that are not built.
+
+    Raises:
+        TypeError: if it is no model, or has its own training step.
+        ValueError: if it is not built and `input_shape` is missing, or cannot be traced.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"Expected a keras.Model, received {type(model).__name__}.")
+    _refuse_own_steps(model)
+    if isinstance(model, keras.Sequential):
+        with _built_sequential(model, input_shape) as view:
+            yield view
+    elif _keras.is_graph(model):
+        _check_shape(model, input_shape)
+        yield model
+    else:
+        with _keras.untouched(model):
+            yield _traced(model, input_shape)
+
+
+def _refuse_own_steps(model: keras.Model) -> None:
+    stock = (keras.Model, keras.Sequential, type(keras.Model(x := keras.Input((1,)), x)))
+    for name in STEPS:
+        if not any(getattr(type(model), name) is getattr(kind, name) for kind in stock):
+            raise TypeError(
+                f"Model '{model.name}' ({type(model).__name__}) has its own {name}, which a search model would lose. "
+                "Convert a plain model, keras.Model(inputs, outputs), and train it in your own loop with "
+                "`loss + keras_pit.get_regularization_loss(search)`."
+            )
+
+
+@contextlib.contextmanager
+def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[keras.Model]:
+    if model.built:
+        _check_shape(model, input_shape)
+        with _keras.untouched(model):
+            yield keras.Model(model.inputs, model.outputs, name=model.name)
+        return
+    if input_shape is None:
+        raise ValueError(
+            f"Model '{model.name}' is not built: pass `input_shape=`, the shape of one sample without batch, or start "
+            "it with keras.Input."
+        )
+    copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(_keras.clone, model.layers)], name=model.name)
+    yield keras.Model(copy.inputs, copy.outputs, name=model.name)
+
+
+def _traced(model: keras.Model, input_shape: Any) -> keras.Model:
+    shapes = _shapes(model, input_shape)
+    inputs = keras.tree.map_shape_structure(lambda shape: keras.Input(shape), shapes)
+    try:
+        outputs = model.call(inputs)
+        view = keras.Model(inputs, outputs, name=model.name)
+    except Exception as error:
+        raise ValueError(
+            f"The call of model '{model.name}' ({type(model).__name__}) cannot be traced on symbolic inputs: {error}\n"
+            + FUNCTIONAL_CURE
+        ) from error
+    owned = {id(weight) for layer in view.layers for weight in layer.weights}
+    lost = [weight.path for weight in model.weights if id(weight) not in owned]
+    if lost:
+        raise ValueError(
+            f"The call of model '{model.name}' ({type(model).__name__}) has weights outside of the layers it calls, "
+            f"which would be lost: {', '.join(lost)}. {FUNCTIONAL_CURE}"
+        )
+    return view
+
+
+def _shapes(model: keras.Model, input_shape: Any) -> Any:
+    if input_shape is not None:
+        return input_shape
+    built = (model.get_build_config() or {}).get("input_shape")
+    if built is None:
+        raise ValueError(
+            f"Model '{model.name}' ({type(model).__name__}) has not been called yet: pass `input_shape=`, the shape of "
+            "one sample without batch (a list of shapes for several inputs)."
+        )
+    return keras.tree.map_shape_structure(lambda shape: tuple(shape[1:]), built)
+
+
+def _check_shape(model: keras.Model, input_shape: Any) -> None:
+    if input_shape is None:
+        return
+    expected = [tuple(tensor.shape[1:]) for tensor in _keras.graph(model).inputs]
+    received: list[Any] = []
+    keras.tree.map_shape_structure(lambda shape: received.append(tuple(shape)), input_shape)
+    if received != expected:
+        raise ValueError(
+            f"Model '{model.name}' is built for inputs of shape {expected}, but `input_shape` says {received}: leave "
+            "the argument away."
+        )
