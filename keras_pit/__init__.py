@@ -5,10 +5,12 @@ from .convert import convert
 from .cost import cost, get_regularization_loss
 from .export import export
 from .model import SearchModel, mask_variables, net_variables
+from .report import Report, summary
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Report",
     "SearchModel",
     "convert",
     "cost",
@@ -18,4 +20,5 @@ __all__ = [
     "layers",
     "mask_variables",
     "net_variables",
+    "summary",
 ]

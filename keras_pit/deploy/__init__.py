@@ -4,9 +4,9 @@
                                           |
                                           +--runtimes.run_tflite_micro / run_litert--> outputs
 
-TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size 1
-and frozen weights, and is not handed out before TFLite-Micro itself has computed on it what LiteRT's
-reference kernels compute.
+TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size
+1 and frozen weights, and is not handed out before TFLite-Micro itself has computed with it what
+LiteRT's reference kernels compute.
 """
 
 from keras_pit.deploy.quantize import to_tflite

@@ -1,10 +1,10 @@
-"""The process in which TFLite-Micro runs: `python _micro.py FOLDER ARENA_BYTES OUTPUTS [TENSOR...]`.
+"""The process TFLite-Micro runs in: `python _micro.py FOLDER ARENA_BYTES OUTPUTS [TENSOR...]`.
 
 The interpreter of the `tflite_micro` wheel may end its process and gives its reasons on C stderr
 only, so `runtimes` starts this file by its path, in a process of its own. It reads
-FOLDER/model.tflite and FOLDER/inputs.npz (arrays "0", "1", ... of shape (samples, *tensor)), runs
-the samples one by one and writes FOLDER/results.npz likewise: the outputs, OUTPUTS in number, or
-the tensors whose numbers are given, which takes an arena that keeps them all.
+FOLDER/model.tflite and FOLDER/inputs.npz (per input, in order, an array of shape (samples,
+*tensor)), runs the samples one by one and writes FOLDER/results.npz likewise: the outputs, OUTPUTS
+in number, or the tensors whose numbers are given, which takes an arena that keeps them all.
 """
 
 import sys
@@ -20,7 +20,7 @@ from tflite_micro import runtime  # noqa: E402
 def main(folder: Path, arena_bytes: int, outputs: int, tensors: list[int]) -> None:
     """Run every sample of `folder` and leave the results there."""
     with np.load(folder / "inputs.npz") as file:
-        inputs = [file[str(index)] for index in range(len(file.files))]
+        inputs = [file[key] for key in file.files]
     kinds = runtime.InterpreterConfig
     interpreter = runtime.Interpreter.from_bytes(
         (folder / "model.tflite").read_bytes(),
@@ -39,7 +39,7 @@ def main(folder: Path, arena_bytes: int, outputs: int, tensors: list[int]) -> No
             else:
                 value = interpreter.get_output(index)
             result.append(np.array(value))
-    np.savez(folder / "results.npz", **{str(i): np.stack(r) for i, r in enumerate(results)})
+    np.savez(folder / "results.npz", *map(np.stack, results))
     if not tensors:
         interpreter.print_allocations()
 

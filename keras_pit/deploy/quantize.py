@@ -165,7 +165,7 @@ def _check_layer(layer: keras.Layer) -> None:
             "new.set_weights(model.get_weights())."
         )
     for variable in layer.weights:
-        value = keras.ops.convert_to_numpy(variable)
+        value = variable.numpy()
         if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
             raise ValueError(
                 f"{where}: weight {variable.path!r} holds NaN or infinite values; expected finite "
@@ -261,7 +261,7 @@ def _check_samples(tensor: keras.KerasTensor, part: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         array = array.astype(tensor.dtype)
     if array.dtype.kind == "f":
-        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
         if not finite.all():
             raise ValueError(
                 f"calibration for input {tensor.name!r} has NaN or infinite values in "
@@ -317,9 +317,12 @@ def _freeze(model: keras.Model) -> Any:
             packed,
             training=False,
         )
-        return keras.tree.flatten(outputs)
+        return list(keras.tree.flatten(outputs))
 
-    specs = [tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
+    specs = [
+        tf.TensorSpec((1, *t.shape[1:]), t.dtype, name=re.sub(r"\W", "_", t.name))
+        for t in model.inputs
+    ]
     function = tf.function(network, autograph=False).get_concrete_function(*specs)
     with _quiet():
         frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
@@ -361,7 +364,7 @@ def _convert(frozen: Any, samples: list[np.ndarray], scheme: _Scheme | None) -> 
                 not scheme.per_channel_dense
             )
         try:
-            return converter.convert()
+            return bytes(converter.convert())
         except Exception as error:
             raise DeploymentError(_conversion_failure(frozen, str(error), messages())) from error
 

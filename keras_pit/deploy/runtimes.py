@@ -33,10 +33,13 @@ import numpy as np
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
 
+# Operators that only change the type of numbers.
+BRIDGES = ("QUANTIZE", "DEQUANTIZE")
+
 _WORKER = Path(__file__).with_name("_micro.py")
 _INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
-_OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|arena", re.IGNORECASE)
+_OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|Too many buffers")
 
 
 class DeploymentError(RuntimeError):
@@ -69,7 +72,7 @@ class TensorInfo:
         steps = np.asarray(values, np.float32) / np.float32(self.scale)
         rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + self.zero_point
         limits = np.iinfo(self.dtype)
-        return np.clip(rounded, limits.min, limits.max).astype(self.dtype)
+        return np.asarray(np.clip(rounded, limits.min, limits.max), self.dtype)
 
     def dequantize(self, values: np.ndarray) -> np.ndarray:
         """The real values of numbers of this tensor, as float32; not quantised ones unchanged."""
@@ -87,12 +90,6 @@ class OpInfo:
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
-    @property
-    def place(self) -> str:
-        """Where it stands; the names hold those of the layers, but for the model's outputs."""
-        source = f"{self.inputs[0].name!r} -> " if self.inputs else ""
-        return source + ", ".join(repr(tensor.name) for tensor in self.outputs)
-
 
 @dataclass(frozen=True)
 class Graph:
@@ -102,6 +99,19 @@ class Graph:
     outputs: tuple[TensorInfo, ...]
     tensors: tuple[TensorInfo, ...]
     ops: tuple[OpInfo, ...]
+
+    def place(self, op: OpInfo) -> str:
+        """Where an operator stands: 'computed tensor' -> 'result'.
+
+        The names hold those of layers, except for the model's outputs and changes of type.
+        """
+        makers = {tensor.name: maker for maker in self.ops for tensor in maker.outputs}
+        known = {tensor.name for tensor in self.inputs} | set(makers)
+        sources = [tensor.name for tensor in op.inputs if tensor.name in known]
+        source = sources[0] if sources else ""
+        while source in makers and makers[source].name in BRIDGES:
+            source = makers[source].inputs[0].name
+        return f"{source!r} -> " * bool(source) + ", ".join(repr(t.name) for t in op.outputs)
 
 
 @dataclass(frozen=True)
@@ -152,9 +162,7 @@ def read_graph(tflite: bytes) -> Graph:
     ops: list[OpInfo] = []
     for number in range(model.SubgraphsLength()):
         subgraph = model.Subgraphs(number)
-        own = [
-            _read_tensor(subgraph.Tensors(i), dtypes) for i in range(subgraph.TensorsLength())
-        ]
+        own = [_read_tensor(subgraph.Tensors(i), dtypes) for i in range(subgraph.TensorsLength())]
         tensors += own
         for i in range(subgraph.OperatorsLength()):
             op = subgraph.Operators(i)
@@ -259,12 +267,15 @@ def micro_results(
     The outputs are returned, or the tensors of the given numbers, whichever operator makes them.
     """
     if importlib.util.find_spec("tflite_micro") is None:
-        raise ImportError(f"This needs tflite_micro, which is not installed. {_INSTALL}")
+        raise ImportError(
+            f"This needs tflite_micro, which is not installed. {_INSTALL} (Linux on x86-64 only; "
+            "elsewhere, to_tflite(..., verify=False) makes an unverified file.)"
+        )
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryDirectory(prefix="keras_pit_") as name:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(tflite)
-        np.savez(folder / "inputs.npz", **{str(i): feed for i, feed in enumerate(feeds)})
+        np.savez(folder / "inputs.npz", *feeds)
         while True:
             arguments = [name, arena_bytes, len(graph.outputs), *tensors]
             try:
@@ -289,7 +300,7 @@ def micro_results(
                 raise DeploymentError(_refusal(graph, worker, arena_bytes))
             arena_bytes = min(4 * arena_bytes, LARGEST_ARENA)
         with np.load(folder / "results.npz") as file:
-            return [file[str(index)] for index in range(len(file.files))], worker.stderr
+            return [file[key] for key in file.files], worker.stderr
 
 
 def litert_results(tflite: bytes, graph: Graph, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -424,7 +435,7 @@ def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes
     said = worker.stderr.strip() or "(nothing)"
     missing = _NO_KERNEL.search(said)
     if missing:
-        places = [op.place for op in graph.ops if op.name == missing[1]]
+        places = [graph.place(op) for op in graph.ops if op.name == missing[1]]
         reason = (
             f"TFLite-Micro has no kernel for {missing[1]} ({'; '.join(places)}). "
             "Replace the layer that makes it."

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_pit.deploy.runtimes import (
+    BRIDGES,
     DeploymentError,
     Graph,
     TensorInfo,
@@ -85,13 +86,13 @@ def verify(
     """
     graph = read_graph(tflite)
     require_static(graph)
-    arrays = list(samples) if isinstance(samples, (list, tuple)) else [samples]
-    arrays = [_spread(np.asarray(array), limit) for array in arrays]
+    parts = samples if isinstance(samples, (list, tuple)) else [samples]
+    arrays = [_spread(np.asarray(part), limit) for part in parts]
     micro = run_tflite_micro(tflite, arrays, timeout=timeout)
     reference = run_litert(tflite, arrays)
     distances = list(map(_distance, graph.outputs, micro.outputs, reference.outputs))
     if any(map(_too_far, graph.outputs, distances)):
-        _verify_operators(tflite, graph, arrays, timeout)
+        _verify_operators(tflite, graph, arrays, micro.outputs, timeout)
     return Verification(
         samples=len(arrays[0]),
         elements=sum(distance.size for distance in distances),
@@ -135,11 +136,10 @@ def require_integer(graph: Graph) -> None:
     Example:
         >>> require_integer(read_graph(tflite))
     """
-    bridges = ("QUANTIZE", "DEQUANTIZE")
     floating = [op for op in graph.ops if any(t.floating for t in (*op.inputs, *op.outputs))]
-    culprits = [op for op in floating if op.name not in bridges] or floating
+    culprits = [op for op in floating if op.name not in BRIDGES] or floating
     if culprits:
-        found = [f"{op.name} ({op.place})" for op in culprits]
+        found = [f"{op.name} ({graph.place(op)})" for op in culprits]
         raise DeploymentError(
             f"The quantised file computes with floats: {_listed(found)}; expected integers only. "
             "There is no integer kernel for these: replace the layer or activation (ReLU instead "
@@ -155,15 +155,15 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
 def _spread(array: np.ndarray, limit: int) -> np.ndarray:
     if array.ndim == 0 or len(array) <= limit:
         return array
-    return array[np.linspace(0, len(array) - 1, limit).round().astype(int)]
+    return np.asarray(array[np.linspace(0, len(array) - 1, limit).round().astype(int)])
 
 
 def _distance(tensor: TensorInfo, micro: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Element by element: steps for integers, parts of the largest value for floats."""
     if tensor.floating:
         scale = float(np.max(np.abs(reference), initial=0.0)) or 1.0
-        return np.abs(micro.astype(np.float64) - reference) / scale
-    return np.abs(micro.astype(np.int64) - reference.astype(np.int64))
+        return np.asarray(np.abs(micro.astype(np.float64) - reference) / scale)
+    return np.asarray(np.abs(micro.astype(np.int64) - reference.astype(np.int64)))
 
 
 def _limit(tensor: TensorInfo) -> float:
@@ -177,20 +177,31 @@ def _too_far(tensor: TensorInfo, distance: np.ndarray) -> bool:
 
 
 def _verify_operators(
-    tflite: bytes, graph: Graph, arrays: list[np.ndarray], timeout: float
+    tflite: bytes,
+    graph: Graph,
+    arrays: list[np.ndarray],
+    outputs: tuple[np.ndarray, ...],
+    timeout: float,
 ) -> None:
     """Compare each operator on the inputs that TFLite-Micro gave it."""
     parts = _cut_apart(tflite)
-    numbers = sorted({*parts.sources, *parts.sinks})
+    numbers = sorted({*parts.sources, *parts.sinks, *parts.outputs})
     results, _ = micro_results(
         tflite, graph, prepare(graph, arrays), tensors=numbers, timeout=timeout
     )
     micro = dict(zip(numbers, results, strict=True))
+    # Keeping all tensors must not change a result, or reading them would prove nothing.
+    for tensor, number, output in zip(graph.outputs, parts.outputs, outputs, strict=True):
+        if not np.array_equal(micro[number].reshape(output.shape), output):
+            raise DeploymentError(
+                f"TFLite-Micro computes {tensor.name!r} differently when its tensors share memory; "
+                "expected the same values. Do not ship this file, and report it."
+            )
     cut = read_graph(parts.tflite)
     reference = litert_results(parts.tflite, cut, [micro[number] for number in parts.sources])
     made = [(op, tensor) for op in cut.ops for tensor in op.outputs]
     for (op, tensor), sink, expected in zip(made, parts.sinks, reference, strict=True):
-        where = f"TFLite-Micro misreads the file at {op.name} ({op.place})"
+        where = f"TFLite-Micro misreads the file at {op.name} ({cut.place(op)})"
         advice = "Do not ship this file; replace the layer that makes this operator, and report it."
         if micro[sink].shape != expected.shape:
             raise DeploymentError(
@@ -199,22 +210,27 @@ def _verify_operators(
             )
         distance = _distance(tensor, micro[sink], expected)
         if _too_far(tensor, distance):
-            wrong = ~(distance <= _limit(tensor)).reshape(len(distance), -1).all(axis=1)
+            within = (distance <= _limit(tensor)).reshape(len(distance), -1)
+            wrong = np.flatnonzero(~np.asarray(within.all(axis=1)))
             unit = "of the largest value" if tensor.floating else "steps"
             raise DeploymentError(
-                f"{where}: on {np.count_nonzero(wrong)} of {len(wrong)} samples, first on sample "
-                f"{np.argmax(wrong)}, it is up to {distance.max():g} {unit} from LiteRT's "
+                f"{where}: on {len(wrong)} of {len(distance)} samples, first on sample "
+                f"{wrong[0]}, it is up to {distance.max():g} {unit} from LiteRT's "
                 f"reference kernel; expected at most {_limit(tensor):g}. {advice}"
             )
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """A file cut apart: which tensor of the whole each of its inputs and outputs stands for."""
+    """A file cut apart, and tensors of the whole, by number.
+
+    Its inputs stand for `sources`, its outputs for `sinks`; `outputs` are those of the whole.
+    """
 
     tflite: bytes
     sources: tuple[int, ...]
     sinks: tuple[int, ...]
+    outputs: tuple[int, ...]
 
 
 def _cut_apart(tflite: bytes) -> _Parts:
@@ -223,11 +239,13 @@ def _cut_apart(tflite: bytes) -> _Parts:
     flatbuffers = optional("flatbuffers")
     model = schema.ModelT.InitFromPackedBuf(tflite, 0)
     subgraph = model.subgraphs[0]
+    outputs = tuple(int(number) for number in subgraph.outputs)
     computed = {int(number) for number in subgraph.inputs}
     computed |= {int(number) for op in subgraph.operators for number in op.outputs}
     sources: list[int] = []
     feeds: list[int] = []
     for op in subgraph.operators:
+        op.inputs = np.array(op.inputs)
         for position, number in enumerate(op.inputs):
             if int(number) in computed:
                 sources.append(int(number))
@@ -240,4 +258,4 @@ def _cut_apart(tflite: bytes) -> _Parts:
     model.signatureDefs = None
     builder = flatbuffers.Builder(len(tflite))
     builder.Finish(model.Pack(builder), b"TFL3")
-    return _Parts(bytes(builder.Output()), tuple(sources), tuple(sinks))
+    return _Parts(bytes(builder.Output()), tuple(sources), tuple(sinks), outputs)
