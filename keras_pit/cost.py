@@ -9,7 +9,7 @@ import keras
 from . import costs, seeds, table
 from .channels import Channels, trace
 from .costs import geometry
-from .layers.search import PITLayer
+from .layers.search import PITLayer, Reader
 from .model import SearchModel, require_search
 
 
@@ -52,20 +52,20 @@ def get_regularization_loss(search: SearchModel) -> Any:
 
 def total(channels: Channels, metric: str, *, discrete: bool = True) -> Any:
     """The cost of all layers of a traced model."""
-    per_layer = [layer_cost(layer, channels, metric, discrete=discrete) for layer in channels.layers]
+    reader = None if discrete else Reader()
+    per_layer = [layer_cost(layer, channels, metric, reader) for layer in channels.layers]
     numbers = sum(number for number in per_layer if isinstance(number, int))
     tensors = [number for number in per_layer if not isinstance(number, int)]
     return sum(tensors, float(numbers)) if tensors else numbers
 
 
-def layer_cost(layer: Any, channels: Channels, metric: str, *, discrete: bool = True) -> Any:
-    """The cost of one layer, 0 for kinds that cost nothing."""
+def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
+    """The cost of one layer, in whole numbers or (with a reader) soft; 0 for kinds that cost nothing."""
     known = table.cost_row(layer)
     if known is None:
         return 0
-    wired = isinstance(layer, PITLayer) and layer.wiring is not None
-    if wired:
-        stages = layer.stages(discrete=discrete)
+    if isinstance(layer, PITLayer) and layer.wiring is not None:
+        stages = layer.stages(reader)
     else:
         stages = known.geometry(layer, geometry.of_layer(layer), channels.layers[layer].sites)
     return sum(costs.get(metric)(stage) for stage in stages)

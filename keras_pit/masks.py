@@ -20,7 +20,9 @@ Knows no graphs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -63,33 +65,45 @@ def check_finite(values: np.ndarray, layer: str, name: str) -> np.ndarray:
     return values
 
 
-def channel_mask(alpha: Any, groups: list[np.ndarray]) -> Any:
+def channel_mask(alpha: Any, groups: Sequence[np.ndarray]) -> Any:
     """The channel mask, shape (channels,), float32.
 
     Args:
         alpha: variable of shape (channels,).
-        groups: positions of each group in alpha; each keeps its strongest channel.
+        groups: positions of each group in alpha; each keeps its strongest channel (of equals the first).
     """
     alpha = ops.convert_to_tensor(alpha)
-    hard = ops.cast(ops.greater(alpha, THRESHOLD), "float32")
-    return straight_through(ops.maximum(hard, _strongest(alpha, groups)), alpha)
-
-
-def _strongest(alpha: Any, groups: list[np.ndarray]) -> Any:
-    """1 at the strongest channel of each group, else 0."""
-    size = alpha.shape[0]
+    on = ops.greater(alpha, THRESHOLD)
+    ranked = alpha - _ranks(alpha.shape[0])
     if len(groups) == 1:
-        return ops.one_hot(ops.argmax(alpha), size)
-    best = [ops.take(group, ops.argmax(ops.take(alpha, group))) for group in groups]
-    return ops.max(ops.one_hot(ops.stack(best), size), axis=0)
+        best = ops.max(ranked)
+    else:
+        members, group_of = _membership(groups)
+        best = ops.take(ops.max(ops.where(members, ranked, -np.inf), axis=1), group_of)
+    hard = ops.cast(ops.logical_or(on, ops.greater_equal(ranked, best)), "float32")
+    return straight_through(hard, alpha)
 
 
-def kept_channels(alpha: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+def kept_channels(alpha: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
     """As `channel_mask`, boolean, in numpy."""
     kept = alpha > THRESHOLD
+    ranked = alpha - _ranks(len(alpha))
     for group in groups:
-        kept[group[np.argmax(alpha[group])]] = True
+        kept[group] |= ranked[group] >= ranked[group].max()
     return kept
+
+
+def _ranks(size: int) -> np.ndarray:
+    """Breaks ties between channels: too little to change the order of values that training tells apart."""
+    return (1e-6 * np.arange(size)).astype("float32")
+
+
+def _membership(groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Which positions each group has, and which group each position is in."""
+    group_of = np.zeros(sum(map(len, groups)), np.int64)
+    for index, group in enumerate(groups):
+        group_of[group] = index
+    return group_of == np.arange(len(groups))[:, None], group_of
 
 
 @dataclass(frozen=True)
@@ -121,12 +135,15 @@ class KernelMask:
             steps.append(2 * steps[-1])
         return cls(lags, tuple(step for step in steps if step == 1 or step % stride == 0))
 
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """For each lag, the index of the coarsest step whose grid it is on."""
-        return tuple(
-            max(p for p, step in enumerate(self.steps) if lag % step == 0) for lag in range(max(self.lags) + 1)
-        )
+    @cached_property
+    def _of_taps(self) -> _Tables:
+        """Constant matrices from beta and gamma to taps."""
+        lags = np.array(self.lags)[:, None]
+        levels = [max(p for p, step in enumerate(self.steps) if lag % step == 0) for lag in self.lags]
+        level = np.array(levels)[:, None]
+        lag, step = np.arange(max(self.lags) + 1), np.arange(len(self.steps))
+        tables = (lags == lag, lags <= lag, lags == 0, level == step, step <= level, level == len(self.steps) - 1)
+        return _Tables(*(table.astype("float32") for table in tables))
 
     def soft(self, beta: Any, gamma: Any) -> Any:
         """The tap mask, shape (taps,), float32.
@@ -135,23 +152,16 @@ class KernelMask:
             beta: variable of shape (longest lag + 1,), or None where the receptive field is not searched.
             gamma: variable of shape (steps,), or None where the dilation is not searched.
         """
-        hard, soft = np.ones(len(self.lags), "float32"), 0.0
+        tables = self._of_taps
+        parts = []
         if beta is not None:
-            beta = ops.convert_to_tensor(beta)
-            on = ops.cast(ops.greater(beta, THRESHOLD), "float32")
-            later = ops.matmul(np.triu(np.ones((beta.shape[0],) * 2, "float32")), on)
-            later = ops.take(later, np.array(self.lags))
-            hard = hard * ops.cast(ops.greater(later + _first(self.lags), THRESHOLD), "float32")
-            soft = soft + ops.take(beta, np.array(self.lags))
+            parts.append(_kept(beta, tables.own_beta, tables.betas, tables.first))
         if gamma is not None:
-            gamma = ops.convert_to_tensor(gamma)
-            level = np.array(self.levels)[list(self.lags)]
-            on = ops.cast(ops.greater(gamma, THRESHOLD), "float32")
-            finer = ops.take(ops.matmul(np.tril(np.ones((gamma.shape[0],) * 2, "float32")), on), level)
-            last = (level == len(self.steps) - 1).astype("float32")
-            hard = hard * ops.cast(ops.greater(finer + last, THRESHOLD), "float32")
-            soft = soft + ops.take(gamma, level)
-        return straight_through(hard, soft)
+            parts.append(_kept(gamma, tables.own_gamma, tables.gammas, tables.coarsest))
+        hards, softs = zip(*parts, strict=True)
+        hard = hards[0] if len(parts) == 1 else ops.logical_and(*hards)
+        soft = softs[0] if len(parts) == 1 else ops.add(*softs)
+        return straight_through(ops.cast(hard, "float32"), soft)[:, 0]
 
     def state(self, beta: np.ndarray | None, gamma: np.ndarray | None) -> tuple[int, int]:
         """The longest lag that is on and the dilation, both in units of the layer's own taps."""
@@ -171,6 +181,20 @@ class KernelMask:
         return np.flatnonzero((lags <= reach) & (lags % step == 0))
 
 
-def _first(lags: tuple[int, ...]) -> np.ndarray:
-    """1 for the tap that must stay."""
-    return (np.array(lags) == 0).astype("float32")
+@dataclass(frozen=True)
+class _Tables:
+    """Rows are taps. Which entry is a tap's own, which ones keep it, whether it is kept anyway."""
+
+    own_beta: np.ndarray
+    betas: np.ndarray
+    first: np.ndarray
+    own_gamma: np.ndarray
+    gammas: np.ndarray
+    coarsest: np.ndarray
+
+
+def _kept(variable: Any, own: np.ndarray, keepers: np.ndarray, anyway: np.ndarray) -> tuple[Any, Any]:
+    """Whether each tap is kept, and what carries the gradient to the variable; shapes (taps, 1)."""
+    column = ops.reshape(ops.convert_to_tensor(variable), (-1, 1))
+    on = ops.cast(ops.greater(column, THRESHOLD), "float32")
+    return ops.greater(ops.matmul(keepers, on), THRESHOLD - anyway), ops.matmul(own, column)

@@ -9,6 +9,7 @@ without wiring is its Keras base class plus kernel masks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,6 +26,26 @@ SEARCHES = ("channels", "kernel", "dilation", "kernel_2d")
 """What can be searched; "kernel_2d" extends the other two to Conv2D kernels of shape (K, 1) and (1, K)."""
 
 
+class Reader:
+    """Reads the masks of search layers, each only once, however many layers ask for it."""
+
+    def __init__(self) -> None:
+        self._masks: dict[int, Any] = {}
+
+    def channels(self, owner: PITLayer) -> Any:
+        """The channel mask of a layer (see `PITLayer.channel_mask`)."""
+        if id(owner) not in self._masks:
+            self._masks[id(owner)] = owner.channel_mask()
+        return self._masks[id(owner)]
+
+    def taps(self, layer: PITLayer) -> Any | None:
+        """The tap mask of a layer, None if its kernel is not searched."""
+        key = -id(layer)
+        if key not in self._masks:
+            self._masks[key] = layer.tap_mask()
+        return self._masks[key]
+
+
 @dataclass(frozen=True, eq=False)
 class ChannelMasks:
     """The masks of some channels: positions `index` in `[1, *owners[0].alpha, *owners[1].alpha, ...]`."""
@@ -32,25 +53,36 @@ class ChannelMasks:
     owners: tuple[PITLayer, ...]
     index: np.ndarray
 
-    def soft(self) -> Any | None:
+    def soft(self, reader: Reader) -> Any | None:
         """The mask, shape (channels,), float32; None if all channels stay."""
         if not self.owners:
             return None
-        parts = [owner.channel_mask() for owner in self.owners]
+        parts = [reader.channels(owner) for owner in self.owners]
         size = sum(part.shape[0] for part in parts)
         if np.array_equal(self.index, np.arange(1, size + 1)):
             return parts[0] if len(parts) == 1 else ops.concatenate(parts)
         return ops.take(ops.concatenate([np.ones(1, "float32"), *parts]), self.index)
 
+    def count(self, reader: Reader) -> Any:
+        """The number of channels that stay, with gradient."""
+        parts = [reader.channels(owner) for owner in self.owners]
+        times = np.bincount(self.index, minlength=1 + sum(part.shape[0] for part in parts)).astype("float32")
+        total: Any = float(times[0])
+        start = 1
+        for part in parts:
+            end = start + part.shape[0]
+            first = float(times[start])
+            if (times[start:end] == first).all():
+                total = total + (ops.sum(part) if first == 1 else first * ops.sum(part))
+            else:
+                total = total + ops.sum(part * times[start:end])
+            start = end
+        return total
+
     def kept(self) -> np.ndarray:
         """Which channels stay, boolean."""
         states = [owner.kept_channels() for owner in self.owners]
         return np.concatenate([[True], *states])[self.index]
-
-    def count(self) -> Any:
-        """The number of channels that stay, with gradient."""
-        mask = self.soft()
-        return float(len(self.index)) if mask is None else ops.sum(mask)
 
 
 @dataclass(frozen=True)
@@ -155,11 +187,11 @@ class PITLayer:
 
     def channel_mask(self) -> Any:
         """The mask of the channels that alpha stands for."""
-        return masks.channel_mask(self.alpha, list(self.owned.groups))
+        return masks.channel_mask(self.alpha, self.owned.groups)
 
     def kept_channels(self) -> np.ndarray:
         """Which of them stay."""
-        return masks.kept_channels(self._values("alpha"), list(self.owned.groups))
+        return masks.kept_channels(self._values("alpha"), self.owned.groups)
 
     def kept_taps(self) -> np.ndarray:
         """The indices of the kernel's taps that stay, along the searched axis."""
@@ -175,66 +207,58 @@ class PITLayer:
             return None
         return masks.check_finite(ops.convert_to_numpy(variable), self.name, name)
 
-    def mask_kernel(self, kernel: Any, role: str = "in", axis: int = -2) -> Any:
+    def tap_mask(self) -> Any | None:
+        """The mask of the kernel's taps along the searched axis; None if none is searched."""
+        if self.beta is None and self.gamma is None:
+            return None
+        return self.kernel_mask.soft(self.beta, self.gamma)
+
+    def mask_kernel(self, kernel: Any, reader: Reader, role: str | None = "in", axis: int = -2) -> Any:
         """A kernel without the taps and the input channels that are switched off."""
         kernel = ops.convert_to_tensor(kernel)
         factors = []
         if self.wiring is not None and role in self.wiring.roles:
-            channels = self.wiring.roles[role].soft()
+            channels = self.wiring.roles[role].soft(reader)
             if channels is not None:
                 factors.append(ops.reshape(channels, (-1,) + (1,) * (-1 - axis)))
-        if self.mask_variables and (self.beta is not None or self.gamma is not None):
+        taps = reader.taps(self)
+        if taps is not None:
             shape = [1] * len(kernel.shape)
             shape[self.kernel_axis] = -1
-            factors.append(ops.reshape(self._soft_taps(), shape))
+            factors.append(ops.reshape(taps, shape))
         for factor in factors:
             kernel = kernel * ops.cast(factor, kernel.dtype)
         return kernel
 
-    def _soft_taps(self) -> Any:
-        return self.kernel_mask.soft(self.beta, self.gamma)
-
     # -- cost -------------------------------------------------------------------------------------------------------
 
-    def stages(self, *, discrete: bool = False) -> tuple[geometry.Geometry, ...]:
-        """The layer as the costs see it, without what is switched off; soft or in whole numbers.
+    def stages(self, reader: Reader | None = None) -> tuple[geometry.Geometry, ...]:
+        """The layer as the costs see it, without what is switched off.
+
+        Args:
+            reader: to read soft masks; None for whole numbers.
 
         Raises:
-            ValueError: if the layer is not wired, or (discrete) a mask variable is not finite.
+            ValueError: if the layer is not wired, or (whole numbers) a mask variable is not finite.
         """
         if self.wiring is None:
             raise ValueError(
                 f"Search layer '{self.name}' does not know who reads its channels: pass the model through "
                 "keras_pit.convert(model) and train what it returns."
             )
-        roles = self.wiring.roles
-        read, out = roles["read"], roles["out"]
-        if discrete:
-            counts = geometry.Counts(int(read.kept().sum()), int(out.kept().sum()), self._hard_tap_count())
+        read, out = self.wiring.roles["read"], self.wiring.roles["out"]
+        searched = self.beta is not None or self.gamma is not None
+        taps: Any = math.prod(getattr(self, "kernel_size", ()))
+        if reader is None:
+            taps = len(self.kept_taps()) if searched else taps
+            counts = geometry.Counts(int(read.kept().sum()), int(out.kept().sum()), taps)
         else:
-            counts = geometry.Counts(read.count(), out.count(), self._soft_tap_count())
+            taps = ops.sum(reader.taps(self)) if searched else float(taps)
+            counts = geometry.Counts(read.count(reader), out.count(reader), taps)
         return type(self).geometry(self, counts, self.wiring.sites)
 
-    def _soft_tap_count(self) -> Any:
-        if self.beta is None and self.gamma is None:
-            return float(np.prod(getattr(self, "kernel_size", (1,))))
-        return ops.sum(self._soft_taps())
-
-    def _hard_tap_count(self) -> int:
-        if self.beta is None and self.gamma is None:
-            return int(np.prod(getattr(self, "kernel_size", (1,))))
-        return len(self.kept_taps())
-
-    def add_penalty(self) -> None:
-        """In `call`: add the cost to the loss; each of several calls adds its part."""
-        if self.wiring is None or self.wiring.penalty is None:
-            return
-        penalty = self.wiring.penalty
-        cost = sum(penalty.cost(stage) for stage in self.stages())
-        self.add_loss(penalty.strength * (cost * (penalty.scale / len(self.wiring.sites))))
-
-    def finish(self, outputs: Any) -> Any:
-        """Bias and activation, and the penalty."""
+    def finish(self, outputs: Any, reader: Reader) -> Any:
+        """Bias and activation; adds the cost to the loss, of several calls of the layer each its part."""
         if self.bias is not None:
             shape = (-1,)
             if getattr(self, "data_format", "channels_last") == "channels_first":
@@ -242,7 +266,10 @@ class PITLayer:
             outputs = outputs + ops.reshape(self.bias, shape)
         if self.activation is not None:
             outputs = self.activation(outputs)
-        self.add_penalty()
+        if self.wiring is not None and self.wiring.penalty is not None:
+            penalty = self.wiring.penalty
+            cost = sum(penalty.cost(stage) for stage in self.stages(reader))
+            self.add_loss(penalty.strength * (cost * (penalty.scale / len(self.wiring.sites))))
         return outputs
 
     # -- saving -----------------------------------------------------------------------------------------------------
@@ -285,7 +312,8 @@ class _Conv(PITLayer):
     geometry = staticmethod(geometry.conv)
 
     def call(self, inputs: Any) -> Any:
-        return self.finish(_convolve(self, inputs, self.mask_kernel(self.kernel)))
+        reader = Reader()
+        return self.finish(_convolve(self, inputs, self.mask_kernel(self.kernel, reader)), reader)
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -307,16 +335,17 @@ class _ConvTranspose(PITLayer):
     geometry = staticmethod(geometry.conv_transpose)
 
     def call(self, inputs: Any) -> Any:
+        reader = Reader()
         outputs = ops.conv_transpose(
             inputs,
-            self.mask_kernel(self.kernel, axis=-1),
+            self.mask_kernel(self.kernel, reader, axis=-1),
             strides=list(self.strides),
             padding=self.padding,
             output_padding=self.output_padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        return self.finish(outputs)
+        return self.finish(outputs, reader)
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -339,15 +368,16 @@ class _DepthwiseConv(PITLayer):
 
     def call(self, inputs: Any) -> Any:
         # The input channels go through one by one, so they are cut by whoever mixes them.
+        reader = Reader()
         outputs = ops.depthwise_conv(
             inputs,
-            self.mask_kernel(self.kernel, role="none"),
+            self.mask_kernel(self.kernel, reader, role=None),
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        return self.finish(outputs)
+        return self.finish(outputs, reader)
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -369,16 +399,17 @@ class _SeparableConv(PITLayer):
     geometry = staticmethod(geometry.separable)
 
     def call(self, inputs: Any) -> Any:
+        reader = Reader()
         outputs = ops.separable_conv(
             inputs,
             self.depthwise_kernel,
-            self.mask_kernel(self.pointwise_kernel, role="mid"),
+            self.mask_kernel(self.pointwise_kernel, reader, role="mid"),
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        return self.finish(outputs)
+        return self.finish(outputs, reader)
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -403,4 +434,5 @@ class PITDense(PITLayer, layers.Dense):
     geometry = staticmethod(geometry.dense)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.finish(ops.matmul(inputs, self.mask_kernel(self.kernel)))
+        reader = Reader()
+        return self.finish(ops.matmul(inputs, self.mask_kernel(self.kernel, reader)), reader)

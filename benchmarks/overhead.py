@@ -1,0 +1,126 @@
+"""What the search costs while it runs: a training step of the search model over one of the seed.
+
+A step is forward, backward and optimizer (Adam), batch 32, on one CPU thread. Time is CPU time, the two models take
+turns, the ratio is that of the medians. Memory is the peak of a process that does nothing else than train the one or
+the other, ratio of the whole processes.
+
+    python benchmarks/overhead.py [--rounds 20] [--jit] [--output out/overhead.json]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+import keras_pit  # noqa: E402
+from examples import networks  # noqa: E402
+
+NETWORKS: dict[str, Callable[[], keras.Model]] = {
+    "TCN": networks.tcn,
+    "TC-ResNet14": lambda: networks.tc_resnet14(seed=False),
+    "DS-CNN": networks.ds_cnn,
+    "ResNet-8": networks.resnet8,
+}
+BATCH, WARM_UP, LIMIT_TIME, LIMIT_MEMORY = 32, 3, 1.10, 1.15
+
+
+def build(name: str, searching: bool) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    model = NETWORKS[name]()
+    return keras_pit.convert(model, regularizer="macs") if searching else model
+
+
+def stepper(model: keras.Model, jit: bool) -> Callable[[], Any]:
+    """A function that does one training step."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(BATCH, *model.input_shape[1:])), tf.float32)
+    y = tf.constant(rng.integers(model.output_shape[-1], size=BATCH))
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit)
+    model.train_on_batch(x, y)
+    step = model.make_train_function() or model.train_function
+
+    def batches() -> Iterator[Any]:
+        yield x, y
+
+    return lambda: step(batches())
+
+
+def times(name: str, rounds: int, jit: bool) -> tuple[float, float]:
+    """Median CPU seconds of a step of the seed and of the search model."""
+    steppers = [stepper(build(name, searching), jit) for searching in (False, True)]
+    spent: tuple[list[float], list[float]] = ([], [])
+    for turn in range(WARM_UP + rounds):
+        for step, seconds in zip(steppers, spent, strict=True):
+            start = time.process_time()
+            step()
+            if turn >= WARM_UP:
+                seconds.append(time.process_time() - start)
+    return statistics.median(spent[0]), statistics.median(spent[1])
+
+
+def peak(name: str, searching: bool, jit: bool) -> float:
+    """Peak memory in MB of a fresh process that takes ten steps."""
+    command = [sys.executable, __file__, "--peak", name, *(["--searching"] * searching), *(["--jit"] * jit)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def print_peak(name: str, searching: bool, jit: bool) -> None:
+    step = stepper(build(name, searching), jit)
+    for _ in range(10):
+        step()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main(rounds: int, jit: bool, output: pathlib.Path) -> None:
+    table = Table(title=f"Search step over plain step, batch {BATCH}, one thread, {'with' if jit else 'without'} XLA")
+    for column in ("network", "plain (ms)", "search (ms)", "time", "plain (MB)", "search (MB)", "memory"):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    results = []
+    for name in NETWORKS:
+        plain, search = times(name, rounds, jit)
+        before, after = peak(name, False, jit), peak(name, True, jit)
+        result = {"network": name, "jit": jit, "time": search / plain, "memory": after / before}
+        results.append(result)
+        cells = [plain * 1e3, search * 1e3, search / plain, before, after, after / before]
+        formats = ["{:.1f}", "{:.1f}", "{:.3f}", "{:.0f}", "{:.0f}", "{:.3f}"]
+        table.add_row(name, *(text.format(cell) for text, cell in zip(formats, cells, strict=True)))
+        Console().print(f"{name}: time {result['time']:.3f}, memory {result['memory']:.3f}")
+    Console().print(table)
+    worst = max(result["time"] for result in results), max(result["memory"] for result in results)
+    Console().print(f"worst: time {worst[0]:.3f} (limit {LIMIT_TIME}), memory {worst[1]:.3f} (limit {LIMIT_MEMORY})")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--jit", action="store_true", help="compile with XLA")
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out/overhead.json"))
+    parser.add_argument("--peak", choices=NETWORKS, help=argparse.SUPPRESS)
+    parser.add_argument("--searching", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if arguments.peak:
+        print_peak(arguments.peak, arguments.searching, arguments.jit)
+    else:
+        main(arguments.rounds, arguments.jit, arguments.output)

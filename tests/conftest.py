@@ -1,0 +1,61 @@
+"""What all tests share: `--runslow`, seeded randomness, and the largest error of an export at the end of the run.
+
+The laws are also tested on networks that are new in each run. Their seeds are drawn from `--fresh-seed`, which is
+printed at the top, so that a run can be repeated.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+ERROR = "relative error"
+"""The property under which a test records how exact an export was."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--runslow", action="store_true", help="run everything, also what takes hours")
+    parser.addoption("--fresh-seed", type=int, help="where the seeds of new random networks are drawn from")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: runs with --runslow only")
+    if config.getoption("--fresh-seed") is None:
+        config.option.fresh_seed = random.SystemRandom().randrange(10**6)
+    if hasattr(config, "workerinput"):
+        config.option.fresh_seed = config.workerinput["fresh_seed"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Workers of pytest-xdist must collect the same tests."""
+    node.workerinput["fresh_seed"] = node.config.option.fresh_seed
+
+
+def pytest_report_header(config):
+    return f"fresh networks: --fresh-seed={config.option.fresh_seed}"
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--runslow"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs --runslow"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    found = [(value, report.nodeid) for report in reports for name, value in report.user_properties if name == ERROR]
+    if found:
+        worst, where = max(found)
+        terminalreporter.write_line(f"largest relative error of {len(found)} exports: {worst:.2e} ({where})")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)

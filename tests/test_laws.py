@@ -1,0 +1,218 @@
+"""The laws of the package (DESIGN.md, 3), each over many random networks (see `generator`).
+
+    1  neutral       right after `convert` the search model computes what the seed does; the seed is untouched
+    2  exact export  in every state of the masks, the slim model computes what the search model does
+    3  exact cost    the cost of a search model is the cost of its slim model, and that is what one counts by hand
+    5  nothing silent  each convolution and Dense layer is searched, or frozen for a stated reason
+
+The networks are some fixed ones and some that are new in each run (see `conftest`). On failure, the number in the
+test's name is the network's: `random_network(number)`.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conftest import ERROR
+from generator import Mix, arguments, data, describe, random_masks, random_network
+from keras import layers
+
+import keras_pit
+from keras_pit.layers import PITLayer
+
+FIXED, FRESH, SLOW_FRESH = 240, 60, 4000
+TOLERANCE = 1e-5
+DENSITIES = (0.05, 0.6, None)
+
+COSTED = (
+    layers.Dense,
+    layers.Conv1D,
+    layers.Conv2D,
+    layers.Conv3D,
+    layers.Conv1DTranspose,
+    layers.Conv2DTranspose,
+    layers.Conv3DTranspose,
+    layers.DepthwiseConv1D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv1D,
+    layers.SeparableConv2D,
+)
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+
+
+@dataclass
+class Case:
+    """A random network, converted."""
+
+    number: int
+    seed: keras.Model
+    search: keras.Model
+    before: Any
+    """What was recorded of the seed before it was converted."""
+
+    @property
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.number)
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        fresh = np.random.default_rng(metafunc.config.option.fresh_seed)
+        count = SLOW_FRESH if metafunc.config.option.runslow else FRESH
+        numbers = [*range(FIXED), *map(int, fresh.integers(10**3, 10**9, count))]
+        metafunc.parametrize("case", numbers, indirect=True, ids=str, scope="module")
+
+
+@pytest.fixture(scope="module")
+def case(request) -> Case:
+    return converted(request.param)
+
+
+@functools.lru_cache(maxsize=1)
+def converted(number: int) -> Case:
+    seed = random_network(number)
+    if number % 2:
+        seed.compile("sgd", "mse")
+    before = snapshot(seed)
+    search = keras_pit.convert(seed, **arguments(seed, np.random.default_rng(number)))
+    return Case(number, seed, search, before)
+
+
+def operations(model: Any) -> list[Any]:
+    """Layers and operations, however deep, and the model itself."""
+    found = [model]
+    for operation in model.operations:
+        found += operations(operation) if isinstance(operation, keras.Model) else [operation]
+    return found
+
+
+def snapshot(model: Any) -> dict[str, Any]:
+    """All that a conversion must leave alone."""
+    everything = operations(model)
+    return {
+        "variables": [np.array(variable) for variable in model.variables],
+        "trainable": [(layer.trainable, len(layer.trainable_weights)) for layer in model._flatten_layers()],
+        "inbound": [len(operation._inbound_nodes) for operation in everything],
+        "outbound": [len(operation._outbound_nodes) for operation in everything],
+        "names": [operation.name for operation in everything],
+        "inputs": [id(tensor) for tensor in model.inputs],
+        "outputs": [id(tensor) for tensor in model.outputs],
+        "compiled": (model.compiled, id(getattr(model, "optimizer", None)), getattr(model, "loss", None)),
+    }
+
+
+def outputs(model: Any, x: Any, training: bool = False) -> list[np.ndarray]:
+    return [np.array(y, "float64") for y in keras.tree.flatten(model(x, training=training))]
+
+
+def relative_error(received: list[np.ndarray], expected: list[np.ndarray]) -> float:
+    """The largest difference, relative to the output's scale."""
+    worst = 0.0
+    for one, other in zip(received, expected, strict=True):
+        assert one.shape == other.shape
+        assert np.isfinite(one).all() and np.isfinite(other).all()
+        worst = max(worst, float(np.abs(one - other).max() / max(np.abs(other).max(), 1e-3)))
+    return worst
+
+
+def relatives(model: keras.Model) -> list[Any]:
+    """The layers of the model, however deep, each once."""
+    found = []
+    for layer in model._flatten_layers(include_self=False):
+        if not any(layer is other for other in found):
+            found.append(layer)
+    return found
+
+
+def counted_size(model: keras.Model) -> int:
+    return sum(layer.count_params() for layer in relatives(model) if isinstance(layer, COSTED))
+
+
+def counted_macs(model: keras.Model, x: Any, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run one sample and count in each call: every weight, at every position it is applied at."""
+    calls: list[int] = []
+
+    def counting(original):
+        def call(layer, inputs, *args, **kwargs):
+            result = original(layer, inputs, *args, **kwargs)
+            if isinstance(layer, COSTED):
+                positions = inputs if isinstance(layer, TRANSPOSED) else result
+                channels_first = getattr(layer, "data_format", None) == "channels_first"
+                space = positions.shape[2:] if channels_first else positions.shape[1:-1]
+                kernels = [weight for weight in layer.weights if "kernel" in weight.name]
+                calls.append(math.prod(space) * sum(math.prod(weight.shape) for weight in kernels))
+            return result
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for kind in {type(layer) for layer in relatives(model) if isinstance(layer, COSTED)}:
+            patch.setattr(kind, "call", counting(kind.call))
+        model(x, training=False)
+    return sum(calls)
+
+
+# -- the laws ---------------------------------------------------------------------------------------------------------
+
+
+def test_conversion_leaves_the_seed_untouched(case):
+    after = snapshot(case.seed)
+    for what, before in case.before.items():
+        if what == "variables":
+            assert all(np.array_equal(a, b) for a, b in zip(after[what], before, strict=True))
+        else:
+            assert after[what] == before, what
+
+
+def test_conversion_is_neutral(case):
+    x = data(case.seed, case.rng)
+    for mask in keras_pit.mask_variables(case.search):
+        mask.assign(np.ones(mask.shape))
+    for training in (False, True):
+        error = relative_error(outputs(case.search, x, training), outputs(case.seed, x, training))
+        assert error <= TOLERANCE, describe(case.seed)
+
+
+def test_export_is_exact(case, record_property):
+    rng, errors = case.rng, []
+    for density in DENSITIES:
+        random_masks(case.search, rng, density)
+        slim, x = keras_pit.export(case.search), data(case.seed, rng)
+        errors.append(relative_error(outputs(slim, x), outputs(case.search, x)))
+        outputs(slim, x, training=True)
+    record_property(ERROR, max(errors))
+    assert max(errors) <= TOLERANCE, describe(case.seed)
+
+
+def test_export_is_plain(case):
+    random_masks(case.search, case.rng)
+    slim = keras_pit.export(case.search)
+    kinds = {type(layer) for layer in slim._flatten_layers()} - {Mix}
+    assert {kind.__module__.split(".")[0] for kind in kinds} == {"keras"}
+    names = [{operation.name for operation in operations(model)} for model in (case.seed, slim)]
+    assert names[0] <= names[1]
+
+
+def test_cost_is_exact(case, monkeypatch):
+    random_masks(case.search, case.rng)
+    slim, x = keras_pit.export(case.search), data(case.seed, case.rng, batch=1)
+    counted = {"size": counted_size(slim), "macs": counted_macs(slim, x, monkeypatch)}
+    for metric, number in counted.items():
+        hard = keras_pit.cost(case.search, metric, discrete=True)
+        assert isinstance(hard, int)
+        assert hard == keras_pit.cost(slim, metric) == number, describe(case.seed)
+        assert float(keras_pit.cost(case.search, metric)) == pytest.approx(number, rel=1e-6)
+
+
+def test_nothing_is_silent(case):
+    known = case.search.channels.layers
+    for layer in relatives(case.search):
+        if isinstance(layer, (*COSTED, PITLayer)) :
+            assert layer in known, layer.name
+            channels = known[layer]
+            made = channels.made
+            assert (made > 0).any() or channels.frozen or not made.size and channels.roles, layer.name
