@@ -218,6 +218,7 @@ def tcn(
     channels: int = 32,
     kernel_size: int = 7,
     depth: int = 4,
+    dropout: float = 0.0,
     seed: bool = True,
 ) -> keras.Model:
     """A plain causal TCN for windows of sensor data, each layer with twice the span of the last.
@@ -231,6 +232,7 @@ def tcn(
         channels: filters of every convolution.
         kernel_size: taps of the dilated kernels, odd.
         depth: number of convolutions.
+        dropout: share of channels to drop after each convolution and before the classifier.
         seed: True for dense kernels (91,047 parameters by default), False for dilated (23,463).
 
     Returns:
@@ -242,7 +244,11 @@ def tcn(
     for i in range(depth):
         x = _conv(x, channels, f"conv{i}", **_taps(kernel_size, 2**i, seed))
         x = _bn_relu(x, f"conv{i}")
+        if dropout:
+            x = layers.SpatialDropout1D(dropout, name=f"conv{i}_dropout")(x)
     x = layers.GlobalAveragePooling1D(name="pool")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="pool_dropout")(x)
     outputs = layers.Dense(classes, activation="softmax", name="output")(x)
     return keras.Model(inputs, outputs, name="tcn")
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
-from networks import watch_tcn
+from networks import tcn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -29,7 +29,7 @@ import keras_pit
 from keras_pit.deploy import run_tflite_micro
 
 WINDOW, STEP, HELD_OUT = 128, 64, (8, 9, 10)
-SEED_EPOCHS, SEARCH_EPOCHS, FINE_TUNE_EPOCHS, BATCH = 20, 24, 20, 64
+SEED_EPOCHS, SEARCH_EPOCHS, FINE_TUNE_EPOCHS, BATCH = 24, 24, 24, 64
 console = Console()
 
 
@@ -107,7 +107,7 @@ def train(model: keras.Model, data: Data, epochs: int, title: str, *, decay: boo
     steps = epochs * -(-len(data.x_train) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps) if decay else 1e-3
     optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     model.fit(data.x_train, data.y_train, BATCH, epochs, verbose=0, callbacks=[Bar(title)])
 
 
@@ -149,7 +149,7 @@ def main(seed: int, output: pathlib.Path, strength: float) -> list[Row]:
     data = load()
     console.print(f"{len(data.x_train)} windows to train on, {len(data.x_test)} of other people to test on")
 
-    model = watch_tcn()
+    model = tcn(WINDOW, dropout=0.1)
     train(model, data, SEED_EPOCHS, "seed")
     model.save(output / "seed.keras")
 

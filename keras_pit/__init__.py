@@ -3,6 +3,7 @@
 from . import costs, layers
 from .convert import convert
 from .cost import cost, get_regularization_loss
+from .deploy import to_tflite
 from .export import export
 from .model import SearchModel, mask_variables, net_variables
 from .report import Report, summary
@@ -21,4 +22,5 @@ __all__ = [
     "mask_variables",
     "net_variables",
     "summary",
+    "to_tflite",
 ]

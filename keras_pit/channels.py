@@ -71,6 +71,8 @@ class Channels:
     """The labels of each tensor of the graph, by the tensor's identity."""
     count: int
     """Number of labels: those that can be removed, and 0."""
+    frozen: dict[Any, str]
+    """The operations that are not followed, and why: whatever channels enter or leave them stay."""
 
     def of(self, tensor: Any) -> Ids:
         """The labels of a symbolic tensor of the traced graph."""
@@ -83,6 +85,7 @@ class Channels:
             tuple(Group(layers[group.owner], group.labels) for group in self.groups),
             {id(tensors[key]): x for key, x in self.tensors.items()},
             self.count,
+            {layers[operation]: reason for operation, reason in self.frozen.items()},
         )
 
     def owned(self, layer: keras.layers.Layer) -> list[np.ndarray]:
@@ -127,6 +130,7 @@ class _Tracer:
         self.memory: dict[Any, dict[str, np.ndarray]] = {}
         self.sites: dict[Any, list[Site]] = {}
         self.tensors: dict[int, Ids] = {}
+        self.frozen: dict[Any, str] = {}
 
     def run(self, model: keras.Model) -> None:
         inputs = []
@@ -183,6 +187,7 @@ class _Tracer:
             shapes,
             self.memory.setdefault(operation, {}),
             self.why_closed(operation),
+            self.frozen,
         )
         if table.cost_row(operation) is not None:
             self.sites.setdefault(operation, []).append(self.site(call, visit))
@@ -193,7 +198,7 @@ class _Tracer:
         if not isinstance(operation, keras.layers.Layer):
             return None
         if not elementwise_activation(getattr(operation, "activation", None)):
-            return "has an activation that may mix channels"
+            return "has an activation that may mix channels (softmax, or unknown)"
         if not operation.trainable:
             return "belongs to a layer with trainable=False"
         return self.closed(operation)
@@ -231,7 +236,7 @@ class _Tracer:
         }
         tensors = {key: replace(x, ids=labels[x.ids]) for key, x in self.tensors.items()}
         count = int(labels.max(initial=0)) + 1
-        return Channels(layers, _groups(layers, tensors, count), tensors, count)
+        return Channels(layers, _groups(layers, tensors, count), tensors, count, self.frozen)
 
     def labels(self) -> np.ndarray:
         """For each id the label of its class."""
@@ -249,8 +254,8 @@ class _Tracer:
         frozen = None
         if makes and not labels[made].any():
             frozen = self.classes.reasons()[int(self.classes.roots(made[:1])[0])]
-        elif not makes and table.cost_row(layer) is not None and not memory:
-            frozen = f"{type(layer).__name__} is not searched"
+        elif layer in self.frozen:
+            frozen = self.frozen[layer]
         return LayerChannels(
             {role: labels[ids] for role, ids in memory.items()},
             tuple(self.sites.get(layer, ())),

@@ -77,18 +77,12 @@ class SearchModel(keras.Model):
         return [layer for layer in self.channels.layers if isinstance(layer, PITLayer)]
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        logs = super().train_step(data)
-        return {**logs, self.regularizer: self._current_cost()}
-
-    def get_metrics_result(self) -> dict[str, Any]:
-        # Keras takes these as the logs of an epoch if they have the keys of the training logs, so that the cost in
-        # them is the one after the last update. The logs of `evaluate` have no cost.
-        return {**super().get_metrics_result(), self.regularizer: self._current_cost()}
-
-    def _current_cost(self) -> Any:
         from .cost import cost
 
-        return keras.ops.stop_gradient(keras.ops.cast(cost(self, self.regularizer), "float32"))
+        logs = super().train_step(data)
+        # After the update, so that the last step of an epoch logs the cost of the architecture as it then is.
+        now = keras.ops.stop_gradient(cost(self, self.regularizer))
+        return {**logs, self.regularizer: keras.ops.cast(now, "float32")}
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self.origin.seed, **asdict(self.origin.arguments)}

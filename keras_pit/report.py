@@ -52,11 +52,21 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """An operation that is not followed: the channels that enter or leave it all stay."""
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Report:
     """The layers of a model, before and after a search; prints as a table."""
 
     model: str
     layers: tuple[LayerReport, ...]
+    kept: tuple[Kept, ...]
 
     def total(self, when: str, metric: str) -> int | None:
         """The cost of all layers.
@@ -71,7 +81,8 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         totals = {when: {metric: self.total(when, metric) for metric in METRICS} for when in ("before", "after")}
-        return {"model": self.model, "layers": [asdict(layer) for layer in self.layers], "total": totals}
+        rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("layers", "kept")}
+        return {"model": self.model, **rows, "total": totals}
 
     def __rich__(self) -> Table:
         grid = Table(title=f"{self.model}: before -> after", show_footer=True)
@@ -87,6 +98,8 @@ class Report:
             pairs += [(one.size, two.size), (one.macs, two.macs)]
             cells = [f"{layer.name} ({layer.kind})", *(_change(*pair) for pair in pairs), _reason(layer)]
             grid.add_row(*cells)
+        for one in self.kept:
+            grid.add_row(f"{one.name} ({one.kind})", *[""] * (len(grid.columns) - 2), one.reason)
         return grid
 
     def __str__(self) -> str:
@@ -153,8 +166,9 @@ def summary(model: keras.Model) -> Report:
 
 
 def _report(name: str, channels: Channels) -> Report:
-    rows = [_layer(layer, channels) for layer in channels.layers if table.cost_row(layer) is not None]
-    return Report(name, tuple(rows))
+    costly = [layer for layer in channels.layers if table.cost_row(layer) is not None]
+    kept = [Kept(op.name, type(op).__name__, why) for op, why in channels.frozen.items() if op not in costly]
+    return Report(name, tuple(_layer(layer, channels) for layer in costly), tuple(kept))
 
 
 def _layer(layer: Any, channels: Channels) -> LayerReport:
@@ -208,4 +222,6 @@ def _text(value: Any) -> str:
 
 
 def _reason(layer: LayerReport) -> str:
-    return f"channels: {layer.frozen}" if layer.frozen else ""
+    if layer.frozen:
+        return f"channels: {layer.frozen}"
+    return ""

@@ -41,6 +41,8 @@ class Visit:
     """What is known of the operation from this and earlier calls, by role."""
     closed: str | None
     """Why the channels it makes cannot be searched, None if they can."""
+    frozen: dict[Any, str]
+    """Collects the operations that are not followed, with the reason."""
 
     @property
     def inputs(self) -> list[Ids]:
@@ -318,6 +320,7 @@ def freezes(visit: Visit, reason: str | None = None) -> Ids | list[Ids]:
     """Nothing that enters or leaves can be removed."""
     operation = visit.operation
     reason = reason or f"meets {type(operation).__name__} '{operation.name}', which is not followed"
+    visit.frozen.setdefault(operation, reason)
     for x in visit.inputs:
         visit.classes.keep(x.ids, reason)
     return [visit.classes.kept_like(shape, reason) for shape in visit.shapes]

@@ -5,16 +5,12 @@ printed at the top, so that a run can be repeated.
 """
 
 import random
-import sys
-from pathlib import Path
 
 import keras
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 ERROR = "relative error"
-"""The property under which a test records how exact an export was."""
+"""The property under which a test records how exact its exports were."""
 
 
 def pytest_addoption(parser):
@@ -23,8 +19,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: runs with --runslow only")
-    if config.getoption("--fresh-seed") is None:
+    if config.option.fresh_seed is None:
         config.option.fresh_seed = random.SystemRandom().randrange(10**6)
     if hasattr(config, "workerinput"):
         config.option.fresh_seed = config.workerinput["fresh_seed"]
@@ -37,11 +32,11 @@ def pytest_configure_node(node):
 
 
 def pytest_report_header(config):
-    return f"fresh networks: --fresh-seed={config.option.fresh_seed}"
+    return f"new random networks: --fresh-seed={config.option.fresh_seed}"
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--runslow"):
+    if config.option.runslow:
         return
     for item in items:
         if "slow" in item.keywords:
@@ -53,7 +48,9 @@ def pytest_terminal_summary(terminalreporter):
     found = [(value, report.nodeid) for report in reports for name, value in report.user_properties if name == ERROR]
     if found:
         worst, where = max(found)
-        terminalreporter.write_line(f"largest relative error of {len(found)} exports: {worst:.2e} ({where})")
+        terminalreporter.write_line(
+            f"largest relative error of the exports of {len(found)} tests: {worst:.2e} ({where})"
+        )
 
 
 @pytest.fixture(autouse=True)

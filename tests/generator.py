@@ -206,7 +206,7 @@ class Net:
     # -- the network --------------------------------------------------------------------------------------------------
 
     def input(self, shape: tuple[int, ...], dtype: str = "float32") -> Any:
-        self.inputs.append(keras.Input(shape, dtype=dtype, name=f"input_n{len(self.inputs)}"))
+        self.inputs.append(keras.Input(shape, dtype=dtype, name=f"input_n{len(self.inputs)}" if self.named else None))
         return self.inputs[-1]
 
     def start(self) -> Any:
@@ -215,7 +215,12 @@ class Net:
         length = self.integer(8, 24)
         if self.chance(0.08):
             return self.new("Embedding", 7, self.integer(3, 6))(self.input((length,), "int32"))
-        return self.input((length, self.integer(2, 6)))
+        x = self.input((length, self.integer(2, 6)))
+        if self.chance(0.08):
+            normalization = self.new("Normalization")
+            normalization.adapt(5 + 3 * self.normal(16, *x.shape[1:]))
+            return normalization(x)
+        return x
 
     def walk(self, x: Any, steps: int) -> Any:
         names = list(STEPS)
@@ -239,7 +244,7 @@ class Net:
     def head(self, x: Any) -> Any:
         kind = self.pick("flatten", "global", "mean", "raw", "flatten", "global")
         if kind == "raw":
-            return x if self.chance(0.3) else self.conv(x, self.integer(1, 4))(x)
+            return self.conv(x, self.integer(1, 4))(x)
         if kind == "flatten":
             x = self.new("Flatten")(x)
         elif kind == "global":
@@ -308,13 +313,13 @@ def transposed(net, x):
 
 @step(1)
 def channels_first(net, x):
-    """Layers that have the channels in front."""
+    """Layers that have the channels in front; no bias, which Keras adds along time if that has the same length."""
     last = rank(x) + 1
     first, again = net.new("Permute", (last, *range(1, last))), net.new("Permute", (*range(2, last + 1), 1))
     form = {"data_format": "channels_first"}
     window = net.window(x)
     layer = net.pick(
-        net.nd("Conv", x, net.integer(2, 6), **window, **net.common(), **form),
+        net.nd("Conv", x, net.integer(2, 6), use_bias=False, **window, **form),
         net.nd("ZeroPadding", x, 1, **form),
         net.nd("AveragePooling", x, 2, **form),
         net.nd("GlobalMaxPooling", x, keepdims=True, **form),
@@ -713,7 +718,9 @@ def randomize(model: keras.Model, rng: np.random.Generator) -> None:
         elif "kernel" in weight.name:
             across = weight.shape[-2] if weight.name == "depthwise_kernel" else 1
             values = values * (1.2 / np.sqrt(values[..., 0].size / across))
-        elif weight.name not in ("seed_generator_state",):
+        elif weight.name in ("mean", "variance", "count"):
+            continue  # what a Normalization layer has adapted to
+        else:
             values = 0.5 * values
         weight.assign(values.astype("float32"))
 
@@ -754,7 +761,7 @@ def data(model: keras.Model, rng: np.random.Generator, batch: int = 2) -> Any:
 def describe(model: keras.Model, indent: str = "") -> str:
     """The network, a line for each operation."""
     lines = []
-    for operation in model.operations:
+    for operation in getattr(model, "operations", model.layers):
         shapes = [tuple(node.outputs[0].shape[1:]) for node in operation._inbound_nodes]
         lines.append(f"{indent}{operation.name} ({type(operation).__name__}) {shapes}")
         if isinstance(operation, keras.Model):

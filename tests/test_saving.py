@@ -1,0 +1,131 @@
+"""Law 6: a search that is saved, loaded in a new process and trained on is one that was never interrupted."""
+
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_pit
+
+GO_ON = """
+import sys, numpy as np, keras
+import keras_pit
+path, result = sys.argv[1:]
+search = keras.models.load_model(path)
+rng = np.random.default_rng(1)
+x, y = rng.normal(size=(24, 16, 3)).astype("float32"), rng.integers(3, size=24)
+search.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+np.savez(result, *search.get_weights(), *[v.numpy() for v in search.optimizer.variables])
+"""
+
+
+def branching() -> keras.Model:
+    """Tied masks, a shared layer, a nested model, dropout."""
+    inputs = keras.Input((16, 3))
+    x = layers.Conv1D(6, 5, padding="same", name="stem")(inputs)
+    shared = layers.Conv1D(6, 3, padding="same", name="shared")
+    x = layers.Add(name="sum")([x, shared(shared(x))])
+    nested_in = keras.Input((16, 6))
+    nested_out = layers.ReLU()(layers.BatchNormalization(name="norm")(layers.Conv1D(5, 3, name="inner")(nested_in)))
+    x = keras.Model(nested_in, nested_out, name="block")(x)
+    x = layers.Dropout(0.2, seed=3)(x)
+    return keras.Model(inputs, layers.Dense(3, name="out")(layers.GlobalAveragePooling1D()(x)), name="branching")
+
+
+def compiled(strength: float = 3.0) -> keras_pit.SearchModel:
+    keras.utils.set_random_seed(0)
+    search = keras_pit.convert(branching(), "macs", strength=strength, exclude=["inner"])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    search.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
+    return search
+
+
+def batches() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(24, 16, 3)).astype("float32"), rng.integers(3, size=24)
+
+
+def fit(search: keras.Model, epochs: int, **options) -> None:
+    search.fit(*batches(), batch_size=8, epochs=epochs, shuffle=False, verbose=0, **options)
+
+
+def test_saved_and_resumed_in_a_new_process(tmp_path):
+    search = compiled()
+    fit(search, 2)
+    search.strength = 1.5
+    search.save(tmp_path / "search.keras")
+    fit(search, 2)
+    script = tmp_path / "go_on.py"
+    script.write_text(GO_ON)
+    root = pathlib.Path(keras_pit.__file__).parents[1]
+    command = [sys.executable, str(script), str(tmp_path / "search.keras"), str(tmp_path / "result.npz")]
+    subprocess.run(command, check=True, env={"PYTHONPATH": str(root), "PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"})
+    resumed = list(np.load(tmp_path / "result.npz").values())
+    expected = [*search.get_weights(), *[variable.numpy() for variable in search.optimizer.variables]]
+    for one, two in zip(expected, resumed, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_loaded_search_is_the_same_search(tmp_path):
+    search = compiled()
+    fit(search, 3)
+    search.strength = 0.75
+    search.save(tmp_path / "search.keras")
+    loaded = keras.models.load_model(tmp_path / "search.keras")
+    x, _ = batches()
+    np.testing.assert_array_equal(loaded(x), search(x))
+    assert loaded.strength == 0.75
+    assert keras_pit.summary(loaded).as_dict() == keras_pit.summary(search).as_dict()
+    for one, two in zip(keras_pit.mask_variables(search), keras_pit.mask_variables(loaded), strict=True):
+        assert one.path == two.path
+        np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(keras_pit.export(loaded)(x), search(x), atol=1e-5)
+
+
+def test_weights_only_checkpoint(tmp_path):
+    search = compiled()
+    fit(search, 3)
+    search.save_weights(tmp_path / "search.weights.h5")
+    fresh = keras_pit.convert(branching(), "macs", exclude=["inner"])
+    fresh.load_weights(tmp_path / "search.weights.h5")
+    x, _ = batches()
+    np.testing.assert_array_equal(fresh(x), search(x))
+    assert keras_pit.cost(fresh, discrete=True) == keras_pit.cost(search, discrete=True)
+
+
+def test_backup_and_restore(tmp_path):
+    class Crash(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise RuntimeError("power cut")
+
+    whole = compiled()
+    fit(whole, 4)
+    broken = compiled()
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(broken, 4, callbacks=[keras.callbacks.BackupAndRestore(tmp_path), Crash()])
+    again = compiled()
+    fit(again, 4, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
+    for one, two in zip(keras_pit.mask_variables(whole), keras_pit.mask_variables(again), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_slim_model_needs_nothing_of_this_package(tmp_path):
+    search = compiled()
+    fit(search, 3)
+    keras_pit.export(search).save(tmp_path / "slim.keras")
+    x, _ = batches()
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import sys, numpy as np, keras\n"
+        "model = keras.models.load_model(sys.argv[1])\n"
+        "np.save(sys.argv[3], model(np.load(sys.argv[2])))\n"
+        "assert 'keras_pit' not in sys.modules"
+    )
+    paths = [str(tmp_path / name) for name in ("slim.keras", "x.npy", "y.npy")]
+    subprocess.run([sys.executable, "-c", code, *paths], check=True, cwd=tmp_path)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), search(x), atol=1e-5)
