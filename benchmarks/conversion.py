@@ -1,6 +1,6 @@
 """How long converting and exporting take: CPU time over that of `keras.models.clone_model`, in one run.
 
-    python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json]
+python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json]
 """
 
 import argparse
@@ -14,12 +14,12 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import keras
+import numpy as np
+from rich.console import Console
+from rich.table import Table
 
-import keras_pit  # noqa: E402
+import keras_pit
 
 NAMES = ("MobileNet", "MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0")
 LIMIT = 5.0

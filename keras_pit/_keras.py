@@ -19,8 +19,6 @@ from typing import Any
 import keras
 from keras.src.models.functional import Functional
 
-Layer = keras.layers.Layer
-
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -71,9 +69,7 @@ def run(model: Any, inputs: Any, visit: Callable[[Call, tuple, dict], Any]) -> A
         args, kwargs = call.node.arguments.fill_in(values)
         outputs = keras.tree.flatten(visit(call, args, kwargs))
         values.update(zip(map(id, call.node.outputs), outputs, strict=True))
-    return keras.tree.pack_sequence_as(
-        function._outputs_struct, [values[id(tensor)] for tensor in function.outputs]
-    )
+    return keras.tree.pack_sequence_as(function._outputs_struct, [values[id(tensor)] for tensor in function.outputs])
 
 
 def op_name(operation: Any) -> str | None:
@@ -92,15 +88,21 @@ def input_structure(model: Any) -> Any:
     return graph(model)._inputs_struct
 
 
-def all_layers(model: Any) -> list[Layer]:
+def all_layers(model: Any) -> list[Any]:
     """The model and every layer in it, however deep."""
     return list(model._flatten_layers())
 
 
-def states(layer: Layer) -> list[Any]:
+def states(layer: Any) -> list[Any]:
     """Variables beside the weights that steer a layer's calls: the states of its random generators."""
     weights = {id(weight) for weight in layer.weights}
     return [variable for variable in layer.variables if id(variable) not in weights]
+
+
+def random_states(model: Any) -> list[Any]:
+    """The states of all random generators in a model, each once."""
+    found = [state for layer in all_layers(model) if not is_graph(layer) for state in states(layer)]
+    return list({id(state): state for state in found}.values())
 
 
 @contextlib.contextmanager

@@ -198,12 +198,12 @@ class _Tracer:
         if not isinstance(operation, keras.layers.Layer):
             return None
         if not elementwise_activation(getattr(operation, "activation", None)):
-            return "has an activation that may mix channels (softmax, or unknown)"
+            return "has an activation that mixes channels or is unknown"
         if not operation.trainable:
             return "belongs to a layer with trainable=False"
         return self.closed(operation)
 
-    def output_shapes(self, call: _keras.Call, args: tuple, kwargs: dict) -> tuple[tuple[int, ...], ...]:
+    def output_shapes(self, call: _keras.Call, args: tuple, kwargs: dict) -> tuple[Any, ...]:
         known = call.output_shapes
         if all(None not in shape[1:] for shape in known):
             return tuple((1, *shape[1:]) for shape in known)
@@ -222,7 +222,8 @@ class _Tracer:
         return shapes
 
     def site(self, call: _keras.Call, visit: Visit) -> Site:
-        read, made = visit.inputs[0].shape, visit.shapes[0]
+        read: Any = visit.inputs[0].shape
+        made: Any = visit.shapes[0]
         if self.open:
             read, made = call.node.input_tensors[0].shape, call.output_shapes[0]
         return Site(space(call.operation, read), space(call.operation, made))

@@ -131,13 +131,10 @@ def _searches(search: Iterable[str]) -> tuple[str, ...]:
 def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
     """The names of the layers to leave as they are."""
     wanted = [exclude] if isinstance(exclude, (str, type)) else list(exclude)
-    layers = [layer for layer in _keras.all_layers(seed) if layer is not seed]
+    layers: list[Any] = [layer for layer in _keras.all_layers(seed) if layer is not seed]
     names: set[str] = set()
     for one in wanted:
-        if isinstance(one, type):
-            found = {layer.name for layer in layers if isinstance(layer, one)}
-        else:
-            found = {layer.name for layer in layers if layer.name == one}
+        found = {layer.name for layer in layers if _is(layer, one)}
         if not found:
             raise ValueError(
                 f"`exclude` has {one!r}, but model '{seed.name}' has no such layer. It has: "
@@ -145,3 +142,7 @@ def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tup
             )
         names |= found
     return tuple(sorted(names))
+
+
+def _is(layer: Any, wanted: str | type) -> bool:
+    return isinstance(layer, wanted) if isinstance(wanted, type) else layer.name == wanted

@@ -62,7 +62,7 @@ def total(channels: Channels, metric: str, *, discrete: bool = True) -> Any:
 def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
     """The cost of one layer, in whole numbers or (with a reader) soft; 0 for kinds that cost nothing."""
     known = table.cost_row(layer)
-    if known is None:
+    if known is None or known.geometry is None:
         return 0
     if isinstance(layer, PITLayer) and layer.wiring is not None:
         stages = layer.stages(reader)

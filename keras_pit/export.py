@@ -6,6 +6,7 @@ search model did.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -44,7 +45,7 @@ def export(search: SearchModel) -> keras.Model:
     slimmer = _Slimmer(require_search(search))
     rebuilt = rebuild(search, slimmer.new_layer, slimmer.call, slimmer.shape)
     for old, new in rebuilt.layers.items():
-        copy_state(old, new, lambda name, value, old=old: slimmer.cut(old, name, value))
+        copy_state(old, new, partial(slimmer.cut, old))
     return keras.Model(rebuilt.inputs, rebuilt.outputs, name=search.name)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ class Window:
             return self.axis.padding
         return "valid"
 
-    def margins(self, length: int | None) -> tuple[int, int]:
-        """Zeros to add before and after an input of this length (negative: samples to crop)."""
+    def margins(self, length: Any) -> tuple[int, int]:
+        """Zeros to add before and after an input of this length (None: open); negative: samples to crop."""
         axis = self.axis
         if axis.padding == "causal" or self.same:
             return 0, 0
@@ -104,7 +105,7 @@ class Window:
         return before, 0 if -axis.stride < missing < 0 else missing
 
 
-def _same(length: int | None, span: int, stride: int) -> tuple[int, int]:
+def _same(length: Any, span: int, stride: int) -> tuple[int, int]:
     """The zeros that padding="same" adds before and after."""
     if stride == 1:
         total = span - 1

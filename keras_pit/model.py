@@ -15,6 +15,8 @@ from . import _keras
 from .channels import Channels
 from .layers.search import PITLayer
 
+RANDOM = "random_state_"
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -83,6 +85,19 @@ class SearchModel(keras.Model):
         # After the update, so that the last step of an epoch logs the cost of the architecture as it then is.
         now = keras.ops.stop_gradient(cost(self, self.regularizer))
         return {**logs, self.regularizer: keras.ops.cast(now, "float32")}
+
+    # Keras forgets the states of random generators (dropout); an interrupted search shall go on with the same draws.
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        for index, state in enumerate(_keras.random_states(self)):
+            store[f"{RANDOM}{index}"] = state
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables({key: store[key] for key in store if not key.startswith(RANDOM)})
+        for index, state in enumerate(_keras.random_states(self)):
+            if f"{RANDOM}{index}" in store:
+                state.assign(store[f"{RANDOM}{index}"])
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self.origin.seed, **asdict(self.origin.arguments)}

@@ -62,7 +62,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Report:
-    """The layers of a model, before and after a search; prints as a table."""
+    """The layers of a model, before and after a search; prints as a table (with four digits; all are in `as_dict`)."""
 
     model: str
     layers: tuple[LayerReport, ...]
@@ -86,20 +86,22 @@ class Report:
 
     def __rich__(self) -> Table:
         grid = Table(title=f"{self.model}: before -> after", show_footer=True)
-        for name, justify in (("layer", "left"), ("channels", "right"), ("kernel", "right"), ("dilation", "right")):
-            grid.add_column(name, justify=justify, footer="total" if name == "layer" else "")
+        grid.add_column("layer", footer="total")
+        for name in ("channels", "kernel", "dilation"):
+            grid.add_column(name, justify="right", no_wrap=True)
         for metric in METRICS:
             total = _change(self.total("before", metric), self.total("after", metric))
-            grid.add_column(metric, justify="right", footer=total)
-        grid.add_column("not searched", style="dim")
+            grid.add_column(metric, justify="right", footer=total, no_wrap=True)
+        grid.add_column("not searched", style="dim", overflow="fold")
         for layer in self.layers:
             one, two = layer.before, layer.after
             pairs = [(one.channels, two.channels), (one.kernel, two.kernel), (one.dilation, two.dilation)]
             pairs += [(one.size, two.size), (one.macs, two.macs)]
-            cells = [f"{layer.name} ({layer.kind})", *(_change(*pair) for pair in pairs), _reason(layer)]
+            reason = f"channels: {layer.frozen}" if layer.frozen else ""
+            cells = [f"{layer.name} ({layer.kind})", *(_change(*pair) for pair in pairs), reason]
             grid.add_row(*cells)
-        for one in self.kept:
-            grid.add_row(f"{one.name} ({one.kind})", *[""] * (len(grid.columns) - 2), one.reason)
+        for kept in self.kept:
+            grid.add_row(f"{kept.name} ({kept.kind})", *[""] * (len(grid.columns) - 2), kept.reason)
         return grid
 
     def __str__(self) -> str:
@@ -177,9 +179,11 @@ def _layer(layer: Any, channels: Channels) -> LayerReport:
     counts = geometry.of_layer(layer)
     kernel = tuple(getattr(layer, "kernel_size", ()))
     dilation = tuple(getattr(layer, "dilation_rate", ()))
-    stages = table.cost_row(layer).geometry(layer, counts, known.sites)
+    row: Any = table.cost_row(layer)
+    stages = row.geometry(layer, counts, known.sites)
     before = Shape(counts.outputs, kernel, dilation, *_costs(lambda metric: sum(map(costs.get(metric), stages))))
-    after, searched = before, ()
+    after = before
+    searched: tuple[str, ...] = ()
     if isinstance(layer, PITLayer) and layer.wiring is not None:
         if layer.beta is not None or layer.gamma is not None:
             _, step = layer.kernel_state()
@@ -218,10 +222,7 @@ def _text(value: Any) -> str:
         return "?"
     if isinstance(value, tuple):
         return "x".join(map(str, value)) or "-"
-    return f"{value:,}"
-
-
-def _reason(layer: LayerReport) -> str:
-    if layer.frozen:
-        return f"channels: {layer.frozen}"
-    return ""
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
+        if value >= unit:
+            return f"{value / (1000 if name == 'k' else unit):.4g}{name}"
+    return str(value)

@@ -164,14 +164,14 @@ def prelu(visit: Visit) -> Ids:
     return _read(visit, -1)
 
 
-def activation(visit: Visit) -> Ids:
+def activation(visit: Visit) -> Ids | list[Ids]:
     """An `Activation` layer, if its function is known to work element by element."""
     if elementwise_activation(visit.operation.activation):
         return follows(visit)
     return freezes(visit, f"goes through an activation that may mix channels ({visit.operation.name})")
 
 
-def softmax(visit: Visit) -> Ids:
+def softmax(visit: Visit) -> Ids | list[Ids]:
     """Mixes along its axes."""
     x = visit.inputs[0]
     axes = visit.operation.axis
@@ -181,7 +181,7 @@ def softmax(visit: Visit) -> Ids:
     return follows(visit)
 
 
-def rescaling(visit: Visit) -> Ids:
+def rescaling(visit: Visit) -> Ids | list[Ids]:
     """A scale and an offset; frozen when they differ from channel to channel."""
     if np.ndim(visit.operation.scale) or np.ndim(visit.operation.offset):
         return freezes(visit)
@@ -208,7 +208,7 @@ ACTIVATION_LAYERS = {keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU
 # -- merges ---------------------------------------------------------------------------------------------------------
 
 
-def merges(visit: Visit) -> Ids:
+def merges(visit: Visit) -> Ids | list[Ids]:
     """Element by element over several tensors, with broadcasting."""
     classes, inputs = visit.classes, visit.inputs
     (shape,) = visit.shapes
@@ -248,7 +248,7 @@ def _with_one_axis(classes: Classes, tensors: list[Ids], shape: tuple[int, ...])
 def moves(visit: Visit) -> Ids | list[Ids]:
     """Only rearranges elements, so the operation itself says where each one goes."""
     moved = run_on_arrays(visit, lambda x: x.full())
-    if moved is None or any(array.shape != shape for array, shape in zip(moved, visit.shapes)):
+    if moved is None or any(array.shape != shape for array, shape in zip(moved, visit.shapes, strict=True)):
         return freezes(visit)
     return [visit.classes.rectangular(array) for array in moved]
 
@@ -301,7 +301,7 @@ def run_on_arrays(visit: Visit, array: Callable[[Ids], np.ndarray]) -> list[np.n
 # -- reduces and freezes --------------------------------------------------------------------------------------------
 
 
-def reduces(visit: Visit) -> Ids:
+def reduces(visit: Visit) -> Ids | list[Ids]:
     """Mean, max, sum, ... over some axes."""
     x = visit.inputs[0]
     axes = visit.operation.axis

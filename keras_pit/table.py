@@ -45,25 +45,13 @@ LAYERS: dict[type, Row] = {
     layers.Conv1D: Row(rules.conv, _CONV, "filters", pit.PITConv1D, geometry.conv),
     layers.Conv2D: Row(rules.conv, _CONV, "filters", pit.PITConv2D, geometry.conv),
     layers.Conv3D: Row(rules.freezes, geometry=geometry.conv),
-    layers.Conv1DTranspose: Row(
-        rules.conv, _TRANSPOSE, "filters", pit.PITConv1DTranspose, geometry.conv_transpose
-    ),
-    layers.Conv2DTranspose: Row(
-        rules.conv, _TRANSPOSE, "filters", pit.PITConv2DTranspose, geometry.conv_transpose
-    ),
+    layers.Conv1DTranspose: Row(rules.conv, _TRANSPOSE, "filters", pit.PITConv1DTranspose, geometry.conv_transpose),
+    layers.Conv2DTranspose: Row(rules.conv, _TRANSPOSE, "filters", pit.PITConv2DTranspose, geometry.conv_transpose),
     layers.Conv3DTranspose: Row(rules.freezes, geometry=geometry.conv_transpose),
-    layers.DepthwiseConv1D: Row(
-        rules.depthwise, _DEPTHWISE, None, pit.PITDepthwiseConv1D, geometry.depthwise
-    ),
-    layers.DepthwiseConv2D: Row(
-        rules.depthwise, _DEPTHWISE, None, pit.PITDepthwiseConv2D, geometry.depthwise
-    ),
-    layers.SeparableConv1D: Row(
-        rules.separable, _SEPARABLE, "filters", pit.PITSeparableConv1D, geometry.separable
-    ),
-    layers.SeparableConv2D: Row(
-        rules.separable, _SEPARABLE, "filters", pit.PITSeparableConv2D, geometry.separable
-    ),
+    layers.DepthwiseConv1D: Row(rules.depthwise, _DEPTHWISE, None, pit.PITDepthwiseConv1D, geometry.depthwise),
+    layers.DepthwiseConv2D: Row(rules.depthwise, _DEPTHWISE, None, pit.PITDepthwiseConv2D, geometry.depthwise),
+    layers.SeparableConv1D: Row(rules.separable, _SEPARABLE, "filters", pit.PITSeparableConv1D, geometry.separable),
+    layers.SeparableConv2D: Row(rules.separable, _SEPARABLE, "filters", pit.PITSeparableConv2D, geometry.separable),
     layers.BatchNormalization: Row(rules.batch_norm, _BATCH_NORM),
     layers.PReLU: Row(rules.prelu, {"alpha": {-1: "read"}}),
     layers.Activation: Row(rules.activation),

@@ -3,10 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from conftest import ERROR
 
 import keras_pit
-
-from conftest import ERROR
 
 SIZES = {"MobileNet": 64, "MobileNetV2": 64, "ResNet50": 64, "DenseNet121": 64, "EfficientNetB0": 64}
 
@@ -46,4 +45,3 @@ def test_application(name, record_property):
         assert keras_pit.cost(search, metric, discrete=True) == keras_pit.cost(slim, metric)
     assert keras_pit.cost(slim, "macs") < 0.7 * keras_pit.cost(model, "macs")
     assert all(type(layer).__module__.startswith("keras.") for layer in slim.layers)
-

@@ -75,9 +75,7 @@ def ds_cnn():
 
 def dense():
     sizes = (16, "relu"), (8, "tanh"), (3, "sigmoid")
-    return keras.Sequential(
-        [layers.Input((8,)), *(layers.Dense(units, activation=f) for units, f in sizes)]
-    )
+    return keras.Sequential([layers.Input((8,)), *(layers.Dense(units, activation=f) for units, f in sizes)])
 
 
 def two_by_two():
@@ -106,10 +104,7 @@ def make(name, samples=40):
             spread = [generator.uniform(0.5, 1.5, size) for _ in range(2)]
             shift = [generator.normal(size=size) for _ in range(2)]
             layer.set_weights([spread[0], shift[0], shift[1], spread[1]])
-    x = [
-        generator.normal(size=(samples, *tensor.shape[1:])).astype("float32")
-        for tensor in model.inputs
-    ]
+    x = [generator.normal(size=(samples, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
     return model, x
 
 
@@ -122,9 +117,7 @@ def error(y, expected):
 
 
 # What 8-bit weights cost; steps of the output by which rounding may add up.
-@pytest.mark.parametrize(
-    ("quantization", "bound", "steps"), [("int8", 0.05, 1), ("int16x8", 0.02, 8)]
-)
+@pytest.mark.parametrize(("quantization", "bound", "steps"), [("int8", 0.05, 1), ("int16x8", 0.02, 8)])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_quantised_file_follows_the_model(name, quantization, bound, steps):
     model, x = make(name)
@@ -183,9 +176,7 @@ def test_open_batch_computes_garbage_and_is_refused(naive, monkeypatch):
 def test_deep_rounding_is_no_fault(monkeypatch):
     """Eight Dense layers round apart by more than one step, each of them by at most one."""
     keras.utils.set_random_seed(1)
-    model = keras.Sequential(
-        [layers.Input((32,)), *(layers.Dense(32, activation="relu") for _ in range(8))]
-    )
+    model = keras.Sequential([layers.Input((32,)), *(layers.Dense(32, activation="relu") for _ in range(8))])
     x = np.random.default_rng(0).normal(size=(32, 32)).astype("float32")
     tflite = to_tflite(model, x, quantization="int16x8", verify=False)
     report = verify(tflite, x)
@@ -495,9 +486,7 @@ def test_worker_needs_only_numpy_and_tflite_micro():
 def test_missing_package_names_the_install_line(dense_file, monkeypatch, package):
     tflite, x = dense_file
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: None if name == package else find_spec(name)
-    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else find_spec(name))
     for name in [n for n in sys.modules if n.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

@@ -30,7 +30,12 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 @pytest.mark.parametrize(
     "how",
-    [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}, {"jit_compile": False, "steps_per_execution": 2}],
+    [
+        {"run_eagerly": True},
+        {"jit_compile": False},
+        {"jit_compile": True},
+        {"jit_compile": False, "steps_per_execution": 2},
+    ],
     ids=["eager", "graph", "xla", "steps"],
 )
 @pytest.mark.parametrize("regularizer", ["size", "macs"])
@@ -93,7 +98,7 @@ def test_half_precision_keeps_masks_and_costs_in_float32(batch):
     search(batch[0])
     assert {loss.dtype for loss in search.losses} == {tf.float32}
     search.compile(keras.optimizers.Adam(0.02), LOSS)
-    history = search.fit(*batch, epochs=3, verbose=0).history
+    history = search.fit(*batch, batch_size=4, epochs=3, verbose=0).history
     assert history["macs"][-1] == keras_pit.cost(search, "macs", discrete=True) < keras_pit.cost(seed, "macs")
     slim = keras_pit.export(search)
     assert slim.layers[1].compute_dtype == "float16"
@@ -125,11 +130,11 @@ def test_loop_by_hand_with_two_optimizers(batch):
     assert np.isfinite(losses).all()
     assert keras_pit.cost(search, "macs", discrete=True) < before
     for variable in masks:
-        assert 0 <= variable.numpy().min() and variable.numpy().max() <= 1
+        assert variable.numpy().min() >= 0 and variable.numpy().max() <= 1
 
 
 def test_pruned_channel_comes_back_when_the_task_needs_it():
-    """y = |x0| + |x1| needs several hidden channels; strong pressure leaves one, without pressure they return."""
+    """Y = |x0| + |x1| needs several hidden channels; strong pressure leaves one, without pressure they return."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(512, 2)).astype("float32")
@@ -142,23 +147,27 @@ def test_pruned_channel_comes_back_when_the_task_needs_it():
     search = keras_pit.convert(model, "size", strength=50.0)
     search.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mse"])
     search.fit(x, y, epochs=10, verbose=0)
-    alpha = search.get_layer("hidden").alpha
-    pruned = alpha.numpy() <= 0.5
+    hidden = search.get_layer("hidden")
+    pruned = ~hidden.kept_channels()
     assert pruned.sum() == 7
     poor = search.evaluate(x, y, verbose=0)[1]
     search.strength = 0.0
     search.fit(x, y, epochs=40, verbose=0)
-    returned = pruned & (alpha.numpy() > 0.5)
+    returned = pruned & hidden.kept_channels()
     assert returned.sum() >= 2
     assert search.evaluate(x, y, verbose=0)[1] < poor / 4
 
 
 def test_masks_move_with_sgd_and_adam(batch):
-    for optimizer in (keras.optimizers.Adam(1e-3), keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.RMSprop(1e-3)):
+    for optimizer in (
+        keras.optimizers.Adam(1e-3),
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        keras.optimizers.RMSprop(1e-3),
+    ):
         search = keras_pit.convert(small(), "macs", strength=3.0)
         search.compile(optimizer, LOSS)
         history = search.fit(*batch, batch_size=4, epochs=30, verbose=0).history
-        assert history["macs"][-1] < history["macs"][0], optimizer.name
+        assert history["macs"][-1] < 0.7 * keras_pit.cost(small(), "macs"), optimizer.name
 
 
 def test_strength_is_checked_and_takes_effect(batch):
@@ -187,7 +196,9 @@ def test_mask_that_is_not_finite_is_reported(value):
     search = keras_pit.convert(small())
     search.get_layer("conv1").alpha.assign([0.6, 0.6, value, 0.6, 0.6, 0.6])
     for read in (keras_pit.export, keras_pit.summary, lambda model: keras_pit.cost(model, discrete=True)):
-        with pytest.raises(ValueError, match=r"Layer 'conv1': mask variable alpha is not finite at \[2\].*learning rate"):
+        with pytest.raises(
+            ValueError, match=r"Layer 'conv1': mask variable alpha is not finite at \[2\].*learning rate"
+        ):
             read(search)
 
 
@@ -198,7 +209,9 @@ def test_layers_placed_by_hand_are_the_ones_searched():
     x = layers.Conv1D(6, 3, activation="relu", name="stock")(x)
     x = keras_pit.layers.PITDense(5, activation="relu", name="dense")(layers.Flatten()(x))
     model = keras.Model(inputs, layers.Dense(2, name="out")(x))
-    with pytest.raises(TypeError, match=r"do not know yet who reads their channels; pass it through keras_pit\.convert"):
+    with pytest.raises(
+        TypeError, match=r"do not know yet who reads their channels; pass it through keras_pit\.convert"
+    ):
         keras_pit.get_regularization_loss(model)
     search = keras_pit.convert(model)
     names = [variable.path for variable in keras_pit.mask_variables(search)]

@@ -51,7 +51,9 @@ class Geometry:
         Raises:
             ValueError: if a length is open.
         """
-        shapes = [site.input_shape if self.kind == "transposed" else site.output_shape for site in self.sites]
+        shapes: list[Any] = [
+            site.input_shape if self.kind == "transposed" else site.output_shape for site in self.sites
+        ]
         if any(None in shape for shape in shapes):
             raise ValueError(
                 f"Layer '{self.layer}' works on shapes {shapes}: its MACs depend on an open length (None). Give the "

@@ -1,5 +1,4 @@
-"""Multiply-accumulates of one inference of one sample; biases and padding positions as everyone counts them:
-biases not, positions in the padding like any other."""
+"""Multiply-accumulates of one inference of one sample; taps on padding count, biases do not."""
 
 from .geometry import Geometry, Scalar
 from .registry import register

@@ -42,9 +42,7 @@ class _Scheme:
 _SCHEMES = {
     "int8": _Scheme("TFLITE_BUILTINS_INT8", "int8", True),
     # CMSIS-NN cannot allocate a 16x8 FULLY_CONNECTED with one scale per channel.
-    "int16x8": _Scheme(
-        "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8", "int16", False
-    ),
+    "int16x8": _Scheme("EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8", "int16", False),
 }
 _LOOPS = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase")
 _RANDOM_SAMPLES = 8
@@ -86,8 +84,7 @@ def to_tflite(
     """
     if quantization is not None and quantization not in _SCHEMES:
         raise ValueError(
-            f"quantization is one of {', '.join(map(repr, _SCHEMES))} or None (float32); "
-            f"received {quantization!r}."
+            f"quantization is one of {', '.join(map(repr, _SCHEMES))} or None (float32); received {quantization!r}."
         )
     inputs = _check_model(model)
     if calibration is not None:
@@ -149,8 +146,7 @@ def _check_layer(layer: keras.Layer) -> None:
     where = f"Layer {layer.name!r} ({type(layer).__name__})"
     if type(layer).__module__.startswith("keras_pit."):
         raise ValueError(
-            f"{where} belongs to a search model; expected a model of plain Keras layers. "
-            "Call keras_pit.export first."
+            f"{where} belongs to a search model; expected a model of plain Keras layers. Call keras_pit.export first."
         )
     policy = layer.dtype_policy
     if policy.quantization_mode is not None or policy.compute_dtype in (
@@ -206,8 +202,7 @@ def _as_samples(inputs: Sequence[keras.KerasTensor], calibration: Any) -> list[n
 def _read_dataset(inputs: Sequence[keras.KerasTensor], dataset: Any) -> list[np.ndarray]:
     if int(dataset.cardinality()) == -1:
         raise ValueError(
-            "calibration is an infinite dataset; expected a finite one. "
-            "Cut it: calibration=dataset.take(200)."
+            "calibration is an infinite dataset; expected a finite one. Cut it: calibration=dataset.take(200)."
         )
     columns: list[list[np.ndarray]] = [[] for _ in inputs]
     for element in dataset:
@@ -274,14 +269,9 @@ def _check_samples(tensor: keras.KerasTensor, part: Any) -> np.ndarray:
 def _check_shape(tensor: keras.KerasTensor, array: np.ndarray) -> None:
     sample = tuple(tensor.shape[1:])
     if array.ndim == 0 or array.shape[1:] != sample:
-        cure = (
-            "Add the batch axis: x[None]."
-            if array.shape == sample
-            else "Prepare the data as for model.predict."
-        )
+        cure = "Add the batch axis: x[None]." if array.shape == sample else "Prepare the data as for model.predict."
         raise ValueError(
-            f"calibration for input {tensor.name!r} has shape {array.shape}; expected "
-            f"{('samples', *sample)}. {cure}"
+            f"calibration for input {tensor.name!r} has shape {array.shape}; expected {('samples', *sample)}. {cure}"
         )
 
 
@@ -289,10 +279,7 @@ def _random_samples(inputs: Sequence[keras.KerasTensor]) -> list[np.ndarray]:
     """Samples to verify a float file with: normal numbers, zeros for integer inputs."""
     generator = np.random.default_rng(0)
     return [
-        (generator.normal(size=(_RANDOM_SAMPLES, *t.shape[1:])) * ("float" in t.dtype)).astype(
-            t.dtype
-        )
-        for t in inputs
+        (generator.normal(size=(_RANDOM_SAMPLES, *t.shape[1:])) * ("float" in t.dtype)).astype(t.dtype) for t in inputs
     ]
 
 
@@ -319,10 +306,7 @@ def _freeze(model: keras.Model) -> Any:
         )
         return list(keras.tree.flatten(outputs))
 
-    specs = [
-        tf.TensorSpec((1, *t.shape[1:]), t.dtype, name=re.sub(r"\W", "_", t.name))
-        for t in model.inputs
-    ]
+    specs = [tf.TensorSpec((1, *t.shape[1:]), t.dtype, name=re.sub(r"\W", "_", t.name)) for t in model.inputs]
     function = tf.function(network, autograph=False).get_concrete_function(*specs)
     with _quiet():
         frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
@@ -360,9 +344,7 @@ def _convert(frozen: Any, samples: list[np.ndarray], scheme: _Scheme | None) -> 
             converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, scheme.ops)]
             converter.inference_input_type = tf.dtypes.as_dtype(scheme.io)
             converter.inference_output_type = tf.dtypes.as_dtype(scheme.io)
-            converter._experimental_disable_per_channel_quantization_for_dense_layers = (
-                not scheme.per_channel_dense
-            )
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = not scheme.per_channel_dense
         try:
             return bytes(converter.convert())
         except Exception as error:
@@ -402,9 +384,7 @@ def _check_result(model: keras.Model, tflite: bytes, *, quantised: bool) -> None
 
 
 def _fits(expected: tuple[int | None, ...], received: tuple[int, ...]) -> bool:
-    return len(expected) == len(received) and all(
-        e in (None, r) for e, r in zip(expected, received, strict=True)
-    )
+    return len(expected) == len(received) and all(e in (None, r) for e, r in zip(expected, received, strict=True))
 
 
 @contextlib.contextmanager

@@ -213,9 +213,7 @@ def run_tflite_micro(
         >>> run.dequantized[0].argmax(-1)
     """
     graph = read_graph(tflite)
-    results, log = micro_results(
-        tflite, graph, prepare(graph, inputs), timeout=timeout, arena_bytes=arena_bytes
-    )
+    results, log = micro_results(tflite, graph, prepare(graph, inputs), timeout=timeout, arena_bytes=arena_bytes)
     used = re.search(r"Arena allocation total (\d+) bytes", log)
     if used is None:
         raise DeploymentError(
@@ -394,19 +392,10 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
         )
     sample = tensor.shape[1:]
     if array.ndim == 0 or array.shape[1:] != sample:
-        cure = (
-            "Add the batch axis: x[None]."
-            if array.shape == sample
-            else "Pass the data that the model was made for."
-        )
-        raise ValueError(
-            f"{where} expects an array of shape {('samples', *sample)}; "
-            f"received {array.shape}. {cure}"
-        )
+        cure = "Add the batch axis: x[None]." if array.shape == sample else "Pass the data that the model was made for."
+        raise ValueError(f"{where} expects an array of shape {('samples', *sample)}; received {array.shape}. {cure}")
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        raise ValueError(
-            f"{where} expects finite values; received NaN or infinite ones. Clean the data."
-        )
+        raise ValueError(f"{where} expects finite values; received NaN or infinite ones. Clean the data.")
     if array.dtype == tensor.dtype:
         return array
     if tensor.quantized and np.issubdtype(array.dtype, np.floating):
@@ -422,9 +411,7 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
 
 def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:
     """Outputs of shape (samples, *tensor) without the tensor's batch axis."""
-    outputs = tuple(
-        array[:, 0] if array.ndim > 1 and array.shape[1] == 1 else array for array in raw
-    )
+    outputs = tuple(array[:, 0] if array.ndim > 1 and array.shape[1] == 1 else array for array in raw)
     return Run(
         outputs,
         tuple(t.dequantize(a) for t, a in zip(graph.outputs, outputs, strict=True)),
@@ -436,15 +423,9 @@ def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes
     missing = _NO_KERNEL.search(said)
     if missing:
         places = [graph.place(op) for op in graph.ops if op.name == missing[1]]
-        reason = (
-            f"TFLite-Micro has no kernel for {missing[1]} ({'; '.join(places)}). "
-            "Replace the layer that makes it."
-        )
+        reason = f"TFLite-Micro has no kernel for {missing[1]} ({'; '.join(places)}). Replace the layer that makes it."
     elif worker.returncode < 0:
-        reason = (
-            f"TFLite-Micro crashed with {signal.Signals(-worker.returncode).name} "
-            f"(arena {arena_bytes} bytes)."
-        )
+        reason = f"TFLite-Micro crashed with {signal.Signals(-worker.returncode).name} (arena {arena_bytes} bytes)."
     else:
         reason = f"TFLite-Micro refused the file (arena {arena_bytes} bytes)."
     return f"{reason} It printed:\n{said}"

@@ -186,9 +186,7 @@ def _verify_operators(
     """Compare each operator on the inputs that TFLite-Micro gave it."""
     parts = _cut_apart(tflite)
     numbers = sorted({*parts.sources, *parts.sinks, *parts.outputs})
-    results, _ = micro_results(
-        tflite, graph, prepare(graph, arrays), tensors=numbers, timeout=timeout
-    )
+    results, _ = micro_results(tflite, graph, prepare(graph, arrays), tensors=numbers, timeout=timeout)
     micro = dict(zip(numbers, results, strict=True))
     # Keeping all tensors must not change a result, or reading them would prove nothing.
     for tensor, number, output in zip(graph.outputs, parts.outputs, outputs, strict=True):

@@ -103,7 +103,7 @@ class Wiring:
     penalty: Penalty | None = None
 
 
-class PITLayer:
+class PITLayer(layers.Layer):
     """What the search layers share; comes before the Keras layer among the bases.
 
     Args:
@@ -112,16 +112,18 @@ class PITLayer:
 
     stock: ClassVar[type[layers.Layer]]
     """The Keras layer that this is the search layer of."""
-    geometry: ClassVar[Callable[..., tuple[geometry.Geometry, ...]]]
+    costs: ClassVar[Callable[..., tuple[geometry.Geometry, ...]]]
+    """The stages that costs see (see `costs.geometry`)."""
     searches: ClassVar[tuple[str, ...]] = ("channels",)
     """What this kind of layer can search."""
 
-    alpha: keras.Variable | None = None
-    beta: keras.Variable | None = None
-    gamma: keras.Variable | None = None
-    kernel_mask: masks.KernelMask | None = None
+    # Each is None where there is nothing of the kind to search; `own`, `build` and `convert` set them.
+    alpha: Any = None
+    beta: Any = None
+    gamma: Any = None
+    kernel_mask: Any = None
+    owned: Any = None
     wiring: Wiring | None = None
-    owned: _Owned | None = None
 
     def __init__(self, *args: Any, search: Iterable[str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -159,7 +161,7 @@ class PITLayer:
         )
 
     @property
-    def kernel_axis(self) -> int | None:
+    def kernel_axis(self) -> Any:
         """The spatial axis whose taps are searched, None if none is."""
         size = getattr(self, "kernel_size", ())
         long = [axis for axis, taps in enumerate(size) if taps > 1]
@@ -201,7 +203,7 @@ class PITLayer:
         """The longest lag that stays and the dilation, in units of the layer's own taps."""
         return self.kernel_mask.state(self._values("beta"), self._values("gamma"))
 
-    def _values(self, name: str) -> np.ndarray | None:
+    def _values(self, name: str) -> Any:
         variable = getattr(self, name)
         if variable is None:
             return None
@@ -255,7 +257,7 @@ class PITLayer:
         else:
             taps = ops.sum(reader.taps(self)) if searched else float(taps)
             counts = geometry.Counts(read.count(reader), out.count(reader), taps)
-        return type(self).geometry(self, counts, self.wiring.sites)
+        return type(self).costs(self, counts, self.wiring.sites)
 
     def finish(self, outputs: Any, reader: Reader) -> Any:
         """Bias and activation; adds the cost to the loss, of several calls of the layer each its part."""
@@ -309,7 +311,7 @@ def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
 
 
 class _Conv(PITLayer):
-    geometry = staticmethod(geometry.conv)
+    costs = staticmethod(geometry.conv)
 
     def call(self, inputs: Any) -> Any:
         reader = Reader()
@@ -332,7 +334,7 @@ class PITConv2D(_Conv, layers.Conv2D):
 
 
 class _ConvTranspose(PITLayer):
-    geometry = staticmethod(geometry.conv_transpose)
+    costs = staticmethod(geometry.conv_transpose)
 
     def call(self, inputs: Any) -> Any:
         reader = Reader()
@@ -363,8 +365,8 @@ class PITConv2DTranspose(_ConvTranspose, layers.Conv2DTranspose):
 
 
 class _DepthwiseConv(PITLayer):
-    geometry = staticmethod(geometry.depthwise)
-    searches = ()
+    costs = staticmethod(geometry.depthwise)
+    searches: ClassVar[tuple[str, ...]] = ()
 
     def call(self, inputs: Any) -> Any:
         # The input channels go through one by one, so they are cut by whoever mixes them.
@@ -396,7 +398,7 @@ class PITDepthwiseConv2D(_DepthwiseConv, layers.DepthwiseConv2D):
 
 
 class _SeparableConv(PITLayer):
-    geometry = staticmethod(geometry.separable)
+    costs = staticmethod(geometry.separable)
 
     def call(self, inputs: Any) -> Any:
         reader = Reader()
@@ -431,7 +433,7 @@ class PITDense(PITLayer, layers.Dense):
     """Dense whose output channels are searched."""
 
     stock = layers.Dense
-    geometry = staticmethod(geometry.dense)
+    costs = staticmethod(geometry.dense)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         reader = Reader()
