@@ -182,7 +182,7 @@ def main(seed: int, output: pathlib.Path, strength: float) -> list[Row]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0, help="random seed of the whole run")
-    parser.add_argument("--strength", type=float, default=1.0, help="weight of the cost in the search")
+    parser.add_argument("--strength", type=float, default=2.0, help="weight of the cost in the search")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out/watch"))
     arguments = parser.parse_args()
     main(arguments.seed, arguments.output, arguments.strength)

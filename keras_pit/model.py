@@ -94,9 +94,10 @@ class SearchModel(keras.Model):
             store[f"{RANDOM}{index}"] = state
 
     def load_own_variables(self, store: Any) -> None:
-        super().load_own_variables({key: store[key] for key in store if not key.startswith(RANDOM)})
+        names = list(store.keys())  # a store has keys, but is no dictionary
+        super().load_own_variables({name: store[name] for name in names if not name.startswith(RANDOM)})
         for index, state in enumerate(_keras.random_states(self)):
-            if f"{RANDOM}{index}" in store:
+            if f"{RANDOM}{index}" in names:
                 state.assign(store[f"{RANDOM}{index}"])
 
     def get_config(self) -> dict[str, Any]:
