@@ -8,7 +8,6 @@ import keras
 
 from . import costs, seeds, table
 from .channels import Channels, trace
-from .costs import geometry
 from .layers.search import PITLayer, Reader
 from .model import SearchModel, require_search
 
@@ -61,11 +60,8 @@ def total(channels: Channels, metric: str, *, discrete: bool = True) -> Any:
 
 def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
     """The cost of one layer, in whole numbers or (with a reader) soft; 0 for kinds that cost nothing."""
-    known = table.cost_row(layer)
-    if known is None or known.geometry is None:
-        return 0
     if isinstance(layer, PITLayer) and layer.wiring is not None:
         stages = layer.stages(reader)
     else:
-        stages = known.geometry(layer, geometry.of_layer(layer), channels.layers[layer].sites)
+        stages = table.plain_stages(layer, channels.layers[layer].sites)
     return sum(costs.get(metric)(stage) for stage in stages)

@@ -94,6 +94,8 @@ def copy_state(old: Any, new: Any, cut: Callable[[str, Any], Any] = lambda name,
         return
     for source, target in zip(_net_weights(old), _net_weights(new), strict=True):
         target.assign(cut(source.name, source))
+    if isinstance(new, keras.layers.Normalization):
+        new.finalize_state()  # what it computes with is derived from its weights
     for name in ("beta", "gamma"):
         source, target = (_mask(layer, name) for layer in (old, new))
         if source is not None and target is not None:

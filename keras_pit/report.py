@@ -176,11 +176,10 @@ def _report(name: str, channels: Channels) -> Report:
 def _layer(layer: Any, channels: Channels) -> LayerReport:
     known = channels.layers[layer]
     kind = getattr(type(layer), "stock", type(layer)).__name__
-    counts = geometry.of_layer(layer)
+    counts = geometry.of_layer(table.unwrapped(layer))
     kernel = tuple(getattr(layer, "kernel_size", ()))
     dilation = tuple(getattr(layer, "dilation_rate", ()))
-    row: Any = table.cost_row(layer)
-    stages = row.geometry(layer, counts, known.sites)
+    stages = table.plain_stages(layer, known.sites)
     before = Shape(counts.outputs, kernel, dilation, *_costs(lambda metric: sum(map(costs.get(metric), stages))))
     after = before
     searched: tuple[str, ...] = ()

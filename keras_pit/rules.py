@@ -159,6 +159,15 @@ def batch_norm(visit: Visit) -> Ids:
     return _read(visit, visit.operation.axis)
 
 
+def dropout(visit: Visit) -> Ids | list[Ids]:
+    """Each element by itself, unless the shape of its noise counts channels."""
+    x = visit.inputs[0]
+    noise_shape = getattr(visit.operation, "noise_shape", None)
+    if noise_shape is not None and noise_shape[x.axis] not in (None, 1):
+        return freezes(visit, f"goes through a dropout whose noise_shape counts channels ({visit.operation.name})")
+    return follows(visit)
+
+
 def prelu(visit: Visit) -> Ids:
     """One slope for each position, shared along some axes."""
     return _read(visit, -1)

@@ -57,6 +57,8 @@ LAYERS: dict[type, Row] = {
     layers.Activation: Row(rules.activation),
     layers.Softmax: Row(rules.softmax),
     layers.Rescaling: Row(rules.rescaling),
+    layers.Dropout: Row(rules.dropout),
+    layers.AlphaDropout: Row(rules.dropout),
     layers.Concatenate: Row(rules.concatenates),
     layers.Reshape: Row(rules.moves_fixed),
 }
@@ -64,7 +66,7 @@ LAYERS: dict[type, Row] = {
 for _rule, _kinds in {
     rules.follows: (
         layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Identity, layers.ActivityRegularization,
-        layers.Dropout, layers.GaussianDropout, layers.AlphaDropout, layers.GaussianNoise,
+        layers.GaussianDropout, layers.GaussianNoise,
     ),
     rules.follows_space: (
         layers.SpatialDropout1D, layers.SpatialDropout2D, layers.MaxPooling1D, layers.MaxPooling2D,
@@ -112,9 +114,24 @@ def row(operation: Any) -> Row | None:
 
 
 def cost_row(operation: Any) -> Row | None:
-    """As `row`, but a subclass of a known convolution or Dense layer is costed as what it extends."""
-    for kind in type(operation).__mro__:
+    """As `row`, for the cost: subclasses and wrappers (TimeDistributed) cost what they extend or wrap."""
+    for kind in type(unwrapped(operation)).__mro__:
         known = LAYERS.get(kind)
         if known is not None and known.geometry is not None:
             return known
     return None
+
+
+def unwrapped(operation: Any) -> Any:
+    """The layer inside of a wrapper, or the operation itself."""
+    while isinstance(operation, layers.Wrapper):
+        operation = operation.layer
+    return operation
+
+
+def plain_stages(layer: Any, sites: tuple[Any, ...]) -> tuple[geometry.Geometry, ...]:
+    """The stages of a whole layer, as the costs see them; none for kinds that cost nothing."""
+    known, inner = cost_row(layer), unwrapped(layer)
+    if known is None or known.geometry is None:
+        return ()
+    return known.geometry(inner, geometry.of_layer(inner), sites)

@@ -322,7 +322,7 @@ def output_in_the_middle(x):
     return headed(middle, x, others=[middle])
 
 
-@graph({"b": 5}, {"a": "has an activation that may mix channels"})
+@graph({"b": 5}, {"a": "has an activation that mixes channels or is unknown"})
 def softmax_as_activation(x):
     return conv("b", 5)(conv("a", activation="softmax")(x))
 
@@ -347,7 +347,7 @@ def accumulate(x):
     return ops.cumsum(x, axis=-1)
 
 
-@graph({"b": 5}, {"a": "has an activation that may mix channels"})
+@graph({"b": 5}, {"a": "has an activation that mixes channels or is unknown"})
 def activation_that_is_not_known(x):
     return conv("b", 5)(conv("a", activation=accumulate)(x))
 
@@ -580,6 +580,40 @@ def test_subclassed_model_is_traced(called):
     assert (classes_of(search), frozen_of(search)) == ({"a b": 4}, HEAD)
     np.testing.assert_array_equal(search(x), model(x) if expected is None else expected)
     assert not model.first._inbound_nodes
+
+
+def open_residual(x):
+    x = conv("a")(x)
+    return layers.MaxPooling1D(2)(x + conv("b", padding="causal", activation="sigmoid")(x))
+
+
+def open_slices(x):
+    x = conv("a")(x)[:, 2:-1]
+    return layers.Concatenate(axis=1)([x, ops.flip(x, axis=1)])
+
+
+def open_squeeze_excite(x):
+    x = conv("a", 8)(x)
+    return x * dense("excite", 8)(layers.GlobalAveragePooling1D(keepdims=True)(x))
+
+
+def open_reshape(x):
+    return layers.Reshape((-1, 2))(layers.DepthwiseConv1D(3, padding="same")(conv("a")(x)))
+
+
+def open_strides(x):
+    return conv("b", strides=2, padding="causal")(conv("a", strides=2)(x))
+
+
+@pytest.mark.parametrize("build", [open_residual, open_slices, open_squeeze_excite, open_reshape, open_strides])
+def test_open_length_is_exported_exactly(build):
+    inputs, rng = keras.Input((None, 3)), np.random.default_rng(0)
+    model = headed(layers.GlobalAveragePooling1D()(conv("last", 5)(build(inputs))), inputs)
+    search = keras_pit.convert(model)
+    for density, length in [(1.0, 16), (0.6, 23), (0.3, 30)]:
+        random_masks(search, rng, density)
+        x = rng.normal(size=(2, length, 3)).astype("float32")
+        np.testing.assert_allclose(keras_pit.export(search)(x), search(x), rtol=1e-4, atol=1e-6)
 
 
 def test_layers_keep_their_names_inputs_too():

@@ -163,6 +163,57 @@ def counted_macs(model: keras.Model, x: Any, monkeypatch: pytest.MonkeyPatch) ->
     return sum(calls)
 
 
+# -- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def twice(layer: Any) -> Any:
+    return lambda x: layers.Concatenate()([layer(x), layer(2.0 * x)])
+
+
+def nested(layer: Any, shape: tuple[int, ...]) -> Any:
+    return keras.Sequential([keras.Input(shape), layer])
+
+
+# A layer, or what calls some; the shape of one sample; parameters and multiply-accumulates, counted by hand.
+COUNTED = [
+    (layers.Dense(5), (3,), 3 * 5 + 5, 15),
+    (layers.Dense(5), (8, 3), 3 * 5 + 5, 8 * 15),
+    (layers.Conv1D(4, 3, padding="same"), (8, 3), 3 * 3 * 4 + 4, 8 * 36),
+    (layers.Conv1D(4, 3, padding="causal", dilation_rate=2), (8, 3), 3 * 3 * 4 + 4, 8 * 36),
+    (layers.Conv1D(4, 3, strides=2, use_bias=False), (8, 3), 3 * 3 * 4, 3 * 36),
+    (layers.Conv1D(6, 3, groups=2, padding="same"), (8, 4), 3 * 2 * 6 + 6, 8 * 36),
+    (layers.Conv1D(8, 3, groups=4, padding="same"), (8, 4), 3 * 1 * 8 + 8, 8 * 24),
+    (layers.Conv2D(4, (3, 2), padding="same"), (5, 6, 3), 6 * 3 * 4 + 4, 5 * 6 * 72),
+    (layers.Conv2D(4, 3, strides=(2, 1)), (5, 6, 3), 9 * 3 * 4 + 4, 2 * 4 * 108),
+    (layers.Conv3D(2, 2), (3, 3, 3, 2), 8 * 2 * 2 + 2, 8 * 32),
+    (layers.Conv1DTranspose(4, 3, strides=2), (8, 3), 3 * 3 * 4 + 4, 8 * 36),
+    (layers.Conv2DTranspose(2, 2, strides=2, padding="same"), (3, 4, 5), 4 * 2 * 5 + 2, 3 * 4 * 40),
+    (layers.Conv3DTranspose(2, 2), (2, 2, 2, 3), 8 * 2 * 3 + 2, 8 * 48),
+    (layers.DepthwiseConv1D(3, depth_multiplier=2), (8, 4), 3 * 4 * 2 + 8, 6 * 24),
+    (layers.DepthwiseConv2D(3, padding="same", use_bias=False), (4, 4, 2), 9 * 2, 16 * 18),
+    (layers.SeparableConv1D(5, 3, depth_multiplier=2, padding="same"), (8, 4), 3 * 8 + 8 * 5 + 5, 8 * (24 + 40)),
+    (layers.SeparableConv2D(5, 3, strides=2, padding="same"), (4, 4, 2), 9 * 2 + 2 * 5 + 5, 4 * (18 + 10)),
+    (twice(layers.Dense(5)), (8, 3), 3 * 5 + 5, 2 * 8 * 15),
+    (twice(nested(layers.Conv1D(4, 3), (8, 3))), (8, 3), 3 * 3 * 4 + 4, 2 * 6 * 36),
+    (layers.TimeDistributed(layers.Dense(5)), (8, 3), 3 * 5 + 5, 8 * 15),
+    (layers.TimeDistributed(layers.Conv1D(4, 3)), (2, 8, 3), 3 * 3 * 4 + 4, 2 * 6 * 36),
+]
+
+
+@pytest.mark.parametrize(("build", "shape", "size", "macs"), COUNTED)
+def test_costs_are_as_counted_by_hand(build, shape, size, macs, monkeypatch):
+    inputs = keras.Input(shape)
+    # A small layer in front, so that there is something to search in each row.
+    model = keras.Model(inputs, build(layers.Dense(shape[-1], use_bias=False)(inputs)))
+    positions, weights = math.prod(shape[:-1]), shape[-1] ** 2
+    expected = {"size": size + weights, "macs": macs + positions * weights}
+    search = keras_pit.convert(model)
+    x = np.ones((1, *shape), "float32")
+    assert {"size": counted_size(model), "macs": counted_macs(model, x, monkeypatch)} == expected
+    for counted in (model, search):
+        assert {metric: int(keras_pit.cost(counted, metric)) for metric in expected} == expected
+
+
 # -- the laws ---------------------------------------------------------------------------------------------------------
 
 
