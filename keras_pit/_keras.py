@@ -18,6 +18,8 @@ from typing import Any
 
 import keras
 from keras.src.models.functional import Functional
+from keras.src.ops.numpy import Take
+from keras.src.saving.serialization_lib import SafeModeScope
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,18 @@ def op_name(operation: Any) -> str | None:
 
 def clone(operation: Any, **changes: Any) -> Any:
     """A new operation from the config of another one, of the same name, with some arguments changed."""
-    return type(operation).from_config({**operation.get_config(), **changes})
+    with SafeModeScope(False):  # a Lambda of the user's own process is no risk
+        return type(operation).from_config({**operation.get_config(), **changes})
+
+
+def take(x: Any, positions: list[int], axis: int, name: str) -> Any:
+    """`keras.ops.take`, as an operation with a name."""
+    return Take(axis=axis, name=name)(x, positions)
+
+
+def input_name(tensor: Any) -> str:
+    """The name of the input layer that a symbolic input belongs to."""
+    return tensor._keras_history.operation.name
 
 
 def input_structure(model: Any) -> Any:
@@ -108,22 +121,19 @@ def random_states(model: Any) -> list[Any]:
 @contextlib.contextmanager
 def untouched(model: Any) -> Iterator[None]:
     """Forget, at the end, the calls that were recorded on the model's layers in the meantime."""
-    records = [
-        (nodes, len(nodes))
-        for operation in [*all_layers(model), *_operations(model)]
-        for nodes in (operation._inbound_nodes, operation._outbound_nodes)
-    ]
+    lengths = {id(nodes): len(nodes) for nodes in _records(model)}
     try:
         yield
     finally:
-        for nodes, length in records:
-            del nodes[length:]
+        for nodes in _records(model):
+            del nodes[lengths.get(id(nodes), 0) :]
 
 
-def _operations(model: Any) -> list[Any]:
-    if not is_graph(model) or graph(model) is None:
-        return []
-    return list(graph(model).operations)
+def _records(model: Any) -> list[list[Any]]:
+    operations = list(all_layers(model))
+    if is_graph(model) and graph(model) is not None:
+        operations += graph(model).operations
+    return [nodes for operation in operations for nodes in (operation._inbound_nodes, operation._outbound_nodes)]
 
 
 def names(model: Any) -> set[str]:

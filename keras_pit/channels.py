@@ -135,7 +135,7 @@ class _Tracer:
     def run(self, model: keras.Model) -> None:
         inputs = []
         for tensor in _keras.graph(model).inputs:
-            reason = f"reaches the input '{tensor.name}'"
+            reason = f"reaches the input '{_keras.input_name(tensor)}'"
             shape = self.concrete(tensor.shape)
             inputs.append(self.classes.kept_like(shape, reason))
         outputs = keras.tree.flatten(self.interpret(model, inputs))

@@ -38,7 +38,8 @@ def convert(
             cost or less at about their accuracy in some dozen epochs (`benchmarks/tradeoff.py`); less is gentler.
         input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
             (a list of shapes for several inputs).
-        exclude: names or types of layers that keep all the channels they make and their whole kernel.
+        exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
+            their whole kernel.
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
             "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K).
 
@@ -135,7 +136,7 @@ def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tup
     layers: list[Any] = [layer for layer in _keras.all_layers(seed) if layer is not seed]
     names: set[str] = set()
     for one in wanted:
-        found = {layer.name for layer in layers if _is(layer, one)}
+        found = {inner.name for layer in layers if _is(layer, one) for inner in _keras.all_layers(layer)}
         if not found:
             raise ValueError(
                 f"`exclude` has {one!r}, but model '{seed.name}' has no such layer. It has: "

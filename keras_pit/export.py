@@ -175,7 +175,7 @@ class _Slimmer:
         elif (np.diff(positions) == 1).all():
             entries[index] = slice(int(positions[0]), int(positions[-1]) + 1)
         else:
-            x = keras.ops.take(x, positions.tolist(), axis=axis)
+            x = _keras.take(x, positions.tolist(), axis, self.name(call.operation, "take"))
             entries[index] = slice(None)
         return new(x, tuple(entries))
 
@@ -219,6 +219,17 @@ def _reshape(slimmer: _Slimmer, operation: Any, call: _keras.Call) -> dict[str, 
     return {argument: tuple(target)}
 
 
+def _noise_shape(slimmer: _Slimmer, operation: Any, call: _keras.Call) -> dict[str, Any]:
+    if operation.noise_shape is None:
+        return {}
+    noise_shape = list(operation.noise_shape)
+    (output,) = call.node.outputs
+    axis = slimmer.channels.of(output).axis
+    if noise_shape[axis] not in (None, 1):
+        noise_shape[axis] = int(slimmer.kept(output).sum())
+    return {"noise_shape": tuple(noise_shape)}
+
+
 def _split(slimmer: _Slimmer, operation: Any, call: _keras.Call) -> dict[str, Any]:
     (source,) = call.node.input_tensors
     rank = len(source.shape)
@@ -232,5 +243,5 @@ def _split(slimmer: _Slimmer, operation: Any, call: _keras.Call) -> dict[str, An
     return {"indices_or_sections": [int(kept[:index].sum()) for index in sections]}
 
 
-_CHANGES = {"Reshape": _reshape, "Split": _split}
+_CHANGES = {"Reshape": _reshape, "Split": _split, "Dropout": _noise_shape, "AlphaDropout": _noise_shape}
 """Arguments that count channels, by the name of the layer or operation."""

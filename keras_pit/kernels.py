@@ -52,9 +52,10 @@ class Window:
         """
         taps = tuple(int(tap) for tap in taps)
         explicit = cls(taps, axis, same=False)
-        stock = [_same(length, explicit.span, axis.stride) for length in lengths]
-        aligned = [explicit.margins(length) for length in lengths] == stock
-        return cls(taps, axis, same=axis.padding == "same" and aligned and explicit.subsample == 1)
+        if axis.padding != "same" or explicit.subsample > 1:
+            return explicit
+        stock = all(explicit.margins(length) == _same(length, explicit.span, axis.stride) for length in lengths)
+        return cls(taps, axis, same=stock)
 
     @property
     def spacing(self) -> int:

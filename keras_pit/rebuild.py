@@ -67,7 +67,7 @@ def rebuild(
 
     def interpret(graph: keras.Model) -> tuple[Any, Any]:
         def new_input(tensor: Any) -> Any:
-            return keras.Input(batch_shape=shape(tensor), dtype=tensor.dtype, name=tensor.name)
+            return keras.Input(batch_shape=shape(tensor), dtype=tensor.dtype, name=_keras.input_name(tensor))
 
         inputs = keras.tree.map_structure(new_input, _keras.input_structure(graph))
         old = _keras.graph(graph).inputs

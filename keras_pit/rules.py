@@ -24,7 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .classes import Classes, Ids
+from .classes import FILLER, Classes, Ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,15 +159,6 @@ def batch_norm(visit: Visit) -> Ids:
     return _read(visit, visit.operation.axis)
 
 
-def dropout(visit: Visit) -> Ids | list[Ids]:
-    """Each element by itself, unless the shape of its noise counts channels."""
-    x = visit.inputs[0]
-    noise_shape = getattr(visit.operation, "noise_shape", None)
-    if noise_shape is not None and noise_shape[x.axis] not in (None, 1):
-        return freezes(visit, f"goes through a dropout whose noise_shape counts channels ({visit.operation.name})")
-    return follows(visit)
-
-
 def prelu(visit: Visit) -> Ids:
     """One slope for each position, shared along some axes."""
     return _read(visit, -1)
@@ -287,6 +278,8 @@ def concatenates(visit: Visit) -> Ids | list[Ids]:
     """As `moves`, without building the arrays where the channels themselves are strung together."""
     axis = visit.operation.axis
     inputs = visit.inputs
+    if len(inputs) < len(keras.tree.flatten(visit.args)):
+        return moves(visit)  # there are constants among them
     axes = {x.axis for x in inputs} | {axis if axis < 0 else axis - len(inputs[0].shape)}
     if len(axes) > 1:
         return moves(visit)
@@ -297,7 +290,10 @@ def run_on_arrays(visit: Visit, array: Callable[[Ids], np.ndarray]) -> list[np.n
     """Run the operation on integer arrays in place of its tensors; None if it cannot."""
 
     def tensor(leaf: Any) -> Any:
-        return keras.ops.convert_to_tensor(array(leaf), "int32") if isinstance(leaf, Ids) else leaf
+        if isinstance(leaf, Ids):
+            return keras.ops.convert_to_tensor(array(leaf), "int32")
+        is_array = hasattr(leaf, "dtype") and np.ndim(leaf) > 0
+        return keras.ops.full(np.shape(leaf), FILLER, "int32") if is_array else leaf
 
     args, kwargs = keras.tree.map_structure(tensor, (visit.args, visit.kwargs))
     try:

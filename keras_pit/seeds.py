@@ -78,6 +78,8 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
 
 def _traced(model: keras.Model, input_shape: Any) -> keras.Model:
     shapes = _shapes(model, input_shape)
+    if not model.built and type(model).build is not keras.Model.build:
+        model.build(keras.tree.map_shape_structure(lambda shape: (None, *shape), shapes))
     inputs = keras.tree.map_shape_structure(lambda shape: keras.Input(shape), shapes)
     try:
         outputs = model.call(inputs)

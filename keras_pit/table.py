@@ -57,8 +57,6 @@ LAYERS: dict[type, Row] = {
     layers.Activation: Row(rules.activation),
     layers.Softmax: Row(rules.softmax),
     layers.Rescaling: Row(rules.rescaling),
-    layers.Dropout: Row(rules.dropout),
-    layers.AlphaDropout: Row(rules.dropout),
     layers.Concatenate: Row(rules.concatenates),
     layers.Reshape: Row(rules.moves_fixed),
 }
@@ -66,7 +64,7 @@ LAYERS: dict[type, Row] = {
 for _rule, _kinds in {
     rules.follows: (
         layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Identity, layers.ActivityRegularization,
-        layers.GaussianDropout, layers.GaussianNoise,
+        layers.Dropout, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise,
     ),
     rules.follows_space: (
         layers.SpatialDropout1D, layers.SpatialDropout2D, layers.MaxPooling1D, layers.MaxPooling2D,

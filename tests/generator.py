@@ -34,6 +34,8 @@ ELEMENTWISE = tuple(
 )
 SEARCHES = (
     ("channels", "kernel", "dilation", "kernel_2d"),
+    ("channels", "kernel", "dilation", "kernel_2d"),
+    ("kernel_2d", "kernel"),
     ("channels",),
     ("kernel", "dilation"),
     ("channels", "kernel"),

@@ -353,3 +353,22 @@ def test_searched_kernels_have_as_many_states_as_they_should():
     setup = Setup(9, "causal", 1, 1, 20)
     (layer,) = keras_pit.convert(setup.model()).search_layers
     assert len(states(layer)) == len(reachable(KernelMask.of(9, "last")))
+
+
+OTHERS = [
+    layers.SeparableConv2D(4, (3, 1)),
+    layers.SeparableConv2D(4, (1, 4), padding="same"),
+    layers.Conv2DTranspose(4, (4, 1), padding="same"),
+    layers.Conv2DTranspose(4, (1, 3), strides=2),
+    layers.Conv2D(4, (3, 3), padding="same"),
+    layers.Conv2D(4, (1, 1)),
+    layers.DepthwiseConv2D((2, 3)),
+]
+
+
+@pytest.mark.parametrize("layer", OTHERS)
+def test_other_kernels_are_not_searched(layer):
+    inputs = keras.Input((6, 6, 2))
+    model = keras.Model(inputs, layers.Conv2D(3, 1)(layer(inputs)))
+    search = keras_pit.convert(model, search=("channels", "kernel", "dilation", "kernel_2d"))
+    assert [variable.name for variable in keras_pit.mask_variables(search)] in ([], ["alpha"])

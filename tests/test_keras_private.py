@@ -1,0 +1,85 @@
+"""Each private name of Keras that `keras_pit._keras` touches does what the package relies on."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from keras_pit import _keras
+
+
+def diamond() -> keras.Model:
+    inputs = keras.Input((4,), name="x")
+    left, right = layers.Dense(3, name="left")(inputs), layers.Dense(3, name="right")(inputs)
+    return keras.Model(inputs, layers.Dense(2, name="out")(ops.relu(left + right)), name="diamond")
+
+
+def test_calls_come_after_what_they_read():
+    model = diamond()
+    seen = {id(tensor) for tensor in model.inputs}
+    order = []
+    for call in _keras.calls(model):
+        assert {id(tensor) for tensor in call.node.input_tensors} <= seen
+        seen |= {id(tensor) for tensor in call.node.outputs}
+        order.append(call.operation.name)
+    assert len(order) == 5
+    assert set(order[:2]) == {"left", "right"}
+    assert order[-1] == "out"
+
+
+def test_run_interprets_the_graph_on_any_values():
+    model = diamond()
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    outputs = _keras.run(model, x, lambda call, args, kwargs: call.operation(*args, **kwargs))
+    np.testing.assert_array_equal(outputs, model(x))
+
+
+def test_graph_of_a_sequential_model():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="only")])
+    assert _keras.is_graph(model)
+    assert not _keras.is_graph(model.layers[0])
+    assert [call.operation.name for call in _keras.calls(model)] == ["only"]
+
+
+def test_names_of_plain_operations_only():
+    names = [_keras.op_name(call.operation) for call in _keras.calls(diamond())]
+    assert names == [None, None, "Add", "Relu", None]
+
+
+def test_clone_keeps_the_name_and_takes_changes():
+    layer = layers.Conv1D(4, 3, name="conv", padding="causal")
+    clone = _keras.clone(layer, filters=2)
+    assert (clone.name, clone.filters, clone.padding) == ("conv", 2, "causal")
+    reshape = next(call.operation for call in _keras.calls(reshaping()))
+    assert _keras.clone(reshape, newshape=(-1, 2)).newshape == (-1, 2)
+
+
+def reshaping() -> keras.Model:
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, ops.reshape(inputs, (-1, 4)))
+
+
+def test_input_structure_is_the_users():
+    inputs = {"a": keras.Input((2,), name="a"), "b": keras.Input((2,), name="b")}
+    model = keras.Model(inputs, layers.Add()(list(inputs.values())))
+    assert set(_keras.input_structure(model)) == {"a", "b"}
+
+
+def test_states_are_those_of_random_generators():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.Dropout(0.5), layers.Dropout(0.5)])
+    assert len(_keras.random_states(model)) == 2
+    assert _keras.states(model.layers[0]) == []
+
+
+def test_untouched_forgets_calls():
+    model = diamond()
+    count = [len(layer._inbound_nodes) for layer in model.layers]
+    with _keras.untouched(model):
+        model.layers[1](keras.Input((4,)))
+        assert [len(layer._inbound_nodes) for layer in model.layers] != count
+    assert [len(layer._inbound_nodes) for layer in model.layers] == count
+
+
+def test_names_include_nested_models():
+    inputs = keras.Input((4,), name="outer")
+    model = keras.Model(inputs, diamond()(inputs))
+    assert {"outer", "diamond", "left", "right", "out", "x"} <= _keras.names(model)
