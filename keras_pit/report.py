@@ -62,7 +62,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Report:
-    """The layers of a model, before and after a search; prints as a table (with four digits; all are in `as_dict`)."""
+    """The layers of a model, before and after a search; prints as a table (three digits; `as_dict` has all)."""
 
     model: str
     layers: tuple[LayerReport, ...]
@@ -85,14 +85,14 @@ class Report:
         return {"model": self.model, **rows, "total": totals}
 
     def __rich__(self) -> Table:
-        grid = Table(title=f"{self.model}: before -> after", show_footer=True)
-        grid.add_column("layer", footer="total")
+        grid = Table(title=f"{self.model}: before→after", show_footer=True, pad_edge=False)
+        grid.add_column("layer", footer="total", min_width=10, overflow="fold")
         for name in ("channels", "kernel", "dilation"):
             grid.add_column(name, justify="right", no_wrap=True)
         for metric in METRICS:
             total = _change(self.total("before", metric), self.total("after", metric))
             grid.add_column(metric, justify="right", footer=total, no_wrap=True)
-        grid.add_column("not searched", style="dim", overflow="fold")
+        grid.add_column("not searched", style="dim", overflow="fold", min_width=12)
         for layer in self.layers:
             one, two = layer.before, layer.after
             pairs = [(one.channels, two.channels), (one.kernel, two.kernel), (one.dilation, two.dilation)]
@@ -213,7 +213,7 @@ def _span(shape: Shape) -> int:
 
 
 def _change(before: Any, after: Any) -> str:
-    return _text(before) if before == after else f"{_text(before)} -> {_text(after)}"
+    return _text(before) if before == after else f"{_text(before)}→{_text(after)}"
 
 
 def _text(value: Any) -> str:
@@ -223,5 +223,5 @@ def _text(value: Any) -> str:
         return "x".join(map(str, value)) or "-"
     for unit, name in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
         if value >= unit:
-            return f"{value / (1000 if name == 'k' else unit):.4g}{name}"
+            return f"{value / (1000 if name == 'k' else unit):.3g}{name}"
     return str(value)

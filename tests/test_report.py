@@ -48,9 +48,9 @@ def test_table_tells_what_changed_and_why_not():
     text = str(keras_pit.summary(searched()))
     for words in (
         "long (Conv1D)",
-        "4 -> 2",
-        "9 -> 4",
-        "1 -> 2",
+        "4→2",
+        "9→4",
+        "1→2",
         "reaches the output 'out'",
         "norm (LayerNormalization)",
     ):
