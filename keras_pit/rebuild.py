@@ -66,10 +66,15 @@ def rebuild(
         return flat
 
     def interpret(graph: keras.Model) -> tuple[Any, Any]:
-        def new_input(tensor: Any) -> Any:
-            return keras.Input(batch_shape=shape(tensor), dtype=tensor.dtype, name=_keras.input_name(tensor))
+        structure = _keras.input_structure(graph)
 
-        inputs = keras.tree.map_structure(new_input, _keras.input_structure(graph))
+        def new_input(tensor: Any) -> Any:
+            # Keras matches the keys of a dictionary with the names of the tensors, which differ from those of the
+            # input layers where neither was given.
+            name = tensor.name if isinstance(structure, dict) else _keras.input_name(tensor)
+            return keras.Input(batch_shape=shape(tensor), dtype=tensor.dtype, name=name)
+
+        inputs = keras.tree.map_structure(new_input, structure)
         old = _keras.graph(graph).inputs
         rebuilt.tensors.update(zip(map(id, old), keras.tree.flatten(inputs), strict=True))
         return inputs, _keras.run(graph, inputs, visit)
