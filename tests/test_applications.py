@@ -13,7 +13,9 @@ SIZES = {"MobileNet": 64, "MobileNetV2": 64, "ResNet50": 64, "DenseNet121": 64, 
 def alive(name: str, rng: np.random.Generator) -> keras.Model:
     """An untrained network whose signal does not die: batch norm knows the statistics of its inputs."""
     size = SIZES[name]
-    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10)
+    model = getattr(keras.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None
+    )
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
@@ -37,7 +39,7 @@ def test_application(name, record_property):
         variable.assign(rng.uniform(0.2, 1.0, variable.shape))
     slim = keras_pit.export(search)
     outputs = search(x).numpy()
-    assert outputs.std() > 1e-4
+    assert outputs.std(axis=0).max() > 1e-3
     error = np.abs(slim(x).numpy() - outputs).max() / np.abs(outputs).max()
     record_property(ERROR, float(error))
     assert error < 1e-5

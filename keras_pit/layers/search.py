@@ -115,7 +115,9 @@ class PITLayer(layers.Layer):
     costs: ClassVar[Callable[..., tuple[geometry.Geometry, ...]]]
     """The stages that costs see (see `costs.geometry`)."""
     searches: ClassVar[tuple[str, ...]] = ("channels",)
-    """What this kind of layer can search."""
+    """What this kind of layer searches if nothing else is said."""
+    masks_taps: ClassVar[bool] = False
+    """Whether this kind of layer can search its kernel, by itself or with "kernel_2d"."""
 
     # Each is None where there is nothing of the kind to search; `own`, `build` and `convert` set them.
     alpha: Any = None
@@ -165,7 +167,7 @@ class PITLayer(layers.Layer):
         """The spatial axis whose taps are searched, None if none is."""
         size = getattr(self, "kernel_size", ())
         long = [axis for axis, taps in enumerate(size) if taps > 1]
-        allowed = "kernel" in self.searches if len(size) == 1 else "kernel_2d" in self.search
+        allowed = self.masks_taps and (len(size) == 1 or "kernel_2d" in self.search)
         return long[0] if allowed and len(long) == 1 else None
 
     def _kernel_mask(self, input_shape: tuple[int | None, ...]) -> masks.KernelMask | None:
@@ -311,6 +313,7 @@ def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
 
 
 class _Conv(PITLayer):
+    masks_taps = True
     costs = staticmethod(geometry.conv)
 
     def call(self, inputs: Any) -> Any:
@@ -365,6 +368,7 @@ class PITConv2DTranspose(_ConvTranspose, layers.Conv2DTranspose):
 
 
 class _DepthwiseConv(PITLayer):
+    masks_taps = True
     costs = staticmethod(geometry.depthwise)
     searches: ClassVar[tuple[str, ...]] = ()
 
