@@ -21,8 +21,8 @@ def alive(name: str, rng: np.random.Generator) -> keras.Model:
         norm.momentum = 0.0
     model(rng.normal(size=(8, size, size, 3)).astype("float32"), training=True)
     for norm in norms:
-        norm.gamma.assign(rng.uniform(0.5, 1.5, norm.gamma.shape))
-        norm.beta.assign(rng.normal(0, 0.3, norm.beta.shape))
+        norm.gamma.assign(rng.uniform(0.8, 1.2, norm.gamma.shape))
+        norm.beta.assign(rng.normal(0, 0.1, norm.beta.shape))
     return model
 
 
