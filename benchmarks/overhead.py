@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -86,7 +85,16 @@ def print_peak(name: str, searching: bool, jit: bool) -> None:
     step = stepper(build(name, searching), jit)
     for _ in range(10):
         step()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_memory())
+
+
+def peak_memory() -> float:
+    """The largest resident size of this process so far, in MB.
+
+    Not `ru_maxrss`, which a new process on Linux starts at the size of the one that started it.
+    """
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def main(rounds: int, jit: bool, output: pathlib.Path) -> None:

@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import keras_pit
-from keras_pit.deploy import run_tflite_micro
+from keras_pit.deployment import run_tflite_micro
 
 WINDOW, STEP, HELD_OUT = 128, 64, (8, 9, 10)
 SEED_EPOCHS, SEARCH_EPOCHS, FINE_TUNE_EPOCHS, BATCH = 24, 24, 24, 64

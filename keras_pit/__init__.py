@@ -3,7 +3,7 @@
 from . import costs, layers
 from .convert import convert
 from .cost import cost, get_regularization_loss
-from .deploy import to_tflite
+from .deployment import to_tflite
 from .export import export
 from .model import SearchModel, mask_variables, net_variables
 from .report import Report, summary

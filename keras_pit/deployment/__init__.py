@@ -9,15 +9,15 @@ TFLite-Micro reads the static shapes of a file and nothing else, so a file is ma
 LiteRT's reference kernels compute.
 """
 
-from keras_pit.deploy.quantize import to_tflite
-from keras_pit.deploy.runtimes import (
+from keras_pit.deployment.quantize import to_tflite
+from keras_pit.deployment.runtimes import (
     DeploymentError,
     MicroRun,
     Run,
     run_litert,
     run_tflite_micro,
 )
-from keras_pit.deploy.verify import Verification, verify
+from keras_pit.deployment.verify import Verification, verify
 
 __all__ = [
     "DeploymentError",

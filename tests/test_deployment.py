@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_pit.deploy import (
+from keras_pit.deployment import (
     DeploymentError,
     run_litert,
     run_tflite_micro,
@@ -21,10 +21,10 @@ from keras_pit.deploy import (
     to_tflite,
     verify,
 )
-from keras_pit.deploy.runtimes import read_graph
+from keras_pit.deployment.runtimes import read_graph
 
 # The package's function `verify` hides the module of the same name.
-verification = importlib.import_module("keras_pit.deploy.verify")
+verification = importlib.import_module("keras_pit.deployment.verify")
 
 
 def tcn():

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_pit.deploy.runtimes import (
+from keras_pit.deployment.runtimes import (
     BRIDGES,
     DeploymentError,
     Graph,
