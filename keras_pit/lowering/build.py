@@ -8,6 +8,7 @@ covers is called as it is, on tensors of the shapes that it knows.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -81,7 +82,8 @@ def _foreign(site: Site) -> list[Node]:
             lambda leaf: next(given) if isinstance(leaf, Value) else leaf, arguments
         )
         if isinstance(layer, keras.layers.Layer):
-            kwargs = {"training": False, **kwargs}
+            if "training" in inspect.signature(layer.call).parameters:
+                kwargs = {"training": False, **kwargs}
             states = ([variable.value for variable in kind] for kind in _variables(layer))
             outputs, _ = layer.stateless_call(*states, *args, **kwargs)
         else:
