@@ -21,7 +21,7 @@ from keras_pit.deployment import (
     to_tflite,
     verify,
 )
-from keras_pit.deployment.runtimes import read_graph
+from keras_pit.deployment.flatbuffer import read_graph
 
 # The package's function `verify` hides the module of the same name.
 verification = importlib.import_module("keras_pit.deployment.verify")

@@ -25,7 +25,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_pit.deployment.runtimes import DeploymentError, read_graph
+from keras_pit.deployment.flatbuffer import DeploymentError, read_graph
 from keras_pit.deployment.verify import require_integer, require_static
 from keras_pit.deployment.verify import verify as verify_file
 
