@@ -235,9 +235,12 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
             "Make the file with keras_pit.to_tflite."
         )
     sample = tensor.shape[1:]
-    if array.ndim == 0 or array.shape[1:] != sample:
-        cure = "Add the batch axis: x[None]." if array.shape == sample else "Pass the data that the model was made for."
+    # A sequence (T, C) is a map (1, T, C) in the file.
+    if array.ndim == 0 or _without_ones(array.shape[1:]) != _without_ones(sample):
+        single = _without_ones(array.shape) == _without_ones(sample)
+        cure = "Add the batch axis: x[None]." if single else "Pass the data that the model was made for."
         raise ValueError(f"{where} expects an array of shape {('samples', *sample)}; received {array.shape}. {cure}")
+    array = array.reshape(-1, *sample)
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise ValueError(f"{where} expects finite values; received NaN or infinite ones. Clean the data.")
     if array.dtype == tensor.dtype:
@@ -251,6 +254,10 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
         f"{where} expects {real}values of type {tensor.dtype}; received type {array.dtype}. "
         f"Convert them with x.astype({'float32' if tensor.quantized else tensor.dtype!r})."
     )
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:

@@ -2,9 +2,9 @@
 
     model --build--> Network, operator by operator --passes, affine--> Network --run--> TensorFlow, tf_keras
 
-TFLite-Micro has convolutions of two dimensions, with dilation, and no batch normalization; pooling, but a slow mean; and
-a dense layer that flattens by itself. So a sequence becomes a map of one row, everything that scales and shifts is folded
-into weights, padding into windows, and reshapes vanish:
+TFLite-Micro has convolutions of two dimensions, with dilation, and no batch normalization; pooling, but a slow mean;
+and a dense layer that flattens by itself. So a sequence becomes a map of one row, what scales and shifts is folded into
+weights, padding into windows, and reshapes vanish:
 
     Conv1D(16, 3, padding="causal", dilation_rate=4), BatchNormalization, ReLU, GlobalAveragePooling1D, Dense(5)
 

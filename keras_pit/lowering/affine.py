@@ -17,13 +17,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from .graph import Network, Node, Shape, Uses, rewrite
 from .operators import (
-    NO_PADDING, Activation, Affine, Binary, Concat, Conv, Dense, Depthwise, Operator, Pad, Pool, Reshape, Resize, Slice,
-    Transpose, TransposeConv, Window,
+    NO_PADDING,
+    Activation,
+    Affine,
+    Binary,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    Operator,
+    Pad,
+    Pool,
+    Reshape,
+    Resize,
+    Slice,
+    Transpose,
+    TransposeConv,
+    Window,
 )  # fmt: skip
 
 
@@ -79,14 +95,13 @@ def _absorbed(node: Node, affine: Affine, uses: Uses) -> Node | None:
     sources: list[Node | None] = []
     if kind in _BACK:
         before = _BACK[kind](operator, affine, node.inputs[0].shape)
-        sources = [before and _absorbed(node.inputs[0], before, uses)]
+        sources = [_absorbed(node.inputs[0], before, uses) if before else None]
     elif kind is Concat:
         parts = _parts(affine, node) if operator.axis == len(node.shape) - 1 else [affine] * len(node.inputs)
         sources = [_absorbed(source, part, uses) for source, part in zip(node.inputs, parts, strict=True)]
-    elif kind is Binary and operator.kind in ("add", "subtract"):
-        if all(source.shape[-1] == node.shape[-1] for source in node.inputs):
-            rest = Affine(affine.scale, np.zeros_like(affine.offset))
-            sources = [_absorbed(source, part, uses) for source, part in zip(node.inputs, (affine, rest), strict=True)]
+    elif kind is Binary and operator.kind in ("add", "subtract") and _equally_wide(node):
+        rest = Affine(affine.scale, np.zeros_like(affine.offset))
+        sources = [_absorbed(source, part, uses) for source, part in zip(node.inputs, (affine, rest), strict=True)]
     if not sources or None in sources:
         return None
     return _counted(node.on(*(source for source in sources if source)), uses)
@@ -96,6 +111,10 @@ def _counted(node: Node, uses: Uses) -> Node:
     """A new node has one reader, the one that asked for it."""
     uses[node] = 1
     return node
+
+
+def _equally_wide(node: Node) -> bool:
+    return all(source.shape[-1] == node.shape[-1] for source in node.inputs)
 
 
 def _parts(affine: Affine, node: Node) -> list[Affine]:
@@ -140,7 +159,8 @@ def _fold_forward(network: Network, affine: Node) -> Network:
         (source,) = before.inputs
         if kind in _BEFORE:
             return replace(node, operator=_BEFORE[kind](operator, scaling, source.shape), inputs=(source,))
-        after = Node.of(_FORWARD[kind](operator, scaling, source.shape), node.on(source), name=before.name)
+        passed: Any = _FORWARD[kind](operator, scaling, source.shape)
+        after = Node.of(passed, node.on(source), name=before.name)
         moving.add(after)
         return after
 

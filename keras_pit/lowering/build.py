@@ -63,8 +63,8 @@ def _visit(call: _keras.Call, args: tuple, kwargs: dict) -> Any:
     for node, shape in zip(nodes, makes, strict=True):
         if node.shape != form(shape):
             raise RuntimeError(
-                f"Layer {operation.name!r} ({type(operation).__name__}) was lowered to the shape {node.shape}, expected "
-                f"{form(shape)}. This is a fault of keras_pit: report it."
+                f"Layer {operation.name!r} ({type(operation).__name__}) was lowered to the shape {node.shape}; "
+                f"expected {form(shape)}. This is a fault of keras_pit: report it."
             )
     dtypes = [tensor.dtype for tensor in call.node.outputs]
     return [Value(*made) for made in zip(nodes, makes, dtypes, strict=True)]
@@ -107,9 +107,9 @@ def _refuse_masks(call: _keras.Call) -> None:
         from ..deployment.runtimes import DeploymentError
 
         raise DeploymentError(
-            f"Layer {call.operation.name!r} ({type(call.operation).__name__}) makes or passes on a mask; expected a model "
-            "without, as TFLite-Micro runs every time step alike. Cut the data to one length, and build the model "
-            "without Masking layers and with Embedding(mask_zero=False)."
+            f"Layer {call.operation.name!r} ({type(call.operation).__name__}) makes or passes on a mask; expected a "
+            "model without, as TFLite-Micro runs every time step alike. Cut the data to one length, and build the "
+            "model without Masking layers and with Embedding(mask_zero=False)."
         )
 
 

@@ -49,6 +49,7 @@ def hard_sigmoid(site: Site, node: Node) -> Node:
 
 
 def silu(site: Site, node: Node) -> Node:
+    """`x * sigmoid(x)`."""
     return site.put(Binary("multiply"), node, site.put(Activation("sigmoid"), node))
 
 

@@ -25,9 +25,9 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One call of an operator; `name` is that of the Keras layer that it comes from."""
+    """One call of an `Operator`; `name` is that of the Keras layer that it comes from."""
 
-    operator: Operator
+    operator: Any
     inputs: tuple[Node, ...]
     shape: Shape
     name: str

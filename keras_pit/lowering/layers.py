@@ -9,7 +9,6 @@ is (`operators.Foreign`). Layers of one and two dimensions share their rules: wh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,8 +20,23 @@ from keras import layers
 from .functions import activated, softmax
 from .graph import Node, form
 from .operators import (
-    Activation, Binary, Concat, Conv, Dense, Depthwise, MatMul, Pad, Pair, Pool, PReLU, Resize, Slice,
-    TransposeConv, Window,
+    Activation,
+    Binary,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    MatMul,
+    Operator,
+    Pad,
+    Pair,
+    Pool,
+    PReLU,
+    Resize,
+    Slice,
+    TransposeConv,
+    Window,
+    pair,
 )  # fmt: skip
 from .values import Site, Value
 
@@ -33,19 +47,21 @@ Rule = Callable[..., Node | None]
 
 
 def conv(site: Site, x: Value) -> Node:
+    """CONV_2D; depthwise where every channel is a group of its own."""
     layer = site.layer
     x, back = channels_last(site, x)
     kernel, bias = two_dimensional(layer.kernel), _bias(layer, layer.filters)
     groups, inside = layer.groups, kernel.shape[2]
     window = kernel_window(layer, x, kernel)
     if inside == 1 and groups > 1:
-        operator = Depthwise(kernel.reshape(*kernel.shape[:2], groups, -1), bias, window)
+        operator: Operator = Depthwise(kernel.reshape(*kernel.shape[:2], groups, -1), bias, window)
     else:
         operator = Conv(kernel, bias, window)
     return activated(site, back(site.put(operator, x.node)), layer.activation)
 
 
 def depthwise(site: Site, x: Value) -> Node:
+    """DEPTHWISE_CONV_2D."""
     layer = site.layer
     x, back = channels_last(site, x)
     kernel = two_dimensional(layer.kernel)
@@ -55,6 +71,7 @@ def depthwise(site: Site, x: Value) -> Node:
 
 
 def separable(site: Site, x: Value) -> Node:
+    """DEPTHWISE_CONV_2D and CONV_2D with one tap."""
     layer = site.layer
     x, back = channels_last(site, x)
     kernel, pointwise = two_dimensional(layer.depthwise_kernel), two_dimensional(layer.pointwise_kernel)
@@ -69,9 +86,9 @@ def conv_transpose(site: Site, x: Value) -> Node:
     layer = site.layer
     x, back = channels_last(site, x)
     kernel, bias = two_dimensional(layer.kernel), _bias(layer, layer.filters)
-    strides, dilation = pair(layer.strides), pair(layer.dilation_rate)
+    strides, dilation = both(layer.strides), both(layer.dilation_rate)
     (made,) = site.makes
-    size = form((1, *(made[2:] if layer.data_format == "channels_first" else made[1:-1]), layer.filters))[1:3]
+    size = pair(form((1, *(made[2:] if layer.data_format == "channels_first" else made[1:-1]), layer.filters))[1:3])
     padding = layer.padding.upper()
     if strides == (1, 1):
         spans = Window(kernel.shape[:2], dilation=dilation).spans
@@ -86,6 +103,7 @@ def conv_transpose(site: Site, x: Value) -> Node:
 
 
 def dense(site: Site, x: Value) -> Node | None:
+    """FULLY_CONNECTED; on maps and sequences a convolution with one tap."""
     layer = site.layer
     kernel, bias = array(layer.kernel), _bias(layer, layer.units)
     if x.rank == 2:
@@ -98,6 +116,7 @@ def dense(site: Site, x: Value) -> Node | None:
 
 
 def batch_norm(site: Site, x: Value) -> Node:
+    """Scale and offset from the moving statistics."""
     layer = site.layer
     scale = 1.0 / np.sqrt(array(layer.moving_variance).astype("float64") + layer.epsilon)
     if layer.scale:
@@ -116,6 +135,7 @@ def batch_norm(site: Site, x: Value) -> Node:
 
 
 def normalization(site: Site, x: Value) -> Node | None:
+    """Scale and offset from the statistics that were adapted to."""
     layer = site.layer
     mean, deviation = array(layer.mean), np.maximum(np.sqrt(array(layer.variance)), keras.config.epsilon())
     if mean.size not in (1, x.shape[-1]) or mean.shape[-1] != mean.size:
@@ -126,11 +146,13 @@ def normalization(site: Site, x: Value) -> Node | None:
 
 
 def rescaling(site: Site, x: Value) -> Node | None:
+    """Scale and offset."""
     scaled = site.arithmetic("multiply", x, np.asarray(site.layer.scale, "float32"))
     return scaled and site.arithmetic("add", replace(x, node=scaled), np.asarray(site.layer.offset, "float32"))
 
 
 def prelu(site: Site, x: Value) -> Node:
+    """PRELU."""
     alpha = array(site.layer.alpha)
     return site.put(PReLU(alpha.reshape(form((1, *alpha.shape))[1:])), x.node)
 
@@ -139,6 +161,7 @@ def prelu(site: Site, x: Value) -> Node:
 
 
 def relu(site: Site, x: Value) -> Node | None:
+    """RELU, RELU6, LEAKY_RELU or limits; not with a threshold, where it jumps."""
     layer = site.layer
     if layer.threshold:
         return None
@@ -150,19 +173,23 @@ def relu(site: Site, x: Value) -> Node | None:
 
 
 def leaky_relu(site: Site, x: Value) -> Node:
+    """LEAKY_RELU."""
     return site.put(Activation("leaky_relu", (float(site.layer.negative_slope),)), x.node)
 
 
 def activation(site: Site, x: Value) -> Node:
+    """The function it holds."""
     return activated(site, x.node, site.layer.activation)
 
 
 def softmax_layer(site: Site, x: Value) -> Node | None:
+    """SOFTMAX."""
     axes = site.layer.axis if isinstance(site.layer.axis, (list, tuple)) else [site.layer.axis]
     return softmax(site, x, axes[0]) if len(axes) == 1 else None
 
 
 def identity(site: Site, x: Value) -> Node:
+    """Nothing: what only acts in training."""
     return x.node
 
 
@@ -170,48 +197,56 @@ def identity(site: Site, x: Value) -> Node:
 
 
 def pool(kind: str) -> Rule:
+    """AVERAGE_POOL_2D or MAX_POOL_2D."""
+
     def rule(site: Site, x: Value) -> Node:
         layer = site.layer
         x, back = channels_last(site, x)
-        window = Window(pair(layer.pool_size), pair(layer.strides))
+        window = Window(both(layer.pool_size), both(layer.strides))
         return back(site.put(Pool(kind, window, layer.padding.upper()), x.node))
 
     return rule
 
 
 def global_pool(kind: str) -> Rule:
+    """Pooling with a window as large as the map; a mean over axes is slow."""
+
     def rule(site: Site, x: Value) -> Node:
         x, _ = channels_last(site, x)
-        node = site.put(Pool(kind, Window(x.node.shape[1:3])), x.node)
+        node = site.put(Pool(kind, Window(pair(x.node.shape[1:3]))), x.node)
         return site.reshape(node, form(site.makes[0]))
 
     return rule
 
 
 def zero_padding(site: Site, x: Value) -> Node:
+    """PAD."""
     x, back = channels_last(site, x)
-    amounts = pair(_sides(site.layer.padding, x.rank - 2), (0, 0))
+    amounts = both(_sides(site.layer.padding, x.rank - 2), (0, 0))
     return back(site.put(Pad(((0, 0), *amounts, (0, 0))), x.node))
 
 
 def cropping(site: Site, x: Value) -> Node:
+    """SLICE."""
     x, back = channels_last(site, x)
-    rows, columns = pair(_sides(site.layer.cropping, x.rank - 2), (0, 0))
+    rows, columns = both(_sides(site.layer.cropping, x.rank - 2), (0, 0))
     _, height, width, channels = x.node.shape
     ranges = range(1), range(rows[0], height - rows[1]), range(columns[0], width - columns[1]), range(channels)
     return back(site.put(Slice(ranges), x.node))
 
 
 def up_sampling(site: Site, x: Value) -> Node | None:
+    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR; TFLite-Micro has no TILE."""
     x, back = channels_last(site, x)
     kind = getattr(site.layer, "interpolation", "nearest")
     if kind not in ("nearest", "bilinear"):
         return None
-    rows, columns = pair(site.layer.size if x.rank == 4 else [site.layer.size])
+    rows, columns = both(site.layer.size if x.rank == 4 else [site.layer.size])
     return back(site.put(Resize((x.node.shape[1] * rows, x.node.shape[2] * columns), kind), x.node))
 
 
 def resizing(site: Site, x: Value) -> Node | None:
+    """RESIZE_BILINEAR."""
     layer = site.layer
     if layer.interpolation != "bilinear" or layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio or layer.antialias:
         return None
@@ -221,6 +256,7 @@ def resizing(site: Site, x: Value) -> Node | None:
 
 
 def repeat_vector(site: Site, x: Value) -> Node:
+    """RESIZE_NEAREST_NEIGHBOR of a map of one pixel."""
     return site.put(Resize((1, site.layer.n)), site.reshape(x.node, (1, 1, *x.shape)))
 
 
@@ -230,6 +266,7 @@ def reshape(site: Site, x: Value) -> Node:
 
 
 def permute(site: Site, x: Value) -> Node:
+    """TRANSPOSE."""
     return site.transpose(x, (0, *site.layer.dims)).node
 
 
@@ -237,6 +274,8 @@ def permute(site: Site, x: Value) -> Node:
 
 
 def merge(kind: str) -> Rule:
+    """ADD, MUL and so on, two tensors at a time."""
+
     def rule(site: Site, inputs: Sequence[Value]) -> Node:
         # Keras puts missing axes behind the batch.
         rank = max(x.rank for x in inputs)
@@ -250,10 +289,12 @@ def merge(kind: str) -> Rule:
 
 
 def concatenate(site: Site, inputs: Sequence[Value]) -> Node:
+    """CONCATENATION."""
     return site.put(Concat(inputs[0].axis(site.layer.axis)), *(x.node for x in inputs))
 
 
 def dot(site: Site, inputs: Sequence[Value]) -> Node | None:
+    """BATCH_MATMUL, with one axis of each tensor summed over."""
     layer, (left, right) = site.layer, inputs
     if layer.normalize or not {left.rank, right.rank} <= {2, 3}:
         return None
@@ -291,20 +332,21 @@ def channels_last(site: Site, x: Value) -> tuple[Value, Callable[[Node], Node]]:
 def kernel_window(layer: Any, x: Value, kernel: np.ndarray) -> Window:
     """The window of a convolution layer, its padding as zeros."""
     size: Pair = (kernel.shape[0], kernel.shape[1])
-    strides, dilation = pair(layer.strides), pair(layer.dilation_rate)
+    strides, dilation = both(layer.strides), both(layer.dilation_rate)
     if layer.padding == "same":
         return Window.same(x.node.shape, size, strides, dilation)
     window = Window(size, strides, dilation)
     return replace(window, pads=((0, 0), (window.spans[1] - 1, 0))) if layer.padding == "causal" else window
 
 
-def pair(values: Any, first: Any = 1) -> Any:
+def both(values: Any, first: Any = 1) -> Any:
     """One value for rows and one for columns; a single value is for the columns."""
     values = (values,) if np.ndim(values) == 0 else tuple(values)
     return (first, *values) if len(values) == 1 else values
 
 
 def array(variable: Any) -> np.ndarray:
+    """The value of a variable."""
     return np.asarray(keras.ops.convert_to_numpy(variable), "float32")
 
 

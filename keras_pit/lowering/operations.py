@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import keras
 import numpy as np
 
-from .functions import elementwise, hard_sigmoid, silu, softmax
+from .functions import hard_sigmoid, silu, softmax
 from .graph import Node, form
 from .layers import pool, reshape, resizing
-from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Resize, Slice, Window
+from .operators import Activation, Concat, Conv, MatMul, Pad, Pool, Resize, Slice, Window, pair
 from .values import Site, Value
 
 Rule = Callable[..., Any]
 
 
 def arithmetic(kind: str) -> Rule:
+    """ADD, MUL and so on; scale and offset where one side is a constant."""
+
     def rule(site: Site, x: Any, y: Any) -> Node | None:
         x, y = (side if isinstance(side, Value) else np.asarray(keras.ops.convert_to_numpy(side)) for side in (x, y))
         return site.arithmetic(kind, x, y)
@@ -40,19 +42,23 @@ def kept(kind: str, *names: str) -> Rule:
 
 
 def on_node(function: Callable[[Site, Node], Node]) -> Rule:
+    """A rule of a function of nodes."""
     return lambda site, x: function(site, x.node)
 
 
 def negative(site: Site, x: Value) -> Node:
+    """A scale of -1."""
     return site.scaled(x.node, -1.0)
 
 
 def softmax_operation(site: Site, x: Value) -> Node | None:
+    """SOFTMAX."""
     axis = site.layer.axis
     return softmax(site, x, axis) if isinstance(axis, int) else None
 
 
 def clip(site: Site, x: Value) -> Node | None:
+    """Limits."""
     low, high = site.layer.x_min, site.layer.x_max
     if not all(isinstance(limit, (int, float)) for limit in (low, high)):
         return None
@@ -72,7 +78,7 @@ def reduction(kind: str) -> Rule:
         node = x.node
         if kind == "min":
             node = site.scaled(node, -1.0)
-        size = tuple(node.shape[axis] if axis in axes else 1 for axis in (1, 2))
+        size = pair(node.shape[axis] if axis in axes else 1 for axis in (1, 2))
         if size != (1, 1):
             node = site.put(Pool("average" if kind in ("mean", "sum") else "max", Window(size, size)), node)
         if 3 in axes:
@@ -101,10 +107,12 @@ def _axes(axis: Any, x: Value) -> set[int]:
 
 
 def transpose(site: Site, x: Value) -> Node | None:
+    """TRANSPOSE."""
     return _permuted(site, x, site.layer.axes)
 
 
 def swapaxes(site: Site, x: Value) -> Node | None:
+    """TRANSPOSE."""
     axes = [*range(x.rank)]
     first, second = x.positive(site.layer.axis1), x.positive(site.layer.axis2)
     axes[first], axes[second] = second, first
@@ -112,6 +120,7 @@ def swapaxes(site: Site, x: Value) -> Node | None:
 
 
 def moveaxis(site: Site, x: Value) -> Node | None:
+    """TRANSPOSE."""
     order = np.moveaxis(np.empty(range(2, x.rank + 2)), site.layer.source, site.layer.destination)
     return _permuted(site, x, [size - 2 for size in order.shape])
 
@@ -123,11 +132,13 @@ def _permuted(site: Site, x: Value, axes: Sequence[int] | None) -> Node | None:
 
 
 def concatenate(site: Site, inputs: Sequence[Value]) -> Node | None:
+    """CONCATENATION."""
     axis = inputs[0].positive(site.layer.axis)
     return site.put(Concat(inputs[0].axis(axis)), *(x.node for x in inputs)) if axis else None
 
 
 def stack(site: Site, inputs: Sequence[Value]) -> Node | None:
+    """CONCATENATION along an axis that reshapes make."""
     (made,) = site.makes
     axis = site.layer.axis % len(made)
     if axis == 0:
@@ -138,21 +149,24 @@ def stack(site: Site, inputs: Sequence[Value]) -> Node | None:
 
 
 def split(site: Site, x: Value) -> list[Node] | None:
+    """A SLICE for each part."""
     axis, cuts = x.positive(site.layer.axis), site.layer.indices_or_sections
     size = x.shape[axis]
     if isinstance(cuts, int):
         cuts = [size // cuts * part for part in range(1, cuts)]
     bounds = [0, *map(int, cuts), size]
-    return [_sliced(site, x, {axis: range(*pair)}) for pair in zip(bounds, bounds[1:], strict=False)] if axis else None
+    return [_sliced(site, x, {axis: range(*part)}) for part in pairwise(bounds)] if axis else None
 
 
 def flip(site: Site, x: Value) -> Node | None:
+    """STRIDED_SLICE backwards."""
     axis = site.layer.axis
     axes = [x.positive(a) for a in (axis if isinstance(axis, (list, tuple)) else [axis])] if axis is not None else [0]
     return _sliced(site, x, {a: range(x.shape[a])[::-1] for a in axes}) if 0 not in axes else None
 
 
 def get_item(site: Site, x: Value, key: Any) -> Node | None:
+    """SLICE or STRIDED_SLICE; what axes come or go, a reshape does."""
     entries = list(key) if isinstance(key, (tuple, list)) else [key]
     if not all(entry is None or entry is Ellipsis or isinstance(entry, (int, slice)) for entry in entries):
         return None
@@ -177,6 +191,7 @@ def _sliced(site: Site, x: Value, ranges: dict[int, range]) -> Node:
 
 
 def pad(site: Site, x: Value, constant_values: Any = None) -> Node | None:
+    """PAD or PADV2."""
     layer = site.layer
     if layer.mode != "constant" or not isinstance(constant_values, (int, float, type(None))):
         return None
@@ -188,25 +203,24 @@ def pad(site: Site, x: Value, constant_values: Any = None) -> Node | None:
 
 
 def repeat(site: Site, x: Value) -> Node | None:
+    """RESIZE_NEAREST_NEIGHBOR, along time or space."""
     layer = site.layer
     if not isinstance(layer.repeats, int) or layer.axis is None or len(x.node.shape) != 4:
         return None
     axis = x.axis(layer.axis)
     if axis not in (1, 2):
         return None
-    rows, columns = (size * (layer.repeats if a == axis else 1) for a, size in ((1, x.node.shape[1]), (2, x.node.shape[2])))
+    rows, columns = (
+        size * (layer.repeats if a == axis else 1) for a, size in ((1, x.node.shape[1]), (2, x.node.shape[2]))
+    )
     return site.put(Resize((rows, columns)), x.node)
 
 
 def matmul(site: Site, x: Any, y: Any) -> Node | None:
+    """BATCH_MATMUL of two tensors."""
     if not (isinstance(x, Value) and isinstance(y, Value)) or x.rank != y.rank or x.rank not in (3, 4):
         return None
     return site.put(MatMul(), x.node, y.node)
-
-
-def binary(kind: str) -> Rule:
-    """Of two tensors, or a tensor and a constant that is not linear."""
-    return arithmetic(kind)
 
 
 OPERATIONS: dict[str, Rule] = {
@@ -227,7 +241,7 @@ OPERATIONS: dict[str, Rule] = {
     "Sum": reduction("sum"),
     **{name: reduction("max") for name in ("Max", "Amax")},
     **{name: reduction("min") for name in ("Min", "Amin")},
-    **{name: reshape for name in ("Reshape", "Squeeze", "ExpandDims")},
+    **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), reshape),
     "Transpose": transpose,
     "Swapaxes": swapaxes,
     "Moveaxis": moveaxis,

@@ -10,7 +10,7 @@ leaves only windows that are one or the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,12 @@ from .graph import Shape
 
 Pair = tuple[int, int]
 NO_PADDING = ((0, 0), (0, 0))
+
+
+def pair(values: Iterable[int]) -> Pair:
+    """For rows and columns."""
+    rows, columns = values
+    return rows, columns
 
 
 class Operator:
@@ -56,11 +62,10 @@ class Window:
 
     def positions(self, shape: Shape) -> Pair:
         """How many places the kernel takes along rows and columns."""
-        rows, columns = (
+        return pair(
             (size + sum(pads) - span) // stride + 1
             for size, pads, span, stride in zip(shape[1:3], self.pads, self.spans, self.strides, strict=True)
         )
-        return rows, columns
 
     def same_pads(self, shape: Shape) -> tuple[Pair, Pair]:
         """The zeros that padding "same" adds: for -(-size // stride) positions, the odd one after."""
@@ -72,7 +77,7 @@ class Window:
         return rows, columns
 
     def padding(self, shape: Shape) -> str | None:
-        """ "VALID" or "SAME", if the window is that; else None."""
+        """TensorFlow's word for it, "VALID" or "SAME", if there is one; else None."""
         if self.pads == NO_PADDING:
             return "VALID"
         return "SAME" if self.pads == self.same_pads(shape) else None
@@ -120,7 +125,9 @@ class Conv(Operator):
     def compute(self, *inputs: Any) -> Any:
         tf, (x,) = _tf(), inputs
         window, padding = self.window, self.window.padding(tuple(x.shape))
-        return tf.nn.bias_add(tf.nn.conv2d(x, self.kernel, window.strides, padding, dilations=window.dilation), self.bias)
+        return tf.nn.bias_add(
+            tf.nn.conv2d(x, self.kernel, window.strides, padding, dilations=window.dilation), self.bias
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -390,7 +397,9 @@ class Foreign(Operator):
 
     def compute(self, *inputs: Any) -> Any:
         tf = _tf()
-        inputs = tuple(x if x.shape == shape else tf.reshape(x, shape) for x, shape in zip(inputs, self.takes, strict=True))
+        inputs = tuple(
+            x if x.shape == shape else tf.reshape(x, shape) for x, shape in zip(inputs, self.takes, strict=True)
+        )
         output = self.call(*inputs)[self.index]
         return output if output.shape == self.makes else tf.reshape(output, self.makes)
 

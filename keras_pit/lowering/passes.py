@@ -14,7 +14,20 @@ from dataclasses import replace
 
 from .graph import Network, Node, Shape, Uses, rewrite
 from .operators import (
-    NO_PADDING, Activation, Conv, Dense, Depthwise, Input, Pad, Pair, Pool, Reshape, Slice, Transpose, Window,
+    NO_PADDING,
+    Activation,
+    Conv,
+    Dense,
+    Depthwise,
+    Input,
+    Pad,
+    Pair,
+    Pool,
+    Reshape,
+    Slice,
+    Transpose,
+    Window,
+    pair,
 )  # fmt: skip
 
 
@@ -160,8 +173,8 @@ def _convolution(node: Node) -> Node:
         steps = source.operator.window.strides
         along = list(zip(window.size, window.strides, window.dilation, window.pads, steps, strict=True))
         rows, columns = ((before * step, after * step) for *_, (before, after), step in along)
-        strides = tuple(stride * step for _, stride, _, _, step in along)
-        dilation = tuple(rate * step if size > 1 else 1 for size, _, rate, _, step in along)
+        strides = pair(stride * step for _, stride, _, _, step in along)
+        dilation = pair(rate * step if size > 1 else 1 for size, _, rate, _, step in along)
         return _on(node, Window(window.size, strides, dilation, (rows, columns)), source)
     return node
 
@@ -169,7 +182,7 @@ def _convolution(node: Node) -> Node:
 def _on(node: Node, window: Window, source: Node) -> Node:
     """The convolution with another window on the input of `source`, and what it can join there, too."""
     (x,) = source.inputs
-    fitted = _fitted(window, x.shape, node.shape[1:3])
+    fitted = _fitted(window, x.shape, pair(node.shape[1:3]))
     if fitted is None:
         return node
     return _convolution(Node.of(replace(node.operator, window=fitted), x, name=node.name))
@@ -177,12 +190,12 @@ def _on(node: Node, window: Window, source: Node) -> Node:
 
 def _fitted(window: Window, shape: Shape, positions: Pair) -> Window | None:
     """The window with no more zeros behind than it needs for this number of positions."""
-    pads = []
-    for size, span, stride, (before, _), count in zip(
-        shape[1:3], window.spans, window.strides, window.pads, positions, strict=True
-    ):
-        pads.append((before, max((count - 1) * stride + span - size - before, 0)))
-    fitted = replace(window, pads=tuple(pads))
+    along = zip(shape[1:3], window.spans, window.strides, window.pads, positions, strict=True)
+    rows, columns = (
+        (before, max((count - 1) * stride + span - size - before, 0))
+        for size, span, stride, (before, _), count in along
+    )
+    fitted = replace(window, pads=(rows, columns))
     return fitted if fitted.positions(shape) == positions else None
 
 

@@ -76,7 +76,9 @@ class Site:
         """`add`, `subtract`, `multiply` or `divide` with a constant, of any broadcast shape."""
         if isinstance(x, Value) and isinstance(y, Value):
             return self.put(Binary(kind), x.node, y.node) if x.rank == y.rank else None
-        (value, constant) = (x, y) if isinstance(x, Value) else (y, x)
+        value, constant = (x, y) if isinstance(x, Value) else (y, x)
+        if not isinstance(value, Value) or isinstance(constant, Value):
+            return None
         constant = np.atleast_1d(constant)
         if constant.ndim > value.rank or (constant.ndim == value.rank and constant.shape[0] != 1):
             return None
