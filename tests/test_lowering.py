@@ -365,21 +365,28 @@ FILES = {
 }  # fmt: skip
 """The operators of each file, which are also those of its seed."""
 
+
+@pytest.mark.parametrize("name", FILES)
+def test_file_has_no_other_operators(name):
+    model, x = randomized(name)
+    found = [op.name for op in read_graph(to_tflite(model, x[:4], verify=False)).ops]
+    assert sorted(found) == sorted(FILES[name])
+
+
 # TFLite-Micro rounds FULLY_CONNECTED one step wrong in 1 of 700 elements (LiteRT is exact), which adds up along layers.
 DEEP_DENSE = ("autoencoder", "temponet")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_file_has_no_other_operators_and_runs_alike(name):
-    model, x = randomized(name)
-    tflite = to_tflite(model, x, verify=False)
-    assert sorted(op.name for op in read_graph(tflite).ops) == sorted(FILES[name])
-    tflite = to_tflite(model, x, logits=True, verify=False)
-    assert "SOFTMAX" not in {op.name for op in read_graph(tflite).ops} or name == "tccnet"
-    report = verify(tflite, lively(np.random.default_rng(1), 100, x.shape[1:]), limit=100)
-    if name not in DEEP_DENSE:  # there, `verify` has found each operator within one step
-        assert report.largest <= 1
-        assert report.different <= 0.01 * report.elements
+def test_files_run_alike():
+    """On TFLite-Micro and LiteRT; `verify` raises where an operator alone is more than one step apart."""
+    reports = {}
+    for name in FILES:
+        model, x = randomized(name)
+        tflite = to_tflite(model, x, logits=True, verify=False)
+        reports[name] = verify(tflite, lively(np.random.default_rng(1), 50, x.shape[1:]), limit=50)
+    shallow = [report for name, report in reports.items() if name not in DEEP_DENSE]
+    assert {report.largest for report in shallow} <= {0, 1}
+    assert sum(report.different for report in shallow) <= 0.01 * sum(report.elements for report in shallow)
 
 
 REFUSED = re.compile(
