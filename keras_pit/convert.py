@@ -34,8 +34,9 @@ def convert(
         model: Functional, Sequential or subclassed model. Left untouched; its weights are carried over.
         regularizer: the cost that is pressed down: "size" (parameters) or "macs" (see `keras_pit.costs`).
         strength: weight of the cost in the loss. `strength * cost / cost of the seed` is added, so that one value
-            serves models of every size. The default takes networks of 25 k to 91 k parameters to a tenth of their
-            cost or less at about their accuracy in some dozen epochs (`benchmarks/tradeoff.py`); less is gentler.
+            serves models of every size. The default was chosen on networks of 23 k to 91 k parameters: in some dozen
+            epochs it takes them to between 1 % and a fifth of their MACs, within a point of their accuracy
+            (`examples/watch.py`, `benchmarks/tradeoff.py`); less is gentler.
         input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
             (a list of shapes for several inputs).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
