@@ -95,6 +95,11 @@ def take(x: Any, positions: list[int], axis: int, name: str) -> Any:
     return operation(x, positions)
 
 
+def masked(tensor: Any) -> bool:
+    """Whether a symbolic tensor carries a mask of the time steps that count."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
 def input_name(tensor: Any) -> str:
     """The name of the input layer that a symbolic input belongs to."""
     return tensor._keras_history.operation.name

@@ -9,14 +9,10 @@ TFLite-Micro reads the static shapes of a file and nothing else, so a file is ma
 LiteRT's reference kernels compute.
 """
 
+from keras_pit.deployment.flatbuffer import DeploymentError
 from keras_pit.deployment.quantize import to_tflite
-from keras_pit.deployment.runtimes import (
-    DeploymentError,
-    MicroRun,
-    Run,
-    run_litert,
-    run_tflite_micro,
-)
+from keras_pit.deployment.runtimes import MicroRun, Run, run_litert, run_tflite_micro
+from keras_pit.deployment.trim import trim
 from keras_pit.deployment.verify import Verification, verify
 
 __all__ = [
@@ -27,5 +23,6 @@ __all__ = [
     "run_litert",
     "run_tflite_micro",
     "to_tflite",
+    "trim",
     "verify",
 ]
