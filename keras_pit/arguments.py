@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import costs
+from . import boards, costs
 from .layers.search import SEARCHES
 
 DEFAULT_REGULARIZER = "size"
@@ -28,13 +28,15 @@ class Arguments:
 
 
 def pressed(
-    regularizer: str | Mapping[str, float] | None, target: float | Mapping[str, float] | None
+    regularizer: str | Mapping[str, float] | None, target: float | Mapping[str, float] | str | None
 ) -> tuple[dict[str, float], dict[str, float] | None]:
     """The costs in the loss with their weights, and the bounds on them.
 
     Raises:
         ValueError: if a cost is unknown, or the two arguments do not fit together.
     """
+    if isinstance(target, str):
+        target = boards.get(target).bounds()
     if isinstance(target, Mapping):
         bounds = {name: _positive(value, f"target[{name!r}]") for name, value in target.items()}
         weights = dict.fromkeys(bounds, 1.0) if regularizer is None else _weights(regularizer)

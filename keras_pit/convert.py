@@ -7,14 +7,15 @@ from typing import Any
 
 import keras
 
-from . import _keras, seeds, table
+from . import _keras, costs, seeds, table
 from .arguments import Arguments, check_round_to, check_search, check_strength, pressed
 from .channels import Channels, trace
+from .costs.check import check
 from .layers.search import PITLayer, Wiring
 from .model import Origin, SearchModel
 from .ownership import channel_masks, groups_of
 from .rebuild import copy_state, rebuild
-from .totals import total
+from .totals import stages, total
 
 
 def convert(
@@ -79,6 +80,9 @@ def convert(
 def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     plan = _Plan(seed, arguments)
     channels = trace(seed, plan.closed)
+    for name in arguments.regularizer:
+        if not costs.get(name).whole:
+            check(costs.get(name), (stage for layer in channels.layers for stage in stages(layer, channels)))
     of_seed = {name: total(channels, name) for name in arguments.regularizer}
     for name, cost in of_seed.items():
         if cost <= 0:
