@@ -119,7 +119,7 @@ def train(model: keras.Model, data: Data, epochs: int, title: str, *, decay: boo
 
 
 def train_aware(model: Any, data: Data) -> None:
-    """Fine-tune with the rounding of 8 bits in place; the model is one of tf_keras, and so are optimizer and callback."""
+    """Fine-tune with the rounding of 8 bits in place; model and optimizer are of tf_keras."""
     rate = tf_keras.optimizers.schedules.CosineDecay(1e-4, AWARE_EPOCHS * -(-len(data.x_train) // BATCH))
     model.compile(tf_keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     with console.status("fine-tuning for 8 bits"):
