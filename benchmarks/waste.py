@@ -1,9 +1,9 @@
 """How much smaller a file is than the usual route's: bytes and operators, int8, for small and for published networks.
 
-    python benchmarks/waste.py [--output out/waste.json]
+    python benchmarks/waste.py [--only perceptron] [--output out/waste.json]
 
-The usual route is `TFLiteConverter.from_keras_model` with full-integer quantization. Networks have random weights and
-random batch-norm statistics.
+The usual route is `TFLiteConverter.from_keras_model` with full-integer quantization. Networks have random weights,
+biases and batch-norm statistics.
 """
 
 import argparse
@@ -109,10 +109,11 @@ def measure(name: str, build: Callable[[], keras.Model], is_dilated: bool) -> Re
     keras.utils.set_random_seed(0)
     model = build()
     rng = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.moving_mean.assign(rng.normal(size=layer.moving_mean.shape) * 0.1)
-            layer.moving_variance.assign(rng.uniform(0.5, 2, layer.moving_variance.shape))
+    for weight in model.weights:  # as after training: no biases of 0, which both routes leave out
+        if weight.name in ("bias", "beta", "moving_mean"):
+            weight.assign(0.1 * rng.normal(size=weight.shape))
+        elif weight.name in ("gamma", "moving_variance"):
+            weight.assign(rng.uniform(0.5, 2, weight.shape))
     x = rng.normal(size=(8, *model.input_shape[1:])).astype("float32")
     naive, ours = usual(model, x), keras_pit.to_tflite(model, x)
     limit = LIMITS[is_dilated] if model.count_params() < SMALL else None
@@ -136,8 +137,8 @@ def usual(model: keras.Model, x: np.ndarray) -> bytes:
         return bytes(converter.convert())
 
 
-def main(output: pathlib.Path) -> None:
-    results = [measure(name, *entry) for name, entry in NETWORKS_HERE.items()]
+def main(only: list[str], output: pathlib.Path) -> None:
+    results = [measure(name, *entry) for name, entry in NETWORKS_HERE.items() if not only or name in only]
     table = Table(title="int8 files: the usual route, and keras_pit's")
     for column in ("network", "weights", "usual (B)", "here (B)", "share", "limit", "operators", "operators here"):
         table.add_column(column, justify="left" if column in ("network", "operators here") else "right")
@@ -157,4 +158,6 @@ def main(output: pathlib.Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out/waste.json"))
-    main(parser.parse_args().output)
+    parser.add_argument("--only", choices=NETWORKS_HERE, nargs="+", default=[], help="networks to measure")
+    arguments = parser.parse_args()
+    main(arguments.only, arguments.output)
