@@ -110,6 +110,11 @@ def input_structure(model: Any) -> Any:
     return graph(model)._inputs_struct
 
 
+def output_structure(model: Any) -> Any:
+    """The output tensors in the structure the user built the model with."""
+    return graph(model)._outputs_struct
+
+
 def all_layers(model: Any) -> list[Any]:
     """The model and every layer in it, however deep."""
     return list(model._flatten_layers())

@@ -1,6 +1,6 @@
-"""Network -> .tflite file with fixed shapes.
+"""Program -> .tflite file with fixed shapes.
 
-    network --freeze--> concrete function, batch 1, weights as constants
+    program --freeze--> concrete function, batch 1, weights as constants
             --convert--> flatbuffer, quantised with calibration samples or by what training has learnt
 
 Why not `TFLiteConverter.from_keras_model`: it leaves the batch open, so a dilated convolution becomes
@@ -24,11 +24,20 @@ from keras_pit.deployment.flatbuffer import DeploymentError
 
 @dataclass(frozen=True)
 class Signature:
-    """An input of a function: its name, shape with batch 1, and type."""
+    """An input of a function: its name, shape with the batch (1, or None where it is open), and type."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a file is made of: a function of TensorFlow tensors, its inputs, and the shapes that it returns."""
+
+    function: Callable[..., Sequence[Any]]
+    inputs: tuple[Signature, ...]
+    outputs: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,8 @@ SCHEMES = {
 _LOOPS = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase")
 
 
-def freeze(function: Callable[..., Sequence[Any]], inputs: Sequence[Signature]) -> Any:
-    """A function as a concrete one without variables.
-
-    Args:
-        function: takes a TensorFlow tensor per input, returns the outputs.
-        inputs: what it takes.
+def freeze(program: Program) -> Any:
+    """A program as a concrete function without variables.
 
     Raises:
         DeploymentError: if it has a loop or branch.
@@ -61,9 +66,9 @@ def freeze(function: Callable[..., Sequence[Any]], inputs: Sequence[Signature]) 
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    specs = [tf.TensorSpec(each.shape, each.dtype, name=scope(each.name)) for each in inputs]
+    specs = [tf.TensorSpec(each.shape, each.dtype, name=scope(each.name)) for each in program.inputs]
     with quiet():
-        concrete = tf.function(lambda *x: list(function(*x)), autograph=False).get_concrete_function(*specs)
+        concrete = tf.function(lambda *x: list(program.function(*x)), autograph=False).get_concrete_function(*specs)
         frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     # The converter's calibrator crashes the process on such loops.
     loops = [node.name for node in frozen.graph.as_graph_def().node if node.op in _LOOPS]
@@ -102,8 +107,9 @@ def convert(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | 
         converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
         if scheme is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = batches if samples is not None else None
-            converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, scheme.ops)]
+            if samples is not None:
+                converter.representative_dataset = batches
+                converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, scheme.ops)]
             converter.inference_input_type = tf.dtypes.as_dtype(scheme.io)
             converter.inference_output_type = tf.dtypes.as_dtype(scheme.io)
             converter._experimental_disable_per_channel_quantization_for_dense_layers = not scheme.per_channel_dense

@@ -4,6 +4,8 @@ Nearly every one becomes one operator of TFLite. Weights are numpy arrays in Ten
 what batch normalization leaves; most are folded into a neighbour by the passes. `Foreign` is the way out: a Keras
 operation that is called as it is, for the converter to make of it what it can.
 
+Shapes have the batch 1, but `compute` takes any batch, which training needs.
+
 A convolution's `Window` has explicit padding. TFLite knows "same" and "valid" alone, so `passes.set_padding_apart`
 leaves only windows that are one or the other.
 """
@@ -173,7 +175,8 @@ class TransposeConv(Operator):
 
     def compute(self, *inputs: Any) -> Any:
         tf, (x,) = _tf(), inputs
-        x = tf.nn.conv2d_transpose(x, self.kernel, self.shape(tuple(x.shape)), self.strides, self.padding)
+        size = (tf.shape(x)[0] if x.shape[0] is None else x.shape[0], *self.size, self.channels)
+        x = tf.nn.conv2d_transpose(x, self.kernel, size, self.strides, self.padding)
         return tf.nn.bias_add(x, self.bias)
 
 
@@ -193,7 +196,7 @@ class Dense(Operator):
 
     def compute(self, *inputs: Any) -> Any:
         tf, (x,) = _tf(), inputs
-        return tf.nn.bias_add(tf.matmul(tf.reshape(x, (1, self.kernel.shape[0])), self.kernel), self.bias)
+        return tf.nn.bias_add(tf.matmul(_shaped(x, (1, self.kernel.shape[0])), self.kernel), self.bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,7 +309,7 @@ class Reshape(Operator):
         return self.target
 
     def compute(self, *inputs: Any) -> Any:
-        return _tf().reshape(*inputs, self.target)
+        return _shaped(inputs[0], self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,9 +337,10 @@ class Slice(Operator):
     def compute(self, *inputs: Any) -> Any:
         tf, (x,) = _tf(), inputs
         if all(positions.step == 1 for positions in self.ranges):
-            return tf.slice(x, [positions.start for positions in self.ranges], [len(r) for r in self.ranges])
+            sizes = [x.shape[0] or -1, *map(len, self.ranges[1:])]
+            return tf.slice(x, [positions.start for positions in self.ranges], sizes)
         # A stop before the first element is written as None.
-        return x[tuple(slice(r.start, r.stop if r.stop >= 0 else None, r.step) for r in self.ranges)]
+        return x[(slice(None), *(slice(r.start, r.stop if r.stop >= 0 else None, r.step) for r in self.ranges[1:]))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -396,12 +400,15 @@ class Foreign(Operator):
         return self.makes
 
     def compute(self, *inputs: Any) -> Any:
-        tf = _tf()
-        inputs = tuple(
-            x if x.shape == shape else tf.reshape(x, shape) for x, shape in zip(inputs, self.takes, strict=True)
-        )
-        output = self.call(*inputs)[self.index]
-        return output if output.shape == self.makes else tf.reshape(output, self.makes)
+        output = self.call(*map(_shaped, inputs, self.takes))[self.index]
+        return _shaped(output, self.makes)
+
+
+def _shaped(x: Any, shape: Shape) -> Any:
+    """A tensor in another shape; its batch, which is 1 here, may be any."""
+    batch = None if x.shape.rank == 0 else x.shape[0]
+    wanted = (batch or -1, *shape[1:])
+    return x if tuple(x.shape)[1:] == wanted[1:] and x.shape.rank == len(shape) else _tf().reshape(x, wanted)
 
 
 def _tf() -> Any:
