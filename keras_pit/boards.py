@@ -27,8 +27,8 @@ class Reserved:
 
 
 RESERVED = Reserved(flash=160 * KB, ram=32 * KB)
-"""TFLite-Micro without kernels takes 66 kB of flash and the int8 kernels of a convolutional network 52 kB (measured, with
-CMSIS-NN, on Cortex-M4); the rest is for the application. RAM: stack, buffers for the sensor, C library."""
+"""Flash: TFLite-Micro without kernels takes 66 kB, the int8 kernels of a convolutional network 52 kB (measured on
+Cortex-M4, with CMSIS-NN); the rest is for the application. RAM: stack, buffers for the sensor, C library."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ _TABLE = (
     # name, title, chip, core, MHz, flash, RAM (kB), source, flash is external
     ("arduino-zero", "Arduino Zero", "SAMD21G18", "cortex-m0+", 48, 256, 32, "Microchip DS40001882", False),
     ("disco-f746ng", "ST 32F746GDISCOVERY", "STM32F746NG", "cortex-m7", 216, 1024, 320, "ST DS10916", False),
-    ("esp32-s3", "ESP32-S3-DevKitC-1-N8", "ESP32-S3", "xtensa-lx7", 240, 8192, 512, "Espressif ESP32-S3 data sheet", True),
+    ("esp32-s3", "ESP32-S3-DevKitC-1-N8", "ESP32-S3", "xtensa-lx7", 240, 8192, 512, "Espressif ESP32-S3 DS", True),
     ("microbit-v2", "BBC micro:bit v2", "nRF52833", "cortex-m4", 64, 512, 128, "Nordic nRF52833 PS", False),
     ("nano33ble", "Arduino Nano 33 BLE (Sense)", "nRF52840", "cortex-m4", 64, 1024, 256, "Nordic nRF52840 PS", False),
     ("nrf5340-dk", "Nordic nRF5340 DK", "nRF5340", "cortex-m33", 128, 1024, 512, "Nordic nRF5340 PS", False),
@@ -80,8 +80,8 @@ _TABLE = (
     ("nucleo-l476rg", "ST NUCLEO-L476RG", "STM32L476RG", "cortex-m4", 80, 1024, 96, "ST DS10198", False),
     ("nucleo-l4r5zi", "ST NUCLEO-L4R5ZI", "STM32L4R5ZI", "cortex-m4", 120, 2048, 640, "ST DS12023", False),
     ("nucleo-u575zi", "ST NUCLEO-U575ZI-Q", "STM32U575ZI", "cortex-m33", 160, 2048, 768, "ST DS13737", False),
-    ("pico", "Raspberry Pi Pico", "RP2040", "cortex-m0+", 125, 2048, 264, "Raspberry Pi RP2040 data sheet", True),
-    ("pico2", "Raspberry Pi Pico 2", "RP2350", "cortex-m33", 150, 4096, 520, "Raspberry Pi RP2350 data sheet", True),
+    ("pico", "Raspberry Pi Pico", "RP2040", "cortex-m0+", 125, 2048, 264, "Raspberry Pi RP2040 DS", True),
+    ("pico2", "Raspberry Pi Pico 2", "RP2350", "cortex-m33", 150, 4096, 520, "Raspberry Pi RP2350 DS", True),
     ("portenta-h7", "Arduino Portenta H7", "STM32H747XI", "cortex-m7", 480, 2048, 512, "ST DS12930", False),
     ("teensy41", "PJRC Teensy 4.1", "i.MX RT1062", "cortex-m7", 600, 7936, 512, "PJRC Teensy 4.1", True),
 )  # fmt: skip
@@ -97,7 +97,7 @@ def register(board: Board) -> Board:
 
     Example:
 
-        boards.register(boards.Board("mine", "My board", "STM32L431", "cortex-m4", 80, 256 * 1024, 64 * 1024, "DS11453"))
+        boards.register(boards.Board("mine", "Mine", "STM32L431", "cortex-m4", 80, 256 * 1024, 64 * 1024, "DS11453"))
     """
     if board.name in _boards:
         raise ValueError(f"A board named '{board.name}' is registered already: choose another name.")

@@ -13,7 +13,7 @@ from .channels import Channels, trace
 from .costs.check import check
 from .layers.search import PITLayer, Wiring
 from .model import Origin, SearchModel
-from .ownership import channel_masks, groups_of
+from .ownership import channel_masks
 from .rebuild import copy_state, rebuild
 from .totals import stages, total
 
@@ -129,7 +129,7 @@ class _Plan:
         if known is None or known.search is None or not channels.layers[layer].roles:
             return _keras.clone(layer)
         new = known.search.from_config({**layer.get_config(), "search": self.searches(layer)})
-        new.own(groups_of(channels, layer))
+        new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
         return new
 
 

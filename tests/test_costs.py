@@ -1,4 +1,4 @@
-"""Costs: those of users, several at once, and what is said about wrong ones. (That costs are exact: `test_laws`.)"""
+"""Costs: those of users, several at once, and what is said about wrong ones; that they are exact: see `test_laws`."""
 
 import math
 import pathlib
@@ -98,7 +98,9 @@ def test_fit_logs_every_cost():
 def test_several_costs_are_weighted_shares():
     search = keras_pit.convert(network(), {"size": 1.0, "macs": 0.5}, strength=3.0)
     random_masks(search, 1)
-    shares = [keras_pit.cost(search, name, discrete=True) / keras_pit.cost(network(), name) for name in ("size", "macs")]
+    shares = [
+        keras_pit.cost(search, name, discrete=True) / keras_pit.cost(network(), name) for name in ("size", "macs")
+    ]
     expected = shares[0] + 0.5 * shares[1]
     assert float(sum(search.losses)) == pytest.approx(3.0 * expected, rel=1e-5)
     assert float(keras_pit.get_regularization_loss(search)) == pytest.approx(expected, rel=1e-5)

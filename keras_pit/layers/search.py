@@ -10,7 +10,7 @@ without wiring is its Keras base class plus kernel masks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -37,9 +37,9 @@ class Reader:
         self._masks: dict[int, Any] = {}
 
     def channels(self, owner: PITLayer) -> Any:
-        """The mask of the channels that the alpha of a layer stands for."""
+        """The mask of each entry of the alpha of a layer."""
         if id(owner) not in self._masks:
-            self._masks[id(owner)] = masks.channel_mask(self._value(owner.alpha), owner.owned.groups)
+            self._masks[id(owner)] = masks.channel_mask(self._value(owner.alpha), owner.blocks)
         return self._masks[id(owner)]
 
     def taps(self, layer: PITLayer) -> Any | None:
@@ -90,7 +90,7 @@ class ChannelMasks:
 
     def kept(self) -> np.ndarray:
         """Which channels stay, boolean."""
-        states = [owner.kept_channels() for owner in self.owners]
+        states = [owner.kept_blocks() for owner in self.owners]
         return np.concatenate([[True], *states])[self.index]
 
 
@@ -123,7 +123,7 @@ class PITLayer(layers.Layer):
     beta: Any = None
     gamma: Any = None
     kernel_mask: Any = None
-    owned: Any = None
+    blocks: Any = None
     wiring: Wiring | None = None
 
     def __init__(self, *args: Any, search: Iterable[str] | None = None, **kwargs: Any) -> None:
@@ -136,14 +136,14 @@ class PITLayer(layers.Layer):
             )
         self.search = search
 
-    def own(self, groups: list[np.ndarray]) -> None:
-        """Before `build`: make an alpha, with these groups of positions in it."""
-        self.owned = _Owned(tuple(groups)) if groups else None
+    def own(self, sizes: Sequence[int], block: int) -> None:
+        """Before `build`: make an alpha for groups of so many channels, in blocks of so many."""
+        self.blocks = masks.Blocks.of(sizes, block) if sizes else None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
-        if self.owned is not None:
-            self.alpha = self._mask_variable("alpha", sum(map(len, self.owned.groups)))
+        if self.blocks is not None:
+            self.alpha = self._mask_variable("alpha", len(self.blocks.group_of))
         self.kernel_mask = self._kernel_mask(input_shape)
         if self.kernel_mask is not None:
             if "kernel" in self.search:
@@ -188,9 +188,13 @@ class PITLayer(layers.Layer):
         """The mask variables this layer owns."""
         return [variable for variable in (self.alpha, self.beta, self.gamma) if variable is not None]
 
+    def kept_blocks(self) -> np.ndarray:
+        """Which blocks of channels stay, by the entries of alpha."""
+        return masks.kept_blocks(self._values("alpha"), self.blocks)
+
     def kept_channels(self) -> np.ndarray:
-        """Which of them stay."""
-        return masks.kept_channels(self._values("alpha"), self.owned.groups)
+        """Which of the channels that alpha stands for stay."""
+        return self.kept_blocks()[self.blocks.entry_of]
 
     def kept_taps(self) -> np.ndarray:
         """The indices of the kernel's taps that stay, along the searched axis."""
@@ -271,13 +275,6 @@ class PITLayer(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "search": self.search}
-
-
-@dataclass(frozen=True, eq=False)
-class _Owned:
-    """The groups of positions in an alpha (kept out of sight of Keras' attribute tracking)."""
-
-    groups: tuple[np.ndarray, ...]
 
 
 def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
