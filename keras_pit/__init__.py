@@ -3,7 +3,7 @@
 from . import costs, layers
 from .convert import convert
 from .cost import cost, get_regularization_loss
-from .deployment import to_tflite
+from .deployment import quantize_aware, to_tflite
 from .export import export
 from .model import SearchModel, mask_variables, net_variables
 from .report import Report, summary
@@ -21,6 +21,7 @@ __all__ = [
     "layers",
     "mask_variables",
     "net_variables",
+    "quantize_aware",
     "summary",
     "to_tflite",
 ]

@@ -10,6 +10,7 @@ LiteRT's reference kernels compute.
 """
 
 from keras_pit.deployment.flatbuffer import DeploymentError
+from keras_pit.deployment.qat import quantize_aware
 from keras_pit.deployment.quantize import to_tflite
 from keras_pit.deployment.runtimes import MicroRun, Run, run_litert, run_tflite_micro
 from keras_pit.deployment.trim import trim
@@ -20,6 +21,7 @@ __all__ = [
     "MicroRun",
     "Run",
     "Verification",
+    "quantize_aware",
     "run_litert",
     "run_tflite_micro",
     "to_tflite",
