@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import DeploymentError
+from keras_pit.deployment.flatbuffer import DeploymentError, optional, unpack
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,26 @@ def convert(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | 
             converter.inference_output_type = tf.dtypes.as_dtype(scheme.io)
             converter._experimental_disable_per_channel_quantization_for_dense_layers = not scheme.per_channel_dense
         try:
-            return bytes(converter.convert())
+            return _with_select_v2(bytes(converter.convert()))
         except Exception as error:
             raise DeploymentError(_conversion_failure(frozen, str(error), messages())) from error
+
+
+def _with_select_v2(tflite: bytes) -> bytes:
+    """SELECT as SELECT_V2: TFLite-Micro has the second one only, which does the same and broadcasts."""
+    schema = optional("ai_edge_litert.schema_py_generated")
+    old, new = schema.BuiltinOperator.SELECT, schema.BuiltinOperator.SELECT_V2
+    model = unpack(tflite)
+    codes = [index for index, code in enumerate(model.operatorCodes) if code.builtinCode == old]
+    if not codes:
+        return tflite
+    for index in codes:
+        model.operatorCodes[index].builtinCode = model.operatorCodes[index].deprecatedBuiltinCode = new
+    for op in (op for subgraph in model.subgraphs for op in subgraph.operators if op.opcodeIndex in codes):
+        op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.SelectV2Options, schema.SelectV2OptionsT()
+    builder = optional("flatbuffers").Builder(len(tflite))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def _conversion_failure(frozen: Any, said: str, log: str) -> str:

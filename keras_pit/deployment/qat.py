@@ -140,6 +140,8 @@ def _rounds(node: Node, readers: list[Node]) -> bool:
         return False
     if isinstance(operator, Activation) and operator.kind in _FIXED_SCALE:
         return False
+    if isinstance(operator, Activation) and operator.kind in _FUSED and isinstance(node.inputs[0].operator, Pool):
+        return False
     if len(readers) == 1:
         (reader,) = readers
         if isinstance(reader.operator, Concat):
@@ -170,7 +172,8 @@ def aware_inputs(model: Any) -> list[Signature]:
     if names:
         raise ValueError(
             f"Model {model.name!r} has seen no data since quantize_aware, so the outputs of "
-            f"{', '.join(names[:5])} have no range; expected a trained model. Fit it, or pass calibration data to quantize_aware."
+            f"{', '.join(names[:5])} have no range; expected a trained model. Fit it, or pass calibration data to "
+            "quantize_aware."
         )
     return [Signature(x.name, (None, *x.shape[1:]), x.dtype.name) for x in model.inputs]
 

@@ -33,6 +33,7 @@ LARGEST_ARENA = 256 * 2**20
 
 _WORKER = Path(__file__).with_name("_micro.py")
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
+_FAILED = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
 _OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|Too many buffers")
 
 
@@ -271,10 +272,16 @@ def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:
 
 def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes: int) -> str:
     said = worker.stderr.strip() or "(nothing)"
-    missing = _NO_KERNEL.search(said)
+    missing, failed = _NO_KERNEL.search(said), _FAILED.search(said)
     if missing:
         places = [graph.place(op) for op in graph.ops if op.name == missing[1]]
         reason = f"TFLite-Micro has no kernel for {missing[1]} ({'; '.join(places)}). Replace the layer that makes it."
+    elif failed and int(failed[2]) < len(graph.ops):
+        op = graph.ops[int(failed[2])]
+        reason = (
+            f"TFLite-Micro has no kernel for {op.name} with these types and shapes ({graph.place(op)}). Replace the "
+            "layer that makes it."
+        )
     elif worker.returncode < 0:
         reason = f"TFLite-Micro crashed with {signal.Signals(-worker.returncode).name} (arena {arena_bytes} bytes)."
     else:

@@ -15,7 +15,7 @@ import keras
 
 from .. import _keras
 from .graph import Network, Node, Shape, form
-from .layers import LAYERS
+from .layers import LAYERS, embedding
 from .operations import OPERATIONS
 from .operators import Foreign, Input, Reshape
 from .values import Site, Value
@@ -58,7 +58,8 @@ def _visit(call: _keras.Call, args: tuple, kwargs: dict) -> Any:
     kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask") or value}
     rule = LAYERS.get(type(operation)) or OPERATIONS.get(_keras.op_name(operation) or "")
     floats = all(tensor.dtype == "float32" for tensor in [*call.node.input_tensors, *call.node.outputs])
-    known = rule(site, *args, **kwargs) if rule and floats and not training else None
+    covered = rule and (floats or rule is embedding) and not training
+    known = rule(site, *args, **kwargs) if covered else None
     nodes = _foreign(site) if known is None else [known] if isinstance(known, Node) else known
     for node, shape in zip(nodes, makes, strict=True):
         if node.shape != form(shape):

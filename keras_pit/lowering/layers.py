@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from .functions import activated, softmax
+from .functions import activated, elementwise, softmax
 from .graph import Node, form
 from .operators import (
     Activation,
@@ -26,6 +26,7 @@ from .operators import (
     Conv,
     Dense,
     Depthwise,
+    Gather,
     MatMul,
     Operator,
     Pad,
@@ -115,6 +116,13 @@ def dense(site: Site, x: Value) -> Node | None:
     return activated(site, node, layer.activation)
 
 
+def embedding(site: Site, x: Value) -> Node | None:
+    """GATHER, by integers."""
+    if x.dtype != "int32":
+        return None
+    return site.reshape(site.put(Gather(array(site.layer.embeddings)), x.node), form(site.makes[0]))
+
+
 def batch_norm(site: Site, x: Value) -> Node:
     """Scale and offset from the moving statistics."""
     layer = site.layer
@@ -170,6 +178,11 @@ def relu(site: Site, x: Value) -> Node | None:
         return site.put(Activation("relu6") if most == 6 else Activation("clip", (0.0, float(most))), x.node)
     node = site.put(Activation("leaky_relu", (slope,)) if slope else Activation("relu"), x.node)
     return node if most is None else site.put(Activation("minimum", (float(most),)), node)
+
+
+def elu(site: Site, x: Value) -> Node:
+    """ELU, which has no kernel for integers."""
+    return elementwise(site, x.node, site.layer.call)
 
 
 def leaky_relu(site: Site, x: Value) -> Node:
@@ -383,12 +396,14 @@ LAYERS: dict[type, Rule] = {
     layers.Conv1DTranspose: conv_transpose,
     layers.Conv2DTranspose: conv_transpose,
     layers.Dense: dense,
+    layers.Embedding: embedding,
     layers.BatchNormalization: batch_norm,
     layers.Normalization: normalization,
     layers.Rescaling: rescaling,
     layers.PReLU: prelu,
     layers.ReLU: relu,
     layers.LeakyReLU: leaky_relu,
+    layers.ELU: elu,
     layers.Activation: activation,
     layers.Softmax: softmax_layer,
     layers.MaxPooling1D: pool("max"),

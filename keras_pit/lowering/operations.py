@@ -13,10 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from .functions import hard_sigmoid, silu, softmax
+from .functions import elementwise, hard_sigmoid, silu, softmax
 from .graph import Node, form
 from .layers import pool, reshape, resizing
-from .operators import Activation, Concat, Conv, MatMul, Pad, Pool, Resize, Slice, Window, pair
+from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Resize, Slice, Window, pair
 from .values import Site, Value
 
 Rule = Callable[..., Any]
@@ -44,6 +44,21 @@ def kept(kind: str, *names: str) -> Rule:
 def on_node(function: Callable[[Site, Node], Node]) -> Rule:
     """A rule of a function of nodes."""
     return lambda site, x: function(site, x.node)
+
+
+def square(site: Site, x: Value) -> Node:
+    """MUL by itself; SQUARE has no kernel for integers."""
+    return site.put(Binary("multiply"), x.node, x.node)
+
+
+def power(site: Site, x: Any, y: Any) -> Node | None:
+    """A square."""
+    return square(site, x) if isinstance(x, Value) and np.isscalar(y) and y == 2 else None
+
+
+def as_it_is(site: Site, x: Value) -> Node:
+    """A function of each element without a kernel for integers, or with one for some versions."""
+    return elementwise(site, x.node, site.layer)
 
 
 def negative(site: Site, x: Value) -> Node:
@@ -223,10 +238,15 @@ def matmul(site: Site, x: Any, y: Any) -> Node | None:
     return site.put(MatMul(), x.node, y.node)
 
 
+_AS_IT_IS = ("Absolute", "Sqrt", "Rsqrt", "Exp", "Log", "Floor", "Round", "Elu", "Selu", "Gelu", "Softplus", "Softsign")
+
 OPERATIONS: dict[str, Rule] = {
     **{name: arithmetic(name.lower()) for name in ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")},
+    **dict.fromkeys(_AS_IT_IS, as_it_is),
     "TrueDivide": arithmetic("divide"),
     "Negative": negative,
+    "Square": square,
+    "Power": power,
     "Relu": kept("relu"),
     "Relu6": kept("relu6"),
     "Sigmoid": kept("sigmoid"),

@@ -210,6 +210,19 @@ class Affine(Operator):
         return inputs[0] * self.scale.astype("float32") + self.offset.astype("float32")
 
 
+@dataclass(frozen=True, eq=False)
+class Gather(Operator):
+    """GATHER: the rows of a table that integers number."""
+
+    table: np.ndarray
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (*inputs[0], self.table.shape[-1])
+
+    def compute(self, *inputs: Any) -> Any:
+        return _tf().gather(self.table, *inputs)
+
+
 # -- element by element -----------------------------------------------------------------------------------------------
 
 
