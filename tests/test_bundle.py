@@ -6,6 +6,7 @@ back what TFLite-Micro's Python build computed.
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,15 +17,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import BuiltinOperator
 from keras import layers
 
 from keras_pit import deploy
 from keras_pit.deployment import DeploymentError, run_tflite_micro, to_tflite
 from keras_pit.deployment import bundle as writing
-from keras_pit.deployment.names import check_labels, check_name, enumerator
-from keras_pit.deployment.operators import OPERATORS, registrations
+from keras_pit.deployment.cpp.literals import literal, string
+from keras_pit.deployment.cpp.names import check_labels, check_name, enumerator
+from keras_pit.deployment.cpp.operators import OPERATORS, registrations
 from keras_pit.deployment.runtimes import Graph, OpInfo, TensorInfo, read_graph
-from keras_pit.deployment.sources import _literal, _string
 
 STUB = Path(__file__).with_name("tflm_stub")
 EXAMPLE = Path(__file__).parents[1] / "tflite"
@@ -60,13 +62,14 @@ class Case:
     kernels: dict[str, str]
 
 
+INT8 = {op: f"{op}_INT8" for op in ("CONV_2D", "FULLY_CONNECTED", "PAD", "SOFTMAX")}
+INT16 = {op: f"{op}_INT16" for op in ("CONV_2D", "FULLY_CONNECTED", "SOFTMAX")}
+
 CASES = {
-    "classifier": Case(
-        classifier, "int8", ("rest", "arm raise", 'ö"\\?\n'), {"CONV_2D": "CONV_2D_INT8", "SOFTMAX": "SOFTMAX_INT8"}
-    ),
-    "two_by_two": Case(two_by_two, "int8", (), {"FULLY_CONNECTED": "FULLY_CONNECTED_INT8"}),
-    "wide": Case(classifier, "int16x8", (), {"CONV_2D": "CONV_2D_INT16", "SOFTMAX": "SOFTMAX_INT16"}),
-    "real": Case(two_by_two, None, (), {"FULLY_CONNECTED": "FULLY_CONNECTED"}),
+    "classifier": Case(classifier, "int8", ("rest", "arm raise", 'ö"\\?\n'), INT8),
+    "two_by_two": Case(two_by_two, "int8", (), INT8),
+    "wide": Case(classifier, "int16x8", (), INT16),
+    "real": Case(two_by_two, None, (), {}),
 }
 
 
@@ -113,7 +116,7 @@ def self_test(made, tmp_path_factory):
             directory = tmp_path_factory.mktemp("build") / "bundle"
             shutil.copytree(made(name).directory, directory)
             place = directory.parent / "library"
-            flags = f"-O1 {' '.join(STRICT)} -DKERAS_PIT_TEST_STEPS={steps}"
+            flags = f"-O1 {' '.join(STRICT)} -DCMSIS_NN -DKERAS_PIT_TEST_STEPS={steps}"
             library = place / "libtensorflow-microlite.a"
             command = ["make", f"TFLM={STUB}", f"GEN={place}", f"LIBRARY={library}", f"CXXFLAGS={flags}"]
             run(*command, "build/self_test", cwd=directory)
@@ -147,9 +150,8 @@ def record(made, path, *, change=None, kernels=True, arena=1000):
         change(outputs)
     inputs = [t.quantize(x) if t.quantized else x for t, x in zip(made.graph.inputs, picked, strict=True)]
     lines = [f"arena {arena}", f"model {made.tflite.hex()}"]
-    for op in sorted({op.name for op in made.graph.ops}):
-        kernel = made.case.kernels.get(op, "") if kernels else ""
-        lines += [f"op {op} {kernel}"]
+    for op in {op.name for op in made.graph.ops}:
+        lines += [f"op {getattr(BuiltinOperator, op)} {made.case.kernels.get(op, op) if kernels else op}"]
     for i in range(4):
         lines.append("input " + " ".join(x[i].tobytes().hex() for x in inputs))
         lines.append("output " + " ".join(y[i].tobytes().hex() for y in outputs))
@@ -261,7 +263,7 @@ def test_conversions_are_those_of_the_runtimes(made, name, tmp_path):
     steps = np.concatenate([np.arange(-140, 140, 0.25), [1e9, -1e9, 32766.5, 32767.5, -32768.5]]).astype("float32")
     values = steps * np.float32(tensor.scale)
     numbers = tensor.quantize(values)
-    literals = ", ".join(_literal(value, "float32") for value in values)
+    literals = ", ".join(literal(value, "float32") for value in values)
     (tmp_path / "test.cc").write_text(
         f'#include <cstdio>\n#include "{bundle.directory}/model_settings.h"\n'
         f"const float values[] = {{{literals}}};\n"
@@ -630,7 +632,7 @@ def test_an_interrupted_run_leaves_what_was_there(made, moment, older, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("number", "dtype", "literal"),
+    ("number", "dtype", "text"),
     [
         (-128, "int8", "-128"),
         (2**32 - 1, "uint32", "4294967295u"),
@@ -643,17 +645,17 @@ def test_an_interrupted_run_leaves_what_was_there(made, moment, older, tmp_path,
         (1, "bool", "true"),
     ],
 )
-def test_literals(number, dtype, literal):
-    assert _literal(number, dtype) == literal
+def test_literals(number, dtype, text):
+    assert literal(number, dtype) == text
 
 
-def test_numbers_that_have_no_literal():
+def test_numbers_that_have_noliteral():
     with pytest.raises(DeploymentError, match="An output for the test data is nan; expected finite numbers"):
-        _literal(np.float32("nan"), "float32")
+        literal(np.float32("nan"), "float32")
 
 
 def test_strings():
-    assert _string('a"b\\c??\té') == '"a\\042b\\134c\\077\\077\\011\\303\\251"'
+    assert string('a"b\\c??\té') == '"a\\042b\\134c\\077\\077\\011\\303\\251"'
 
 
 def test_the_example_is_current(tmp_path):
@@ -662,8 +664,81 @@ def test_the_example_is_current(tmp_path):
     regenerate = importlib.util.module_from_spec(specification)
     sys.modules["regenerate"] = regenerate
     specification.loader.exec_module(regenerate)
-    new, committed = regenerate.write(tmp_path / "watch"), EXAMPLE / "watch"
+    new, committed = regenerate.write(tmp_path / "watch", regenerate.committed()), EXAMPLE / "watch"
     names = [{p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file()} for place in (new, committed)]
     assert names[0] == {name for name in names[1] if not name.startswith("build/")}
     different = [name for name in sorted(names[0]) if (new / name).read_bytes() != (committed / name).read_bytes()]
     assert not different, "run: python tflite/regenerate.py"
+
+
+WHEEL = Path(importlib.util.find_spec("tflite_micro").origin).parent / "python/tflite_micro/_runtime.so"
+SYMBOL = b"_ZN6tflite5micro16MicroInterpreter15AllocateTensorsEv"
+
+
+def run_on_tflite_micro(directory, folder):
+    """What the self-test of a bundle prints, as a library in a process that has loaded tflite_micro's own."""
+    sources = (directory / "main.cc", directory / "model_data.cc", STUB / "wheel.cc")
+    flags = ("-shared", "-fPIC", "-std=c++17", *STRICT, "-DTF_LITE_STATIC_MEMORY", f"-I{STUB}")
+    run("c++", *flags, *sources, "-o", "self_test.so", cwd=folder)
+    program = (
+        "import ctypes, sys\n"
+        f"ctypes.CDLL({str(WHEEL)!r}, ctypes.RTLD_GLOBAL)\n"
+        "sys.exit(ctypes.CDLL('./self_test.so').main())"
+    )
+    process = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120)
+    lines = process.stderr.splitlines()
+    assert process.returncode == (0 if lines[-1].endswith("PASS") else 1)
+    return lines
+
+
+on_tflite_micro = pytest.mark.skipif(
+    SYMBOL not in WHEEL.read_bytes(), reason="this build of tflite_micro has another interface than the stand-in"
+)
+
+
+@compiled
+@on_tflite_micro
+@pytest.mark.parametrize("name", [*CASES, "example"])
+def test_passes_on_tflite_micro_itself(made, name, tmp_path):
+    directory = EXAMPLE / "watch" if name == "example" else made(name).directory
+    *_, used, verdict = run_on_tflite_micro(directory, tmp_path)
+    assert verdict.endswith(": PASS")
+    used, size = map(int, re.search(r"(\d+) of (\d+) bytes of arena used", used).groups())
+    assert size == host_arena(directory)
+    measured = int(re.search(r"64-bit: ([\d,]+)", (directory / "model_settings.h").read_text())[1].replace(",", ""))
+    # Measuring itself takes some of it.
+    assert measured - 1024 < used <= measured
+
+
+@compiled
+@on_tflite_micro
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("test_vectors.h", r"(kTestOutput\[.*\n +\{-?)(\d+)", r"\g<1>1\2 / 2", "1 of 12 outputs wrong"),
+        ("model_settings.h", r"> 4 \? \d+", "> 4 ? 3000", "no interpreter: see the messages above"),
+        ("op_resolver.h", r" +TF_LITE_ENSURE_STATUS\(resolver.AddSoftmax.*\n", "", "no interpreter"),
+    ],
+)
+def test_fails_on_tflite_micro_itself(made, file, old, new, said, tmp_path):
+    directory = tmp_path / "bundle"
+    shutil.copytree(made("classifier").directory, directory)
+    text = (directory / file).read_text()
+    changed = re.sub(old, new, text)
+    assert changed != text
+    (directory / file).write_text(changed)
+    lines = run_on_tflite_micro(directory, tmp_path)
+    assert said in "\n".join(lines) and "FAIL" in lines[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "TFLM" not in os.environ, reason="needs a checkout of TFLite-Micro: its folder in the variable TFLM"
+)
+@pytest.mark.parametrize("name", [*CASES, "example"])
+def test_builds_with_a_checkout_of_tflite_micro(made, name, tmp_path):
+    """By the bundle's Makefile, which builds TFLite-Micro first if need be."""
+    shutil.copytree(EXAMPLE / "watch" if name == "example" else made(name).directory, tmp_path / "bundle")
+    command = ["make", f"TFLM={os.environ['TFLM']}", f"CXXFLAGS=-O1 {' '.join(STRICT)} -Wno-unused-parameter", "test"]
+    said = subprocess.run(command, cwd=tmp_path / "bundle", capture_output=True, text=True)
+    assert said.returncode == 0 and "PASS" in said.stdout, said.stdout + said.stderr

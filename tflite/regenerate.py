@@ -28,15 +28,19 @@ LABELS = (
 )
 
 
-def write(directory: Path) -> Path:
-    """The bundle of the committed network, into `directory`."""
-    tflite = (HERE / NAME / "model.tflite").read_bytes()
+def write(directory: Path, tflite: bytes) -> Path:
+    """The bundle of a network, into `directory`."""
     inputs = np.load(HERE / "inputs.npy")
     return keras_pit.deploy(tflite, directory, test_data=inputs, labels=LABELS, name=NAME, overwrite=True)
 
 
-def train() -> None:
-    """A new network, and inputs for it."""
+def committed() -> bytes:
+    """The network that is there."""
+    return (HERE / NAME / "model.tflite").read_bytes()
+
+
+def train() -> bytes:
+    """A new network; leaves inputs for it in inputs.npy."""
     import keras
 
     from keras_pit.deployment.runtimes import read_graph
@@ -54,15 +58,13 @@ def train() -> None:
     watch.train(slim, data, watch.FINE_TUNE_EPOCHS, "fine-tune")
     tflite = keras_pit.to_tflite(slim, data.x_train[::10])
     watch.show([watch.micro_row("slim int8 on TFLite-Micro", slim, tflite, data)])
-    (HERE / NAME).mkdir(exist_ok=True)
-    (HERE / NAME / "model.tflite").write_bytes(tflite)
     picked = np.linspace(0, len(data.x_test) - 1, 4).round().astype(int)
     np.save(HERE / "inputs.npy", read_graph(tflite).inputs[0].quantize(data.x_test[picked]))
+    return tflite
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", action="store_true", help="make a new network first")
-    if parser.parse_args().train:
-        train()
-    print(f"Wrote {write(HERE / NAME)}")
+    network = train() if parser.parse_args().train else committed()
+    print(f"Wrote {write(HERE / NAME, network)}")

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment import sources
-from keras_pit.deployment.names import check_labels, check_name
+from keras_pit.deployment.cpp import sources
+from keras_pit.deployment.cpp.names import check_labels, check_name
 from keras_pit.deployment.quantize import to_tflite
 from keras_pit.deployment.runtimes import Graph, prepare, read_graph, run_tflite_micro
 from keras_pit.deployment.verify import require_static, verify

@@ -18,18 +18,26 @@ union TfLitePtrUnion {
 };
 
 struct TfLiteTensor {
+  struct {
+    int type;
+    void* params;
+  } quantization;
+  struct {
+    float scale;
+    std::int32_t zero_point;
+  } params;
   TfLitePtrUnion data;
+  void* dims;
   std::size_t bytes;
+  int type;
+  int allocation_type;
+  bool is_variable;
 };
 
-struct TFLMRegistration {
-  const char* kernel;
-};
-
-#define TF_LITE_ENSURE_STATUS(a)        \
-  do {                                  \
-    const TfLiteStatus s = (a);         \
-    if (s != kTfLiteOk) return s;       \
+#define TF_LITE_ENSURE_STATUS(a)  \
+  do {                            \
+    const TfLiteStatus s = (a);   \
+    if (s != kTfLiteOk) return s; \
   } while (0)
 
 #endif  // TFLM_STUB_COMMON_H_

@@ -2,15 +2,21 @@
 #define TFLM_STUB_MICRO_INTERPRETER_H_
 
 #include "tensorflow/lite/c/common.h"
-#include "tensorflow/lite/micro/micro_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
 namespace tflite {
+namespace micro {
+
+class MicroOpResolver;
+class MicroProfilerInterface;
+class MicroResourceVariables;
 
 class MicroInterpreter {
  public:
   MicroInterpreter(const Model* model, const MicroOpResolver& op_resolver, uint8_t* tensor_arena,
-                   size_t tensor_arena_size);
+                   size_t tensor_arena_size, MicroResourceVariables* resource_variables = nullptr,
+                   MicroProfilerInterface* profiler = nullptr, bool preserve_all_tensors = false);
+  ~MicroInterpreter();
 
   TfLiteStatus AllocateTensors();
   TfLiteStatus Invoke();
@@ -20,11 +26,13 @@ class MicroInterpreter {
   size_t arena_used_bytes() const;
 
  private:
-  const Model* model_;
-  const MicroOpResolver& op_resolver_;
-  uint8_t* arena_;
-  size_t arena_size_;
+  // More than the members of the real one take.
+  alignas(16) std::uint8_t members_[4096];
 };
+
+}  // namespace micro
+
+using micro::MicroInterpreter;
 
 }  // namespace tflite
 

@@ -1,11 +1,16 @@
 #ifndef TFLM_STUB_PAD_H_
 #define TFLM_STUB_PAD_H_
 
-#include "tensorflow/lite/c/common.h"
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 
 namespace tflite {
+namespace micro {
 
-inline TFLMRegistration Register_PAD_INT8() { return {"PAD_INT8"}; }
+TFLM_STUB_TYPED(PAD, INT8)
+
+}  // namespace micro
+
+using micro::Register_PAD_INT8;
 
 }  // namespace tflite
 

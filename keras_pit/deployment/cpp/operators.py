@@ -59,6 +59,7 @@ OPERATORS = {
     "DEPTH_TO_SPACE": Operator("AddDepthToSpace"),
     "DEQUANTIZE": Operator("AddDequantize"),
     "DIV": Operator("AddDiv"),
+    "DYNAMIC_UPDATE_SLICE": Operator("AddDynamicUpdateSlice"),
     "ELU": Operator("AddElu"),
     "EMBEDDING_LOOKUP": Operator("AddEmbeddingLookup"),
     "EQUAL": Operator("AddEqual"),
