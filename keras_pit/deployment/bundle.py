@@ -17,10 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_pit.deployment.calibration import as_samples
 from keras_pit.deployment.cpp import sources
 from keras_pit.deployment.cpp.names import check_labels, check_name
+from keras_pit.deployment.flatbuffer import Graph, read_graph
+from keras_pit.deployment.qat import aware_inputs, is_quantize_aware
 from keras_pit.deployment.quantize import to_tflite
-from keras_pit.deployment.runtimes import Graph, prepare, read_graph, run_tflite_micro
+from keras_pit.deployment.runtimes import prepare, run_tflite_micro
 from keras_pit.deployment.verify import require_static, verify
 
 # So many samples are tested, fewer where one of them is large.
@@ -52,7 +55,7 @@ def deploy(
         calibration: some 100 typical inputs, as for `to_tflite`; not needed for a .tflite file.
         test_data: inputs for the self-test: array of shape (samples, *input), or a list with one array per input; real
             values as floats, or integers of the input's own type. Up to 4 samples are used, of more these at even
-            distances. Default: `calibration`, if it consists of arrays, else random numbers.
+            distances. Default: `calibration`, or random numbers if there is none.
         labels: names for the numbers of the first output.
         name: C++ namespace of the sources, and name of the Arduino sketch.
         quantization: as for `to_tflite`; does not matter for a .tflite file.
@@ -75,8 +78,9 @@ def deploy(
     Example:
         >>> deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
     """
+    names = () if labels is None else tuple(labels)
     check_name(name)
-    check_labels(labels or ())
+    check_labels(names)
     if not 0 <= margin <= 10:
         raise ValueError(f"margin={margin!r} is not a share; expected 0 to 10, as 0.1 for 10 % more than estimated.")
     target = Path(directory).resolve()
@@ -87,9 +91,11 @@ def deploy(
         tflite, made_here = Path(model).read_bytes(), False
     else:
         tflite, made_here = to_tflite(model, calibration, quantization=quantization), True
+        if calibration is not None:
+            calibration = as_samples(aware_inputs(model) if is_quantize_aware(model) else model.inputs, calibration)
     graph = read_graph(tflite)
     require_static(graph)
-    _check_label_count(graph, labels or ())
+    _check_label_count(graph, names)
     samples, origin = _test_samples(graph, test_data, calibration)
     if not made_here:
         verify(tflite, samples)
@@ -100,7 +106,7 @@ def deploy(
         name,
         tflite,
         sources.Tests(inputs, run.outputs, origin),
-        tuple(labels or ()),
+        names,
         sources.Arena(core, estimate, run.arena_bytes, margin, ARENA_SLACK),
         report,
     )
@@ -154,9 +160,7 @@ def _test_samples(graph: Graph, test_data: Any, calibration: Any) -> tuple[list[
     """Some samples as one array per input, and what they are."""
     if test_data is not None:
         given, origin = test_data, "from the test data, at even distances"
-    elif isinstance(calibration, np.ndarray) or (
-        isinstance(calibration, (list, tuple)) and all(isinstance(part, np.ndarray) for part in calibration)
-    ):
+    elif calibration is not None:
         given, origin = calibration, "from the calibration data, at even distances"
     else:
         given, origin = _random_samples(graph), "random numbers"

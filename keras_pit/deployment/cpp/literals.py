@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.runtimes import DeploymentError
+from keras_pit.deployment.flatbuffer import DeploymentError
 
 COLUMNS = 100
 

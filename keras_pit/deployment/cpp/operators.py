@@ -13,7 +13,7 @@ registrations for one type are the general ones, so naming them is always right.
 
 from dataclasses import dataclass
 
-from keras_pit.deployment.runtimes import DeploymentError, Graph, OpInfo
+from keras_pit.deployment.flatbuffer import DeploymentError, Graph, OpInfo
 
 
 @dataclass(frozen=True)
