@@ -246,10 +246,13 @@ def test_the_sketch_runs(made, name, tmp_path):
     shutil.copytree(made(name).directory / "arduino" / name, sketch)
     assert sorted(path.suffix for path in sketch.iterdir()) == [".cpp", *[".h"] * 6, ".ino"]
     (sketch / "run.cpp").write_text("void setup();\nvoid loop();\nint main() { setup(); loop(); loop(); }\n")
-    options = ["-std=gnu++14", *STRICT, "-DTF_LITE_STATIC_MEMORY", "-DARDUINO=10819", f"-I{STUB}", f"-I{STUB}/arduino"]
-    run("c++", *options, "-x", "c++", "-include", "Arduino.h", "-c", f"{name}.ino", "-o", "sketch.o", cwd=sketch)
+    # Its library has no kernels for one type of numbers.
+    older = shutil.copytree(STUB, tmp_path / "library", ignore=shutil.ignore_patterns("kernels"))
+    options = ["-std=gnu++14", *STRICT, "-DTF_LITE_STATIC_MEMORY", "-DARDUINO=10819"]
+    arduino = [*options, f"-I{older}", f"-I{STUB}/arduino", "-x", "c++", "-include", "Arduino.h"]
+    run("c++", *arduino, "-c", f"{name}.ino", "-o", "sketch.o", cwd=sketch)
     sources = ("sketch.o", "model_data.cpp", "run.cpp", STUB / "tensorflow/lite/micro/stub.cc")
-    run("c++", *options, *sources, "-o", "program", cwd=sketch)
+    run("c++", *options, f"-I{STUB}", *sources, "-o", "program", cwd=sketch)
     recording = record(made(name), tmp_path / "recording", kernels=False)
     said = run(sketch / "program", cwd=sketch, TFLM_STUB=str(recording)).splitlines()
     assert said[-3:] == [f"{name}: PASS", f"{name}: 250 us", f"{name}: 250 us"]

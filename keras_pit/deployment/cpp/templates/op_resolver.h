@@ -5,12 +5,12 @@
 #ifndef ${guard}_OP_RESOLVER_H_
 #define ${guard}_OP_RESOLVER_H_
 
-$includes
-
 #if defined(ARDUINO) && !defined(KERAS_PIT_ALL_TYPES)
 #define KERAS_PIT_ALL_TYPES
 #endif
 
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+$headers
 namespace $name {
 
 using OpResolver = tflite::MicroMutableOpResolver<$count>;

@@ -5,11 +5,13 @@
 #ifndef WATCH_OP_RESOLVER_H_
 #define WATCH_OP_RESOLVER_H_
 
-#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
-#include "tensorflow/lite/micro/kernels/pad.h"
-
 #if defined(ARDUINO) && !defined(KERAS_PIT_ALL_TYPES)
 #define KERAS_PIT_ALL_TYPES
+#endif
+
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+#ifndef KERAS_PIT_ALL_TYPES
+#include "tensorflow/lite/micro/kernels/pad.h"
 #endif
 
 namespace watch {
