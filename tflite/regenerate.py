@@ -2,7 +2,7 @@
 
     python tflite/regenerate.py                       from the network and inputs that are there
 
-    python examples/watch.py --strength 3             a new network, which tells shoulder exercises apart
+    python examples/watch.py --strength 3             a new network
     python tflite/regenerate.py out/watch/slim.tflite
 
 `inputs.npy` holds four windows of people that the network was not trained on, in its own int8 numbers.

@@ -16,22 +16,20 @@
 
 namespace watch {
 
-using OpResolver = tflite::MicroMutableOpResolver<6>;
+using OpResolver = tflite::MicroMutableOpResolver<5>;
 
 inline TfLiteStatus RegisterOps(OpResolver& resolver) {
 #ifdef KERAS_PIT_ALL_TYPES
+  TF_LITE_ENSURE_STATUS(resolver.AddAveragePool2D());
   TF_LITE_ENSURE_STATUS(resolver.AddConv2D());
   TF_LITE_ENSURE_STATUS(resolver.AddFullyConnected());
-  TF_LITE_ENSURE_STATUS(resolver.AddMean());
   TF_LITE_ENSURE_STATUS(resolver.AddPad());
-  TF_LITE_ENSURE_STATUS(resolver.AddReshape());
   TF_LITE_ENSURE_STATUS(resolver.AddSoftmax());
 #else
+  TF_LITE_ENSURE_STATUS(resolver.AddAveragePool2D(tflite::Register_AVERAGE_POOL_2D_INT8()));
   TF_LITE_ENSURE_STATUS(resolver.AddConv2D(tflite::Register_CONV_2D_INT8()));
   TF_LITE_ENSURE_STATUS(resolver.AddFullyConnected(tflite::Register_FULLY_CONNECTED_INT8()));
-  TF_LITE_ENSURE_STATUS(resolver.AddMean());
   TF_LITE_ENSURE_STATUS(resolver.AddPad(tflite::Register_PAD_INT8()));
-  TF_LITE_ENSURE_STATUS(resolver.AddReshape());
   TF_LITE_ENSURE_STATUS(resolver.AddSoftmax(tflite::Register_SOFTMAX_INT8()));
 #endif
   return kTfLiteOk;
