@@ -112,6 +112,17 @@ class SearchModel(keras.Model):
         """The search layers, however deep, in the order of the graph."""
         return [layer for layer in self.channels.layers if isinstance(layer, PITLayer)]
 
+    def unmet(self) -> list[str]:
+        """What is wrong with the costs as they are now: a line for each bound that is exceeded."""
+        target = self.origin.arguments.target or {}
+        now = {name: total(self.channels, name) for name in target}
+        return [
+            f"The target {name} {bound:,g} is not met, model '{self.name}' has {name} {now[name]:,g}: a search comes down "
+            "to its target in the course of `fit`, which was not run to its end. Train on."
+            for name, bound in target.items()
+            if now[name] > bound
+        ]
+
     def train_step(self, data: Any) -> dict[str, Any]:
         logs = super().train_step(data)
         # After the update, so that the last step of an epoch logs the costs of the architecture as it then is.

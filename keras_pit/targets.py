@@ -13,7 +13,7 @@ Two things keep the cost at the budget.
   below its budget and shrinks while it stands in the lower part, so that in the end it is the price at which what
   fits is worth keeping (the multiplier of Lagrange, by dual ascent). It decides what goes and what stays.
 * *Shift*: when the cost has left the band all the same, all mask variables are shifted by one number, found by
-  bisection, the smallest one with which every cost fits. What was nearest to being switched off (or on) is. This holds
+  bisection, the smallest one with which every cost fits. What was nearest to being switched off (or on) is. It holds
   for every optimizer and learning rate, which is why no bound is ever exceeded once the ramp is over.
 
 A bound that the seed meets asks for nothing: its budget is the seed's cost from beginning to end. All state is in
@@ -39,12 +39,14 @@ RATE = 0.15
 """How fast pressure follows: with a cost at the edge of the band, it doubles in about a hundred steps."""
 PRESSURE = 1e-3, 1e3
 """Bounds of the multipliers."""
+LIFTS = 100
+"""How many times in a `fit` a cost below its band is looked at; one above its budget is never left for a step."""
 STEPS_ELSEWHERE = 1000
 """Length of a search that is not trained by `fit` (`train_on_batch`, loops by hand)."""
 
 _REACH = 2.5 * MARGIN
 """A shift that switches everything on or off."""
-_HALVINGS, _ROUNDS = 22, 3
+_ROUNDS = 12
 _SPREAD = 0.002
 """Masks of equal value are shifted by amounts that differ by so much, relative, so that they switch one by one."""
 
@@ -96,7 +98,7 @@ class Controller:
         Returns:
             The bounded costs as they now are, shape (bounds,).
         """
-        progress = self.progress + self.pace
+        before, progress = self.progress + 0.0, self.progress + self.pace
         tightness = ops.maximum(self.tightness, ops.minimum(progress / RAMP, 1.0))
         frozen = ops.greater(progress, FREEZE)
         budgets = self._start * ops.power(self._ratio, tightness)
@@ -107,8 +109,9 @@ class Controller:
         error = ops.clip(shares - (LOW + HIGH) / 2, LOW - HIGH, HIGH - LOW)
         pressure = ops.clip(self.pressure * ops.exp(RATE * error), *PRESSURE)
         share = ops.max(shares)
+        due = ops.logical_and(before <= FREEZE, ops.floor(LIFTS * progress) > ops.floor(LIFTS * before))
         values, costs = ops.cond(
-            ops.logical_or(ops.greater(share, HIGH), ops.less(share, LOW)),
+            ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, LOW), due)),
             lambda: self._fitted(values, budgets),
             lambda: (values, costs),
         )
@@ -130,31 +133,40 @@ class Controller:
         One switch can be a large step (a dilation halves a kernel). Where it leads below the band, what it switched
         stays off, and the others are shifted up again.
         """
-        limit = ops.maximum(AIM, ops.max(self._least / budgets))
+        first_limit = ops.maximum(AIM, ops.max(self._least / budgets))
 
         def share(values: Any) -> Any:
             return ops.max(self._evaluate(values) / budgets)
 
-        def bisect(values: Any, weights: Any, low: Any, high: Any) -> tuple[Any, Any]:
-            def halve(_: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
-                middle = (low + high) / 2
-                fits = ops.less_equal(share(_clip(values - middle * weights)), limit)
-                return _ + 1, ops.where(fits, low, middle), ops.where(fits, middle, high)
-
-            _, low, high = ops.while_loop(lambda i, low, high: i < _HALVINGS, halve, (0, low, high))
-            return low, high
-
         def refine(turn: Any, values: Any, weights: Any, _: Any) -> tuple[Any, Any, Any, Any]:
-            down = ops.where(ops.equal(turn, 0), _REACH, 0.0)
-            low, high = bisect(values, weights, ops.full((), -_REACH), down)
-            before, after = (_clip(values - shift * weights) for shift in (low, high))
-            switched = ops.logical_and(ops.greater(before, THRESHOLD), ops.less_equal(after, THRESHOLD))
-            return turn + 1, after, ops.where(switched, 0.0, weights), share(after)
+            # Sorted by the shift that switches them, some first masks are off, and the rest on.
+            crossings = ops.where(weights > 0, (values - THRESHOLD) / ops.maximum(weights, 0.5), _REACH)
+            order = ops.argsort(crossings)
+            edges = ops.concatenate([[-_REACH], ops.take(crossings, order), [_REACH]])
 
-        weights = 1.0 + _SPREAD * (2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1)
-        state = (0, values, ops.convert_to_tensor(weights, "float32"), ops.zeros(()))
+            def shifted(off: Any) -> Any:
+                shift = (ops.take(edges, off) + ops.take(edges, off + 1)) / 2
+                return _clip(values - shift * weights)
+
+            def halve(low: Any, high: Any) -> tuple[Any, Any]:
+                middle = (low + high) // 2
+                fits = ops.less_equal(share(shifted(middle)), ops.where(ops.equal(turn, 0), first_limit, HIGH))
+                return ops.where(fits, low, middle + 1), ops.where(fits, middle, high)
+
+            # At first all may be switched off; later on what is on now stays on.
+            now = ops.sum(ops.cast(crossings <= 0, "int32"))
+            most = ops.where(ops.equal(turn, 0), self._ends[-1], now)
+            off, _ = ops.while_loop(ops.less, halve, (ops.zeros((), "int32"), most))
+            last = ops.take(order, ops.maximum(off - 1, 0))
+            values = shifted(off)
+            return turn + 1, values, ops.where(ops.equal(np.arange(self._ends[-1]), last), 0.0, weights), share(values)
+
+        spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
+        weights = ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
         _, values, _, _ = ops.while_loop(
-            lambda turn, values, weights, share: ops.logical_and(turn < _ROUNDS, ops.less(share, LOW)), refine, state
+            lambda turn, values, weights, share: ops.logical_and(turn < _ROUNDS, ops.less(share, LOW)),
+            refine,
+            (ops.zeros((), "int32"), values, weights, ops.zeros(())),
         )
         return values, self._evaluate(values)
 
