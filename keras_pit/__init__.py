@@ -3,7 +3,7 @@
 from . import costs, layers
 from .convert import convert
 from .cost import cost, get_regularization_loss
-from .deployment import quantize_aware, to_tflite
+from .deployment import deploy, quantize_aware, to_tflite
 from .export import export
 from .model import SearchModel, mask_variables, net_variables
 from .report import Report, summary
@@ -16,6 +16,7 @@ __all__ = [
     "convert",
     "cost",
     "costs",
+    "deploy",
     "export",
     "get_regularization_loss",
     "layers",

@@ -83,12 +83,16 @@ def op_name(operation: Any) -> str | None:
 def clone(operation: Any, **changes: Any) -> Any:
     """A new operation from the config of another one, of the same name, with some arguments changed."""
     with SafeModeScope(False):  # a Lambda of the user's own process is no risk
-        return type(operation).from_config({**operation.get_config(), **changes})
+        new = type(operation).from_config({**operation.get_config(), **changes})
+    new.name = operation.name  # which not every version has in the config of every operation
+    return new
 
 
 def take(x: Any, positions: list[int], axis: int, name: str) -> Any:
     """`keras.ops.take`, as an operation with a name."""
-    return Take(axis=axis, name=name)(x, positions)
+    operation = Take(axis=axis)
+    operation.name = name
+    return operation(x, positions)
 
 
 def masked(tensor: Any) -> bool:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 
 from . import _keras, costs, seeds, table
+from .arguments import Arguments, check_round_to, check_search, check_strength, pressed
 from .channels import Channels, trace
-from .cost import total
-from .layers.search import SEARCHES, Penalty, PITLayer, Wiring
-from .model import Arguments, Origin, SearchModel, check_strength
-from .ownership import channel_masks, groups_of
+from .costs.check import check
+from .layers.search import PITLayer, Wiring
+from .model import Origin, SearchModel
+from .ownership import channel_masks
 from .rebuild import copy_state, rebuild
+from .totals import stages, total
 
 
 def convert(
     model: keras.Model,
-    regularizer: str = "size",
+    regularizer: str | Mapping[str, float] | None = None,
     *,
     strength: float = 2.0,
+    target: float | Mapping[str, float] | str | None = None,
     input_shape: Any = None,
     exclude: Iterable[str | type] | str | type = (),
     search: Iterable[str] = ("channels", "kernel", "dilation"),
+    round_to: int = 1,
 ) -> SearchModel:
     """Turn a Keras model into a search model of the same function.
 
@@ -32,23 +36,29 @@ def convert(
 
     Args:
         model: Functional, Sequential or subclassed model. Left untouched; its weights are carried over.
-        regularizer: the cost that is pressed down: "size" (parameters) or "macs" (see `keras_pit.costs`).
+        regularizer: the cost that is pressed down: "size" (parameters; the default), "macs" or one of your own (see
+            `keras_pit.costs`). Several at once: a dictionary of names and weights.
         strength: weight of the cost in the loss. `strength * cost / cost of the seed` is added, so that one value
-            serves models of every size. The default takes networks of 25 k to 91 k parameters to a tenth of their
-            cost or less at about their accuracy in some dozen epochs (`benchmarks/tradeoff.py`); less is gentler.
+            serves models of every size. The default was chosen on networks of 23 k to 91 k parameters: in some dozen
+            epochs it takes them to between 1 % and a fifth of their MACs, within a point of their accuracy
+            (`examples/watch.py`, `benchmarks/tradeoff.py`); less is gentler.
+        target: what the exported model may cost at most, in the unit of the cost; a dictionary for several costs. One
+            `fit` then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
         input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
             (a list of shapes for several inputs).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
             their whole kernel.
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
             "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K).
+        round_to: channels live and die in blocks of so many, which microcontrollers compute faster: exported layers
+            have a multiple of it, or all the channels they had.
 
     Returns:
         The search model, not compiled.
 
     Raises:
         TypeError: if `model` is no Keras model, a search model, or has a training step that would be lost.
-        ValueError: if an argument is wrong or the model cannot be followed.
+        ValueError: if an argument is wrong, the target is below what can be reached, or the model cannot be followed.
 
     Reference: Risso et al., "Pruning In Time (PIT)", DAC 2021, arXiv 2203.14768.
 
@@ -61,33 +71,34 @@ def convert(
     """
     if isinstance(model, SearchModel):
         raise TypeError("The model is a search model already: train it, or export it and convert the result.")
-    costs.get(regularizer)
-    check_strength(strength)
+    weights, bounds = pressed(regularizer, target)
+    strength, search, round_to = check_strength(strength), check_search(search), check_round_to(round_to)
     with seeds.functional(model, input_shape) as seed:
-        arguments = Arguments(regularizer, float(strength), _names(seed, exclude), _searches(search))
-        return _convert(seed, arguments)
+        return _convert(seed, Arguments(weights, strength, bounds, _names(seed, exclude), search, round_to))
 
 
 def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     plan = _Plan(seed, arguments)
     channels = trace(seed, plan.closed)
-    cost = total(channels, arguments.regularizer)
-    if cost <= 0:
-        raise ValueError(
-            f"Model '{seed.name}' has no convolution or Dense layer, so its {arguments.regularizer} is 0: there is "
-            "nothing to search."
-        )
+    for name in arguments.regularizer:
+        if not costs.get(name).whole:
+            check(costs.get(name), (stage for layer in channels.layers for stage in stages(layer, channels)))
+    of_seed = {name: total(channels, name) for name in arguments.regularizer}
+    for name, cost in of_seed.items():
+        if cost <= 0:
+            raise ValueError(
+                f"Model '{seed.name}' has no convolution or Dense layer, so its {name} is 0: there is nothing to "
+                "search."
+            )
     rebuilt = rebuild(seed, lambda layer, call: plan.new_layer(layer, channels))
     for old, new in rebuilt.layers.items():
         copy_state(old, new)
-    strength = keras.Variable(arguments.strength, dtype="float32", trainable=False, name="strength")
-    penalty = Penalty(costs.get(arguments.regularizer), 1.0 / cost, strength)
     channels = channels.transfer(rebuilt.layers, rebuilt.tensors)
     for layer, known in channels.layers.items():
         if isinstance(layer, PITLayer):
-            layer.wiring = Wiring(channel_masks(channels, known.roles), known.sites, penalty)
-    origin = Origin(keras.saving.serialize_keras_object(seed), arguments, cost, channels)
-    return SearchModel(rebuilt.inputs, rebuilt.outputs, name=seed.name, origin=origin, strength=strength)
+            layer.wiring = Wiring(channel_masks(channels, known.roles), known.sites)
+    origin = Origin(keras.saving.serialize_keras_object(seed), arguments, of_seed, channels)
+    return SearchModel(rebuilt.inputs, rebuilt.outputs, name=seed.name, origin=origin)
 
 
 class _Plan:
@@ -118,16 +129,8 @@ class _Plan:
         if known is None or known.search is None or not channels.layers[layer].roles:
             return _keras.clone(layer)
         new = known.search.from_config({**layer.get_config(), "search": self.searches(layer)})
-        new.own(groups_of(channels, layer))
+        new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
         return new
-
-
-def _searches(search: Iterable[str]) -> tuple[str, ...]:
-    names = (search,) if isinstance(search, str) else tuple(search)
-    unknown = [name for name in names if name not in SEARCHES]
-    if unknown or not names:
-        raise ValueError(f"`search` must name some of {', '.join(SEARCHES)}; received {search!r}.")
-    return names
 
 
 def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a model costs: the sum over its convolutions and Dense layers."""
+"""What a model costs, for any model and from any place."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 
-from . import costs, seeds, table
-from .channels import Channels, trace
-from .layers.search import PITLayer, Reader
+from . import costs, seeds
+from .channels import trace
+from .layers.search import Reader
 from .model import SearchModel, require_search
+from .totals import total
 
 
 def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) -> Any:
@@ -17,8 +18,8 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) ->
 
     Args:
         model: a search model, or any plain Keras model.
-        metric: name of the cost: "size" (parameters) or "macs" (see `keras_pit.costs`).
-        discrete: for a search model, the number of what `export` would return now, as an int.
+        metric: name of the cost: "size" (parameters), "macs" or one of your own (see `keras_pit.costs`).
+        discrete: for a search model, the number of what `export` would return now.
 
     Returns:
         For a plain model a number. For a search model a float32 scalar tensor of the same value as the discrete cost,
@@ -30,13 +31,20 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) ->
     """
     costs.get(metric)
     if isinstance(model, SearchModel):
-        return total(model.channels, metric, discrete=discrete)
+        return total(model.channels, metric, None if discrete else Reader())
     with seeds.functional(model) as graph:
         return total(trace(graph), metric)
 
 
 def get_regularization_loss(search: SearchModel) -> Any:
-    """The absolute cost of the chosen regularizer, differentiable, for hand-written training loops.
+    """The cost in the loss without its strength, differentiable, for hand-written training loops.
+
+    Args:
+        search: a search model.
+
+    Returns:
+        A scalar tensor: the absolute cost of the chosen regularizer; of several the weighted sum of each cost's share
+        of the seed's.
 
     Example:
 
@@ -46,22 +54,5 @@ def get_regularization_loss(search: SearchModel) -> Any:
     Raises:
         TypeError: if it is no search model.
     """
-    return cost(require_search(search), search.regularizer)
-
-
-def total(channels: Channels, metric: str, *, discrete: bool = True) -> Any:
-    """The cost of all layers of a traced model."""
-    reader = None if discrete else Reader()
-    per_layer = [layer_cost(layer, channels, metric, reader) for layer in channels.layers]
-    numbers = sum(number for number in per_layer if isinstance(number, int))
-    tensors = [number for number in per_layer if not isinstance(number, int)]
-    return sum(tensors, float(numbers)) if tensors else numbers
-
-
-def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
-    """The cost of one layer, in whole numbers or (with a reader) soft; 0 for kinds that cost nothing."""
-    if isinstance(layer, PITLayer) and layer.wiring is not None:
-        stages = layer.stages(reader)
-    else:
-        stages = table.plain_stages(layer, channels.layers[layer].sites)
-    return sum(costs.get(metric)(stage) for stage in stages)
+    names = list(require_search(search).origin.costs)
+    return cost(search, names[0]) if len(names) == 1 else search.relative_cost(Reader())

@@ -6,6 +6,7 @@ search model did.
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,8 @@ def export(search: SearchModel) -> keras.Model:
     Returns:
         A plain Keras model of stock layers with the same layer names and, in inference mode, the same output as the
         search model. Where a kernel that has become shorter would otherwise shift its output, there are padding,
-        cropping or subsampling layers before it. Not compiled.
+        cropping or subsampling layers before it. Not compiled. Warns if a target is not met, because the search was
+        stopped too early.
 
     Raises:
         TypeError: if it is no search model.
@@ -42,7 +44,9 @@ def export(search: SearchModel) -> keras.Model:
         slim.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         slim.fit(x, y, epochs=5)
     """
-    slimmer = _Slimmer(require_search(search))
+    for complaint in require_search(search).unmet():
+        warnings.warn(complaint, stacklevel=2)
+    slimmer = _Slimmer(search)
     rebuilt = rebuild(search, slimmer.new_layer, slimmer.call, slimmer.shape)
     for old, new in rebuilt.layers.items():
         copy_state(old, new, partial(slimmer.cut, old))

@@ -3,7 +3,7 @@
 The forward pass sees 0 or 1, the backward pass goes straight through to the variable (a straight-through estimator,
 Bengio et al., arXiv 1308.3432), so what is switched off still feels what it would do and can come back.
 
-`alpha`, one entry a channel: the strongest channel of a group stays on, whatever the values.
+`alpha`, one entry a channel (or block of channels): the strongest of a group stays on, whatever the values.
 
 `beta` (receptive field) and `gamma` (dilation), as in PIT (arXiv 2203.14768, 2301.10281): with the entries binarised,
 the tap at lag `i` is on if
@@ -65,45 +65,96 @@ def check_finite(values: np.ndarray, layer: str, name: str) -> np.ndarray:
     return values
 
 
-def channel_mask(alpha: Any, groups: Sequence[np.ndarray]) -> Any:
-    """The channel mask, shape (channels,), float32.
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """What the entries of an alpha stand for: blocks of channels that live and die together.
+
+    Channels come in groups, each of which must keep something alive (see `channels`). With blocks of 4, and groups of
+    8 and 6 channels:
+
+        channels   0 1 2 3  4 5 6 7    8 9 10 11  12 13
+        entry         0        1           2        3      groups (0, 1) and (2, 3); 3 is a rest
+
+    A rest is too small for a block of its own. It stays only where its whole group does, so that every group keeps a
+    multiple of the block's size, or all of its channels.
+    """
+
+    groups: tuple[np.ndarray, ...]
+    """The entries of each group."""
+    entry_of: np.ndarray
+    """For each channel, its entry."""
+    rests: tuple[tuple[int, int], ...]
+    """Group and entry of each rest."""
+
+    @classmethod
+    def of(cls, sizes: Sequence[int], block: int = 1) -> Blocks:
+        """Divide groups of so many channels into blocks of so many."""
+        groups: list[np.ndarray] = []
+        entries: list[np.ndarray] = []
+        rests = []
+        start = 0
+        for size in sizes:
+            count = -(-size // block)
+            groups.append(np.arange(start, start + count))
+            entries.append(start + np.arange(size) // block)
+            start += count
+            if size % block and count > 1:
+                rests.append((len(groups) - 1, start - 1))
+        return cls(tuple(groups), np.concatenate(entries), tuple(rests))
+
+    @cached_property
+    def members(self) -> np.ndarray:
+        """Which entries each group has, without rests; shape (groups, entries)."""
+        members = self.group_of == np.arange(len(self.groups))[:, None]
+        members[:, [entry for _, entry in self.rests]] = False
+        return members
+
+    @cached_property
+    def group_of(self) -> np.ndarray:
+        """Which group each entry is in."""
+        return np.repeat(np.arange(len(self.groups)), list(map(len, self.groups)))
+
+    @cached_property
+    def is_rest(self) -> np.ndarray:
+        """Which entries are rests."""
+        return np.isin(np.arange(len(self.group_of)), [entry for _, entry in self.rests])
+
+
+def channel_mask(alpha: Any, blocks: Blocks) -> Any:
+    """The mask of each entry of an alpha, shape (entries,), float32.
 
     Args:
-        alpha: variable of shape (channels,).
-        groups: positions of each group in alpha; each keeps its strongest channel (of equals the first).
+        alpha: variable of shape (entries,).
+        blocks: what they stand for; each group keeps its strongest block (of equals the first).
     """
     alpha = ops.convert_to_tensor(alpha)
     on = ops.greater(alpha, THRESHOLD)
     ranked = alpha - _ranks(alpha.shape[0])
-    if len(groups) == 1:
+    if len(blocks.groups) == 1 and not blocks.rests:
         best = ops.max(ranked)
     else:
-        members, group_of = _membership(groups)
-        best = ops.take(ops.max(ops.where(members, ranked, -np.inf), axis=1), group_of)
-    hard = ops.cast(ops.logical_or(on, ops.greater_equal(ranked, best)), "float32")
-    return straight_through(hard, alpha)
+        best = ops.take(ops.max(ops.where(blocks.members, ranked, -np.inf), axis=1), blocks.group_of)
+    kept = ops.logical_or(on, ops.greater_equal(ranked, best))
+    if blocks.rests:
+        whole = ops.all(ops.logical_or(kept, ~blocks.members), axis=1)
+        kept = ops.where(blocks.is_rest, ops.logical_and(on, ops.take(whole, blocks.group_of)), kept)
+    return straight_through(ops.cast(kept, "float32"), alpha)
 
 
-def kept_channels(alpha: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
+def kept_blocks(alpha: np.ndarray, blocks: Blocks) -> np.ndarray:
     """As `channel_mask`, boolean, in numpy."""
     kept = alpha > THRESHOLD
     ranked = alpha - _ranks(len(alpha))
-    for group in groups:
-        kept[group] |= ranked[group] >= ranked[group].max()
+    for members in blocks.members:
+        kept[members] |= ranked[members] >= ranked[members].max()
+    for group, entry in blocks.rests:
+        kept[entry] &= kept[blocks.members[group]].all()
     return kept
 
 
 def _ranks(size: int) -> np.ndarray:
     """Breaks ties between channels: too little to change the order of values that training tells apart."""
     return (1e-6 * np.arange(size)).astype("float32")
-
-
-def _membership(groups: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Which positions each group has, and which group each position is in."""
-    group_of = np.zeros(sum(map(len, groups)), np.int64)
-    for index, group in enumerate(groups):
-        group_of[group] = index
-    return group_of == np.arange(len(groups))[:, None], group_of
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,22 @@ shared, and `model.save("search.keras")` is all it takes to go on another day.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from . import _keras
+from .arguments import Arguments, check_strength
 from .channels import Channels
-from .layers.search import PITLayer
+from .layers.search import PITLayer, Reader
+from .masks import MARGIN, THRESHOLD
+from .targets import Controller, Progress
+from .totals import total
 
 RANDOM = "random_state_"
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """The arguments of `convert` that shape a search model."""
-
-    regularizer: str
-    strength: float
-    exclude: tuple[str, ...]
-    search: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +31,8 @@ class Origin:
     seed: dict[str, Any]
     """The seed, serialized."""
     arguments: Arguments
-    cost: float
-    """The seed's cost."""
+    costs: dict[str, float]
+    """What the seed costs, by the metrics in the loss."""
     channels: Channels
     """The channel classes of the search model's graph."""
 
@@ -45,14 +41,44 @@ class Origin:
 class SearchModel(keras.Model):
     """A model whose architecture is trained along with its weights; made by `convert`.
 
-    Train it as any Keras model. The cost of what `export` would return now is in the logs of `fit` under the
-    regularizer's name ("macs", "size").
+    Train it as any Keras model. The costs of what `export` would return now are in the logs of `fit` under their
+    names ("macs", "size").
     """
 
-    def __init__(self, inputs: Any, outputs: Any, *, name: str, origin: Origin, strength: keras.Variable) -> None:
+    def __init__(self, inputs: Any, outputs: Any, *, name: str, origin: Origin) -> None:
         super().__init__(inputs, outputs, name=name)
         self.origin = origin
-        self._strength = strength
+        strength = origin.arguments.strength
+        self._strength = keras.Variable(strength, dtype="float32", trainable=False, name="strength")
+        self.controller = self._controller()
+        self._control = self.controller.variables if self.controller else []
+
+    def _controller(self) -> Controller | None:
+        """What keeps the costs within the target, if there is one."""
+        target, masks = self.origin.arguments.target, mask_variables(self)
+        if target is None:
+            return None
+        names = list(target)
+        open_masks = [keras.ops.convert_to_numpy(mask) for mask in masks]
+        for mask in masks:
+            mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
+        least = {name: float(total(self.channels, name)) for name in names}
+        for mask, value in zip(masks, open_masks, strict=True):
+            mask.assign(value)
+        for name, bound in target.items():
+            if bound < least[name]:
+                raise ValueError(
+                    f"The target {name} {bound:,g} cannot be met: with all that is searched switched off, model "
+                    f"'{self.name}' still has {name} {least[name]:,g} (the seed {self.origin.costs[name]:,g}). Raise "
+                    "the target, or start from another seed."
+                )
+        numbers = [[values[name] for name in names] for values in (self.origin.costs, least, target)]
+        return Controller(masks, lambda values: self._costs(Reader(values)), *numbers)
+
+    def _costs(self, reader: Reader) -> Any:
+        """The costs in the loss, shape (costs,)."""
+        values = [total(self.channels, name, reader) for name in self.origin.costs]
+        return keras.ops.stack([keras.ops.cast(value, "float32") for value in values])
 
     @property
     def strength(self) -> float:
@@ -64,9 +90,17 @@ class SearchModel(keras.Model):
         self._strength.assign(check_strength(value))
 
     @property
-    def regularizer(self) -> str:
-        """The name of the cost in the loss."""
-        return self.origin.arguments.regularizer
+    def losses(self) -> list[Any]:
+        """What layers add to the loss, and the cost: as a weight regularizer, it depends on variables alone."""
+        return [*super().losses, self._strength * self.relative_cost(Reader())]
+
+    def relative_cost(self, reader: Reader) -> Any:
+        """The weighted sum of the costs, each as a share of the seed's."""
+        weights: Any = np.array(list(self.origin.arguments.regularizer.values()), "float32")
+        if self.controller is not None:
+            weights = self.controller.pressure * weights
+        scale = weights / np.array(list(self.origin.costs.values()), "float32")
+        return keras.ops.sum(self._costs(reader) * scale)
 
     @property
     def channels(self) -> Channels:
@@ -78,13 +112,31 @@ class SearchModel(keras.Model):
         """The search layers, however deep, in the order of the graph."""
         return [layer for layer in self.channels.layers if isinstance(layer, PITLayer)]
 
-    def train_step(self, data: Any) -> dict[str, Any]:
-        from .cost import cost
+    def unmet(self) -> list[str]:
+        """What is wrong with the costs as they are now: a line for each bound that is exceeded."""
+        target = self.origin.arguments.target or {}
+        now = {name: total(self.channels, name) for name in target}
+        return [
+            f"The target {name} {bound:,g} is not met, model '{self.name}' has {name} {now[name]:,g}: a search comes down "
+            "to its target in the course of `fit`, which was not run to its end. Train on."
+            for name, bound in target.items()
+            if now[name] > bound
+        ]
 
+    def train_step(self, data: Any) -> dict[str, Any]:
         logs = super().train_step(data)
-        # After the update, so that the last step of an epoch logs the cost of the architecture as it then is.
-        now = keras.ops.stop_gradient(cost(self, self.regularizer))
-        return {**logs, self.regularizer: keras.ops.cast(now, "float32")}
+        # After the update, so that the last step of an epoch logs the costs of the architecture as it then is.
+        now = self._costs(Reader()) if self.controller is None else self.controller.step()
+        return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        if self.controller is None:
+            return super().fit(*args, **kwargs)
+        given = inspect.signature(super().fit).bind(*args, **kwargs)
+        callbacks = given.arguments.get("callbacks") or []
+        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+        given.arguments["callbacks"] = [Progress(self.controller), *callbacks]
+        return super().fit(*given.args, **given.kwargs)
 
     # Keras forgets the states of random generators (dropout); an interrupted search shall go on with the same draws.
 
@@ -129,17 +181,6 @@ def net_variables(search: SearchModel) -> list[keras.Variable]:
     """
     masks = {id(variable) for variable in mask_variables(search)}
     return [variable for variable in search.trainable_variables if id(variable) not in masks]
-
-
-def check_strength(value: float) -> float:
-    """Return the strength as a float.
-
-    Raises:
-        ValueError: if it is not a finite number of at least 0.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= float(value) < float("inf"):
-        raise ValueError(f"`strength` must be a finite number of at least 0, received {value!r}.")
-    return float(value)
 
 
 def require_search(model: Any) -> SearchModel:

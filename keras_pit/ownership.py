@@ -1,23 +1,15 @@
-"""Where the mask of each channel class is: labels (see `channels`) to positions in the alphas of search layers.
+"""Where the mask of each channel class is: labels (see `channels`) to entries in the alphas of search layers.
 
-The alpha of a layer strings together the groups of classes that the layer owns, in the order of `channels.groups`.
+The alpha of a layer strings together the groups of classes that the layer owns, in the order of `channels.groups`, each
+in blocks (see `masks.Blocks`).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from .channels import Channels
 from .layers.search import ChannelMasks
-
-
-def groups_of(channels: Channels, layer: Any) -> list[np.ndarray]:
-    """The positions in a layer's alpha of each group that it owns."""
-    sizes = [len(labels) for labels in channels.owned(layer)]
-    ends = np.cumsum(sizes, dtype=int)
-    return [np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def channel_masks(channels: Channels, roles: dict[str, np.ndarray]) -> dict[str, ChannelMasks]:
@@ -34,8 +26,8 @@ def _masks(channels: Channels, labels: np.ndarray) -> ChannelMasks:
         owned = np.concatenate(channels.owned(owner))
         if wanted.isdisjoint(owned.tolist()):
             continue
-        position[owned] = offset + np.arange(len(owned))
-        offset += len(owned)
+        position[owned] = offset + owner.blocks.entry_of
+        offset += len(owner.blocks.group_of)
         owners.append(owner)
     return ChannelMasks(tuple(owners), position[labels])
 

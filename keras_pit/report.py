@@ -18,10 +18,10 @@ from rich.table import Table
 
 from . import costs, seeds, table
 from .channels import Channels, trace
-from .cost import layer_cost
 from .costs import geometry
 from .layers.search import PITLayer
 from .model import SearchModel
+from .totals import layer_cost
 
 METRICS = ("size", "macs")
 
@@ -180,7 +180,8 @@ def _layer(layer: Any, channels: Channels) -> LayerReport:
     kernel = tuple(getattr(layer, "kernel_size", ()))
     dilation = tuple(getattr(layer, "dilation_rate", ()))
     stages = table.plain_stages(layer, known.sites)
-    before = Shape(counts.outputs, kernel, dilation, *_costs(lambda metric: sum(map(costs.get(metric), stages))))
+    whole = _costs(lambda metric: sum(map(costs.get(metric).function, stages)))
+    before = Shape(counts.outputs, kernel, dilation, *whole)
     after = before
     searched: tuple[str, ...] = ()
     if isinstance(layer, PITLayer) and layer.wiring is not None:

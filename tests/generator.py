@@ -745,6 +745,8 @@ def arguments(model: keras.Model, rng: np.random.Generator) -> dict[str, Any]:
     if rng.random() < 0.2:
         layer = model.layers[rng.integers(len(model.layers))]
         result["exclude"] = layer.name if rng.random() < 0.5 else type(layer)
+    if rng.random() < 0.3:
+        result["round_to"] = int(rng.choice([2, 4]))
     return result
 
 

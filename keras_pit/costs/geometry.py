@@ -7,7 +7,8 @@ channels over `taps` kernel positions:
     DepthwiseConv, the same                          fan_in 1, taps 9, outputs 16, positions 64
     SeparableConv                                    a depthwise and a pointwise stage
 
-The numbers of channels and taps may be soft: float tensors that carry the gradient of the masks.
+The numbers of channels and taps may be soft: float tensors that carry the gradient of the masks. So a cost computes
+with them, and chooses between them by `where`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from keras import ops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +33,25 @@ class Geometry:
     """One stage of a layer."""
 
     layer: str
+    """Name of the layer."""
     kind: str
-    """"conv", "depthwise", "transposed" or "dense"."""
+    """"conv" (also grouped), "depthwise", "transposed" or "dense"; a search does not change it."""
     inputs: Scalar
+    """Channels read."""
     outputs: Scalar
+    """Channels made."""
     fan_in: Scalar
+    """Channels that each output channel reads."""
     taps: Scalar
+    """Positions of the kernel, all its axes together."""
     use_bias: bool
     sites: tuple[Site, ...]
+    """Shapes of each call of the layer."""
+
+    @property
+    def pointwise(self) -> Any:
+        """Whether the kernel has one tap only (a tensor while that is being searched; see `where`)."""
+        return self.taps == 1
 
     @property
     def weights(self) -> Scalar:
@@ -60,6 +74,16 @@ class Geometry:
                 "model's inputs a fixed shape, or use the cost 'size'."
             )
         return sum(math.prod(shape) for shape in shapes)
+
+
+def where(condition: Any, yes: Scalar, no: Scalar) -> Scalar:
+    """`yes` or `no`, for rules that depend on what is searched; takes numbers and tensors.
+
+    Example:
+
+        cost = where(stage.pointwise, macs, 1.5 * macs)
+    """
+    return (yes if condition else no) if isinstance(condition, bool) else ops.where(condition, yes, no)
 
 
 @dataclass(frozen=True)
@@ -90,10 +114,9 @@ def dense(layer: Any, counts: Counts, sites: Sequence[Site]) -> tuple[Geometry, 
 
 
 def conv(layer: Any, counts: Counts, sites: Sequence[Site]) -> tuple[Geometry, ...]:
-    """Each output channel reads its group's input channels; as many groups as channels are a depthwise stage."""
-    if layer.groups > 1 and layer.kernel.shape[-2] == 1:
-        return depthwise(layer, counts, sites)
-    fan_in = counts.inputs if layer.groups == 1 else counts.inputs / layer.groups
+    """Each output channel reads its group's input channels; with one channel a group, whole groups are cut."""
+    one_each = layer.groups > 1 and layer.kernel.shape[-2] == 1
+    fan_in = 1 if one_each else counts.inputs if layer.groups == 1 else counts.inputs / layer.groups
     fan_in = fan_in if not isinstance(fan_in, float) else int(fan_in)
     return (_stage(layer, "conv", counts.inputs, counts.outputs, fan_in, counts.taps, layer.use_bias, sites),)
 

@@ -1,43 +1,86 @@
-"""The costs by name: pure functions from the geometry of a stage to a number."""
+"""The costs by name.
+
+Most costs are a sum over the stages of a network (see `geometry`), each a function from a `Geometry` to a number:
+
+    @register("macs")
+    def macs(stage: Geometry) -> Scalar:
+        return stage.weights * stage.positions
+
+What does not add up layer by layer, such as a peak of memory, is a function of the whole network:
+
+    @register("ram", whole=True)
+    def ram(channels: Channels, reader: Reader | None) -> Scalar: ...
+
+Either way the result is a number for a plain or a finished network (`reader` is None), and during the search a float
+scalar tensor of the same value that TensorFlow can differentiate with respect to the masks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from .geometry import Geometry, Scalar
 
 Cost = Callable[[Geometry], Scalar]
+WholeCost = Callable[[Any, Any], Scalar]
 
-_costs: dict[str, Cost] = {}
+
+@dataclass(frozen=True)
+class Metric:
+    """A registered cost: `function` takes one stage, or (`whole`) the channels of a network and a mask reader."""
+
+    name: str
+    function: Callable[..., Scalar]
+    whole: bool = False
 
 
-def register(name: str) -> Callable[[Cost], Cost]:
-    """Make a cost known by name.
+_metrics: dict[str, Metric] = {}
+
+
+def register(name: str, *, whole: bool = False) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
+    """Make a cost known by name, to `convert`, `cost` and all else that takes a metric.
+
+    Args:
+        name: of the cost, also in the logs of `fit`.
+        whole: whether the function takes a whole network instead of one `Geometry`.
 
     Raises:
         ValueError: if the name is taken.
+
+    Example:
+
+        @keras_pit.costs.register("weight_bytes")
+        def weight_bytes(stage):
+            return stage.weights
     """
 
-    def decorate(cost: Cost) -> Cost:
-        if name in _costs:
+    def decorate(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"A cost needs a name, received {name!r}.")
+        if name in _metrics:
             raise ValueError(f"A cost named '{name}' is registered already: choose another name.")
-        _costs[name] = cost
-        return cost
+        _metrics[name] = Metric(name, function, whole)
+        return function
 
     return decorate
 
 
-def get(name: str) -> Cost:
+def get(name: str) -> Metric:
     """The cost of a name.
 
     Raises:
         ValueError: if there is none.
     """
-    if not isinstance(name, str) or name not in _costs:
-        raise ValueError(f"Unknown cost {name!r}: expected one of {', '.join(map(repr, names()))}.")
-    return _costs[name]
+    if not isinstance(name, str) or name not in _metrics:
+        raise ValueError(
+            f"Unknown cost {name!r}: expected one of {', '.join(map(repr, names()))}. A cost of your own must be "
+            "registered first (keras_pit.costs.register), also before a search model that uses it is loaded."
+        )
+    return _metrics[name]
 
 
 def names() -> list[str]:
     """The registered names."""
-    return sorted(_costs)
+    return sorted(_metrics)

@@ -3,12 +3,14 @@
     keras.Model --quantize.to_tflite--> bytes --verify.verify--> the same bytes, or DeploymentError
                                           |
                                           +--runtimes.run_tflite_micro / run_litert--> outputs
+                                          +--bundle.deploy--> C++ sources
 
 TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size
 1 and frozen weights, and is not handed out before TFLite-Micro itself has computed with it what
 LiteRT's reference kernels compute.
 """
 
+from keras_pit.deployment.bundle import deploy
 from keras_pit.deployment.flatbuffer import DeploymentError
 from keras_pit.deployment.qat import quantize_aware
 from keras_pit.deployment.quantize import to_tflite
@@ -21,6 +23,7 @@ __all__ = [
     "MicroRun",
     "Run",
     "Verification",
+    "deploy",
     "quantize_aware",
     "run_litert",
     "run_tflite_micro",

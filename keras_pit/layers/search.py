@@ -10,7 +10,7 @@ without wiring is its Keras base class plus kernel masks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,30 +20,39 @@ from keras import layers, ops
 
 from .. import masks
 from ..costs import geometry
-from ..costs.registry import Cost
 
 SEARCHES = ("channels", "kernel", "dilation", "kernel_2d")
 """What can be searched; "kernel_2d" extends the other two to Conv2D kernels of shape (K, 1) and (1, K)."""
 
 
 class Reader:
-    """Reads the masks of search layers, each only once, however many layers ask for it."""
+    """Reads the masks of search layers, each only once, however many layers ask for it.
 
-    def __init__(self) -> None:
+    Args:
+        values: tensors to read in place of mask variables, by the variable's identity.
+    """
+
+    def __init__(self, values: Mapping[int, Any] | None = None) -> None:
+        self._values = values or {}
         self._masks: dict[int, Any] = {}
 
     def channels(self, owner: PITLayer) -> Any:
-        """The channel mask of a layer (see `PITLayer.channel_mask`)."""
+        """The mask of each entry of the alpha of a layer."""
         if id(owner) not in self._masks:
-            self._masks[id(owner)] = owner.channel_mask()
+            self._masks[id(owner)] = masks.channel_mask(self._value(owner.alpha), owner.blocks)
         return self._masks[id(owner)]
 
     def taps(self, layer: PITLayer) -> Any | None:
-        """The tap mask of a layer, None if its kernel is not searched."""
+        """The mask of the taps of a layer's kernel, along the searched axis; None if its kernel is not searched."""
+        if layer.beta is None and layer.gamma is None:
+            return None
         key = -id(layer)
         if key not in self._masks:
-            self._masks[key] = layer.tap_mask()
+            self._masks[key] = layer.kernel_mask.soft(self._value(layer.beta), self._value(layer.gamma))
         return self._masks[key]
+
+    def _value(self, variable: Any) -> Any:
+        return self._values.get(id(variable), variable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,26 +90,16 @@ class ChannelMasks:
 
     def kept(self) -> np.ndarray:
         """Which channels stay, boolean."""
-        states = [owner.kept_channels() for owner in self.owners]
+        states = [owner.kept_blocks() for owner in self.owners]
         return np.concatenate([[True], *states])[self.index]
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """What a layer adds to the loss: `strength * scale * cost`, over all its calls."""
-
-    cost: Cost
-    scale: float
-    strength: keras.Variable
 
 
 @dataclass(frozen=True, eq=False)
 class Wiring:
-    """The masks a layer reads, by role (see `rules`), and what it adds to the loss."""
+    """The masks a layer reads, by role (see `rules`), and where it is called."""
 
     roles: dict[str, ChannelMasks]
     sites: tuple[Any, ...]
-    penalty: Penalty | None = None
 
 
 class PITLayer(layers.Layer):
@@ -124,7 +123,7 @@ class PITLayer(layers.Layer):
     beta: Any = None
     gamma: Any = None
     kernel_mask: Any = None
-    owned: Any = None
+    blocks: Any = None
     wiring: Wiring | None = None
 
     def __init__(self, *args: Any, search: Iterable[str] | None = None, **kwargs: Any) -> None:
@@ -137,14 +136,14 @@ class PITLayer(layers.Layer):
             )
         self.search = search
 
-    def own(self, groups: list[np.ndarray]) -> None:
-        """Before `build`: make an alpha, with these groups of positions in it."""
-        self.owned = _Owned(tuple(groups)) if groups else None
+    def own(self, sizes: Sequence[int], block: int) -> None:
+        """Before `build`: make an alpha for groups of so many channels, in blocks of so many."""
+        self.blocks = masks.Blocks.of(sizes, block) if sizes else None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
-        if self.owned is not None:
-            self.alpha = self._mask_variable("alpha", sum(map(len, self.owned.groups)))
+        if self.blocks is not None:
+            self.alpha = self._mask_variable("alpha", len(self.blocks.group_of))
         self.kernel_mask = self._kernel_mask(input_shape)
         if self.kernel_mask is not None:
             if "kernel" in self.search:
@@ -189,13 +188,13 @@ class PITLayer(layers.Layer):
         """The mask variables this layer owns."""
         return [variable for variable in (self.alpha, self.beta, self.gamma) if variable is not None]
 
-    def channel_mask(self) -> Any:
-        """The mask of the channels that alpha stands for."""
-        return masks.channel_mask(self.alpha, self.owned.groups)
+    def kept_blocks(self) -> np.ndarray:
+        """Which blocks of channels stay, by the entries of alpha."""
+        return masks.kept_blocks(self._values("alpha"), self.blocks)
 
     def kept_channels(self) -> np.ndarray:
-        """Which of them stay."""
-        return masks.kept_channels(self._values("alpha"), self.owned.groups)
+        """Which of the channels that alpha stands for stay."""
+        return self.kept_blocks()[self.blocks.entry_of]
 
     def kept_taps(self) -> np.ndarray:
         """The indices of the kernel's taps that stay, along the searched axis."""
@@ -211,15 +210,10 @@ class PITLayer(layers.Layer):
             return None
         return masks.check_finite(ops.convert_to_numpy(variable), self.name, name)
 
-    def tap_mask(self) -> Any | None:
-        """The mask of the kernel's taps along the searched axis; None if none is searched."""
-        if self.beta is None and self.gamma is None:
-            return None
-        return self.kernel_mask.soft(self.beta, self.gamma)
-
-    def mask_kernel(self, kernel: Any, reader: Reader, role: str | None = "in", axis: int = -2) -> Any:
+    def mask_kernel(self, kernel: Any, role: str | None = "in", axis: int = -2) -> Any:
         """A kernel without the taps and the input channels that are switched off."""
         kernel = ops.convert_to_tensor(kernel)
+        reader = Reader()
         factors = []
         if self.wiring is not None and role in self.wiring.roles:
             channels = self.wiring.roles[role].soft(reader)
@@ -261,20 +255,14 @@ class PITLayer(layers.Layer):
             counts = geometry.Counts(read.count(reader), out.count(reader), taps)
         return type(self).costs(self, counts, self.wiring.sites)
 
-    def finish(self, outputs: Any, reader: Reader) -> Any:
-        """Bias and activation; adds the cost to the loss, of several calls of the layer each its part."""
+    def finish(self, outputs: Any) -> Any:
+        """Bias and activation."""
         if self.bias is not None:
             shape = (-1,)
             if getattr(self, "data_format", "channels_last") == "channels_first":
                 shape = (-1,) + (1,) * self.rank
             outputs = outputs + ops.reshape(self.bias, shape)
-        if self.activation is not None:
-            outputs = self.activation(outputs)
-        if self.wiring is not None and self.wiring.penalty is not None:
-            penalty = self.wiring.penalty
-            cost = sum(penalty.cost(stage) for stage in self.stages(reader))
-            self.add_loss(penalty.strength * (cost * (penalty.scale / len(self.wiring.sites))))
-        return outputs
+        return outputs if self.activation is None else self.activation(outputs)
 
     # -- saving -----------------------------------------------------------------------------------------------------
 
@@ -287,13 +275,6 @@ class PITLayer(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "search": self.search}
-
-
-@dataclass(frozen=True, eq=False)
-class _Owned:
-    """The groups of positions in an alpha (kept out of sight of Keras' attribute tracking)."""
-
-    groups: tuple[np.ndarray, ...]
 
 
 def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
@@ -317,8 +298,7 @@ class _Conv(PITLayer):
     costs = staticmethod(geometry.conv)
 
     def call(self, inputs: Any) -> Any:
-        reader = Reader()
-        return self.finish(_convolve(self, inputs, self.mask_kernel(self.kernel, reader)), reader)
+        return self.finish(_convolve(self, inputs, self.mask_kernel(self.kernel)))
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -340,17 +320,16 @@ class _ConvTranspose(PITLayer):
     costs = staticmethod(geometry.conv_transpose)
 
     def call(self, inputs: Any) -> Any:
-        reader = Reader()
         outputs = ops.conv_transpose(
             inputs,
-            self.mask_kernel(self.kernel, reader, axis=-1),
+            self.mask_kernel(self.kernel, axis=-1),
             strides=list(self.strides),
             padding=self.padding,
             output_padding=self.output_padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        return self.finish(outputs, reader)
+        return self.finish(outputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -374,16 +353,15 @@ class _DepthwiseConv(PITLayer):
 
     def call(self, inputs: Any) -> Any:
         # The input channels go through one by one, so they are cut by whoever mixes them.
-        reader = Reader()
         outputs = ops.depthwise_conv(
             inputs,
-            self.mask_kernel(self.kernel, reader, role=None),
+            self.mask_kernel(self.kernel, role=None),
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        return self.finish(outputs, reader)
+        return self.finish(outputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -405,17 +383,16 @@ class _SeparableConv(PITLayer):
     costs = staticmethod(geometry.separable)
 
     def call(self, inputs: Any) -> Any:
-        reader = Reader()
         outputs = ops.separable_conv(
             inputs,
             self.depthwise_kernel,
-            self.mask_kernel(self.pointwise_kernel, reader, role="mid"),
+            self.mask_kernel(self.pointwise_kernel, role="mid"),
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        return self.finish(outputs, reader)
+        return self.finish(outputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -440,5 +417,4 @@ class PITDense(PITLayer, layers.Dense):
     costs = staticmethod(geometry.dense)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        reader = Reader()
-        return self.finish(ops.matmul(inputs, self.mask_kernel(self.kernel, reader)), reader)
+        return self.finish(ops.matmul(inputs, self.mask_kernel(self.kernel)))

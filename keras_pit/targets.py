@@ -1,0 +1,199 @@
+"""Bounds on the cost: what holds a search between "does not fit" and "smaller than it needs to be".
+
+A `Controller` acts after each step of the optimizer, inside of the training step. It knows how far the current `fit`
+has come and lets a *budget* for each bounded cost fall from the cost of the seed to the bound:
+
+    progress of the fit   0 ........... RAMP ............ FREEZE ..... 1
+    budget                seed's cost ..... the bound .................
+    architecture          searched .................... fixed, the weights settle
+
+Two things keep the cost at the budget.
+
+* *Pressure*: each cost has a multiplier in the loss. It grows while the cost stands in the upper part of the band
+  below its budget and shrinks while it stands in the lower part, so that in the end it is the price at which what
+  fits is worth keeping (the multiplier of Lagrange, by dual ascent). It decides what goes and what stays.
+* *Shift*: when the cost has left the band all the same, all mask variables are shifted by one number, found by
+  bisection, the smallest one with which every cost fits. What was nearest to being switched off (or on) is. It holds
+  for every optimizer and learning rate, which is why no bound is ever exceeded once the ramp is over.
+
+A bound that the seed meets asks for nothing: its budget is the seed's cost from beginning to end. All state is in
+variables of the search model, and saved with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from .masks import MARGIN, THRESHOLD
+
+RAMP, FREEZE = 0.5, 0.8
+"""Shares of a `fit` at which the budget has reached the bound, and from which on the architecture is fixed."""
+LOW, AIM, HIGH = 0.90, 0.97, 1.0
+"""Band of the cost, relative to its budget, and where a shift puts it. `AIM` lets some steps pass between shifts."""
+RATE = 0.15
+"""How fast pressure follows: with a cost at the edge of the band, it doubles in about a hundred steps."""
+PRESSURE = 1e-3, 1e3
+"""Bounds of the multipliers."""
+LIFTS = 100
+"""How many times in a `fit` a cost below its band is looked at; one above its budget is never left for a step."""
+STEPS_ELSEWHERE = 1000
+"""Length of a search that is not trained by `fit` (`train_on_batch`, loops by hand)."""
+
+_REACH = 2.5 * MARGIN
+"""A shift that switches everything on or off."""
+_ROUNDS = 12
+_SPREAD = 0.002
+"""Masks of equal value are shifted by amounts that differ by so much, relative, so that they switch one by one."""
+
+CostsOf = Callable[[Mapping[int, Any]], Any]
+"""From the values of the mask variables, by their identity, to the bounded costs, shape (bounds,)."""
+
+
+class Controller:
+    """Keeps the costs of a search model at their budgets.
+
+    Args:
+        variables: the mask variables.
+        costs: computes the bounded costs.
+        seed: cost of the seed, for each bound.
+        least: cost with everything switched off.
+        bounds: the bounds.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        costs: CostsOf,
+        seed: Sequence[float],
+        least: Sequence[float],
+        bounds: Sequence[float],
+    ) -> None:
+        self._masks = list(variables)
+        self._ends = np.cumsum([variable.shape[0] for variable in variables]).tolist()
+        self._costs = costs
+        # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
+        start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
+        self._start = start.astype("float32")
+        self._ratio = np.minimum(bound / start, 1.0).astype("float32")
+        self._least = (np.array(least, "float64") * (1 + 1e-6)).astype("float32")
+        self.pressure = _state("pressure", np.ones(len(bounds)))
+        self.tightness = _state("tightness", 0.0)
+        self.progress = _state("progress", 0.0)
+        self.pace = _state("pace", 1.0 / STEPS_ELSEWHERE)
+        self._held = _state("held", np.full(self._ends[-1], THRESHOLD + MARGIN))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All state."""
+        return [self.pressure, self.tightness, self.progress, self.pace, self._held]
+
+    def step(self) -> Any:
+        """To be called after each step of the optimizer.
+
+        Returns:
+            The bounded costs as they now are, shape (bounds,).
+        """
+        before, progress = self.progress + 0.0, self.progress + self.pace
+        tightness = ops.maximum(self.tightness, ops.minimum(progress / RAMP, 1.0))
+        frozen = ops.greater(progress, FREEZE)
+        budgets = self._start * ops.power(self._ratio, tightness)
+        values = ops.concatenate([ops.convert_to_tensor(variable) for variable in self._masks])
+        values = _clip(ops.where(frozen, self._held, values))
+        costs = self._evaluate(values)
+        shares = costs / budgets
+        error = ops.clip(shares - (LOW + HIGH) / 2, LOW - HIGH, HIGH - LOW)
+        pressure = ops.clip(self.pressure * ops.exp(RATE * error), *PRESSURE)
+        share = ops.max(shares)
+        due = ops.logical_and(before <= FREEZE, ops.floor(LIFTS * progress) > ops.floor(LIFTS * before))
+        values, costs = ops.cond(
+            ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, LOW), due)),
+            lambda: self._fitted(values, budgets),
+            lambda: (values, costs),
+        )
+        self.pressure.assign(ops.where(frozen, self.pressure, pressure))
+        self.tightness.assign(tightness)
+        self.progress.assign(progress)
+        self._held.assign(values)
+        for variable, part in zip(self._masks, ops.split(values, self._ends[:-1]), strict=True):
+            variable.assign(part)
+        return costs
+
+    def _evaluate(self, values: Any) -> Any:
+        parts = ops.split(values, self._ends[:-1])
+        return self._costs({id(variable): part for variable, part in zip(self._masks, parts, strict=True)})
+
+    def _fitted(self, values: Any, budgets: Any) -> tuple[Any, Any]:
+        """The masks, shifted so that all costs fit and the tightest one stands near `AIM`.
+
+        One switch can be a large step (a dilation halves a kernel). Where it leads below the band, what it switched
+        stays off, and the others are shifted up again.
+        """
+        first_limit = ops.maximum(AIM, ops.max(self._least / budgets))
+
+        def share(values: Any) -> Any:
+            return ops.max(self._evaluate(values) / budgets)
+
+        def refine(turn: Any, values: Any, weights: Any, _: Any) -> tuple[Any, Any, Any, Any]:
+            # Sorted by the shift that switches them, some first masks are off, and the rest on.
+            crossings = ops.where(weights > 0, (values - THRESHOLD) / ops.maximum(weights, 0.5), _REACH)
+            order = ops.argsort(crossings)
+            edges = ops.concatenate([[-_REACH], ops.take(crossings, order), [_REACH]])
+
+            def shifted(off: Any) -> Any:
+                shift = (ops.take(edges, off) + ops.take(edges, off + 1)) / 2
+                return _clip(values - shift * weights)
+
+            def halve(low: Any, high: Any) -> tuple[Any, Any]:
+                middle = (low + high) // 2
+                fits = ops.less_equal(share(shifted(middle)), ops.where(ops.equal(turn, 0), first_limit, HIGH))
+                return ops.where(fits, low, middle + 1), ops.where(fits, middle, high)
+
+            # At first all may be switched off; later on what is on now stays on.
+            now = ops.sum(ops.cast(crossings <= 0, "int32"))
+            most = ops.where(ops.equal(turn, 0), self._ends[-1], now)
+            off, _ = ops.while_loop(ops.less, halve, (ops.zeros((), "int32"), most))
+            last = ops.take(order, ops.maximum(off - 1, 0))
+            values = shifted(off)
+            return turn + 1, values, ops.where(ops.equal(np.arange(self._ends[-1]), last), 0.0, weights), share(values)
+
+        spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
+        weights = ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
+        _, values, _, _ = ops.while_loop(
+            lambda turn, values, weights, share: ops.logical_and(turn < _ROUNDS, ops.less(share, LOW)),
+            refine,
+            (ops.zeros((), "int32"), values, weights, ops.zeros(())),
+        )
+        return values, self._evaluate(values)
+
+
+class Progress(keras.callbacks.Callback):
+    """Tells a controller how far `fit` has come."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self._controller = controller
+        self._steps: int | None = None
+        self._begin = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._begin = int(self.model.optimizer.iterations)
+        steps, epochs = self.params["steps"] or self._steps, self.params["epochs"]
+        self._controller.progress.assign(epoch / epochs)
+        # In the first epoch of a generator the number of steps is not known: the budget waits.
+        self._controller.pace.assign(1 / (epochs * steps) if steps else 0.0)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._steps = int(self.model.optimizer.iterations) - self._begin
+
+
+def _state(name: str, value: Any) -> keras.Variable:
+    return keras.Variable(value, dtype="float32", trainable=False, name=name)
+
+
+def _clip(values: Any) -> Any:
+    return ops.clip(values, THRESHOLD - MARGIN, THRESHOLD + MARGIN)

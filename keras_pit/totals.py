@@ -1,0 +1,39 @@
+"""What a traced model costs in all: by a reader of soft masks a differentiable tensor, without one a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import costs, table
+from .channels import Channels
+from .costs.geometry import Geometry
+from .layers.search import PITLayer, Reader
+
+
+def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:
+    """The cost of a traced model.
+
+    Args:
+        channels: of a plain or a search model.
+        metric: name of the cost.
+        reader: to read soft masks; None for the number of what `export` would return now.
+    """
+    known = costs.get(metric)
+    if known.whole:
+        return known.function(channels, reader)
+    values = [layer_cost(layer, channels, metric, reader) for layer in channels.layers]
+    numbers = sum(value for value in values if isinstance(value, (int, float)))
+    tensors = [value for value in values if not isinstance(value, (int, float))]
+    return sum(tensors, float(numbers)) if tensors else numbers
+
+
+def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
+    """The share of one layer in a cost that is a sum over layers; 0 for kinds that cost nothing."""
+    return sum(costs.get(metric).function(stage) for stage in stages(layer, channels, reader))
+
+
+def stages(layer: Any, channels: Channels, reader: Reader | None = None) -> tuple[Geometry, ...]:
+    """A layer as the costs see it, without what is switched off."""
+    if isinstance(layer, PITLayer) and layer.wiring is not None:
+        return layer.stages(reader)
+    return table.plain_stages(layer, channels.layers[layer].sites)
