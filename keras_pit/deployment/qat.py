@@ -43,7 +43,7 @@ _KEEPS_SCALE = (Pool, Pad, Reshape, Resize, Slice, Transpose)
 _FIXED_SCALE = ("sigmoid", "tanh", "softmax")
 _LINEAR = (Conv, Dense, Depthwise, TransposeConv, Binary)
 _FUSED = ("relu", "relu6")
-_BATCH = 32
+_MOST_SAMPLES = 512
 
 
 def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
@@ -51,8 +51,9 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
 
     Args:
         model: plain Keras model, as for `to_tflite`; left untouched.
-        calibration: typical inputs, as for `to_tflite`, from which activations get their first ranges. Without, these
-            come with the first batch of training, and only weights are rounded before it.
+        calibration: typical inputs, as for `to_tflite`, from which activations get their first ranges (of more than
+            512, these are picked at even distances). Without, the ranges come with the first batch of training, and
+            only weights are rounded before it.
 
     Returns:
         A tf_keras model to compile and fit like any other, with data as for `model` and, before anything is rounded,
@@ -74,8 +75,9 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
     qat = as_tf_keras(lower(model), model)
     if calibration is not None:
         samples = as_samples(inputs, calibration)
-        for start in range(0, len(samples[0]), _BATCH):
-            qat([array[start : start + _BATCH] for array in samples], training=True)
+        step = -(-len(samples[0]) // _MOST_SAMPLES)
+        # All in one batch: a moving average would forget the widest of many.
+        qat([array[::step] for array in samples], training=True)
     return qat
 
 
