@@ -451,7 +451,7 @@ def test_bad_inputs_are_refused(dense_file, run):
         ([x, x], "has 1 inputs .*; received 2 arrays"),
         (x[:0], r"at least one, for every input; received \[0\]"),
         (nan_at_3(x), "finite values"),
-        (x.astype("uint8"), r"reals?.* int8; received type uint8. .*astype\('float32'\)"),
+        (x.astype("int32"), r"reals?.* int8; received type int32. .*astype\('float32'\)"),
     ):
         with pytest.raises(ValueError, match=message):
             run(tflite, inputs)

@@ -80,7 +80,10 @@ def to_tflite(
             "float32 file."
         )
     program = aware_program(model, logits=logits) if trained else _program(model, logits=logits)
-    feeds = [array.reshape(-1, *each.shape[1:]) for array, each in zip(samples, program.inputs, strict=True)]
+    feeds = [
+        array.reshape(-1, *each.shape[1:]).astype(each.dtype)
+        for array, each in zip(samples, program.inputs, strict=True)
+    ]
     scheme = SCHEMES[quantization] if quantization else None
     whole = convert(freeze(program), scheme, None if trained else feeds)
     _check_result(program, whole, quantised=quantization is not None)

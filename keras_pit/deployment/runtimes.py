@@ -246,7 +246,8 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
         raise ValueError(f"{where} expects finite values; received NaN or infinite ones. Clean the data.")
     if array.dtype == tensor.dtype:
         return array
-    if tensor.quantized and np.issubdtype(array.dtype, np.floating):
+    # Unsigned integers, as of pixels, are real values, too: those of files are signed.
+    if tensor.quantized and array.dtype.kind in "fu":
         return tensor.quantize(array)
     if not tensor.quantized and np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         return array.astype(tensor.dtype)

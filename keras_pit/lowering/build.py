@@ -31,8 +31,9 @@ def build(model: keras.Model) -> Network:
     inputs = []
     for tensor in _keras.graph(model).inputs:
         shape = _sample(tensor.shape)
-        node = Node(Input(tensor.dtype, shape[1:]), (), form(shape), _keras.input_name(tensor))
-        inputs.append(Value(node, shape, tensor.dtype))
+        dtype = "float32" if _read_as_floats(model, tensor) else tensor.dtype
+        node = Node(Input(dtype, shape[1:]), (), form(shape), _keras.input_name(tensor))
+        inputs.append(Value(node, shape, dtype))
     outputs = keras.tree.flatten(_inline(model, inputs))
     return Network(tuple(value.node for value in inputs), tuple(value.node for value in outputs))
 
@@ -58,7 +59,8 @@ def _visit(call: _keras.Call, args: tuple, kwargs: dict) -> Any:
     site = Site(operation, args, kwargs, makes)
     kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask") or value}
     rule = LAYERS.get(type(operation)) or OPERATIONS.get(_keras.op_name(operation) or "")
-    floats = all(tensor.dtype == "float32" for tensor in [*call.node.input_tensors, *call.node.outputs])
+    values = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Value)]
+    floats = all(tensor.dtype == "float32" for tensor in [*values, *call.node.outputs])
     known = rule(site, *args, **kwargs) if rule and (floats or rule is embedding) and not training else None
     nodes = _foreign(site) if known is None else [known] if isinstance(known, Node) else known
     for node, shape in zip(nodes, makes, strict=True):
@@ -112,6 +114,24 @@ def _refuse_masks(call: _keras.Call) -> None:
             "model without, as TFLite-Micro runs every time step alike. Cut the data to one length, and build the "
             "model without Masking layers and with Embedding(mask_zero=False)."
         )
+
+
+def _read_as_floats(model: keras.Model, tensor: Any) -> bool:
+    """Whether an input of pixels, say, is only read by layers that make floats of it, such as Rescaling.
+
+    Then it can be a float itself, and be quantised: TFLite-Micro cannot cast it.
+    """
+    if tensor.dtype not in ("uint8", "int8", "uint16", "int16"):
+        return False
+    for call in _keras.calls(model):
+        places = [index for index, source in enumerate(call.node.input_tensors) if source is tensor]
+        if places and _keras.is_graph(call.operation):
+            inner = _keras.graph(call.operation).inputs
+            if not all(inner[i].dtype == "float32" or _read_as_floats(call.operation, inner[i]) for i in places):
+                return False
+        elif places and any(output.dtype != "float32" for output in call.node.outputs):
+            return False
+    return True
 
 
 def _sample(shape: tuple[int | None, ...]) -> Shape:
