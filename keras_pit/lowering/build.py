@@ -58,8 +58,7 @@ def _visit(call: _keras.Call, args: tuple, kwargs: dict) -> Any:
     kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask") or value}
     rule = LAYERS.get(type(operation)) or OPERATIONS.get(_keras.op_name(operation) or "")
     floats = all(tensor.dtype == "float32" for tensor in [*call.node.input_tensors, *call.node.outputs])
-    covered = rule and (floats or rule is embedding) and not training
-    known = rule(site, *args, **kwargs) if covered else None
+    known = rule(site, *args, **kwargs) if rule and (floats or rule is embedding) and not training else None
     nodes = _foreign(site) if known is None else [known] if isinstance(known, Node) else known
     for node, shape in zip(nodes, makes, strict=True):
         if node.shape != form(shape):
