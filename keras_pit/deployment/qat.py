@@ -41,9 +41,10 @@ from keras_pit.lowering.operators import (
 
 _KEEPS_SCALE = (Pool, Pad, Reshape, Resize, Slice, Transpose)
 _FIXED_SCALE = ("sigmoid", "tanh", "softmax")
-_LINEAR = (Conv, Dense, Depthwise, TransposeConv, Binary)
+_WEIGHTED = (Conv, Dense, Depthwise, TransposeConv)
+_LINEAR = (*_WEIGHTED, Binary)
 _FUSED = ("relu", "relu6")
-_BATCH = 32
+_MOST_SAMPLES = 512
 
 
 def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
@@ -51,8 +52,9 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
 
     Args:
         model: plain Keras model, as for `to_tflite`; left untouched.
-        calibration: typical inputs, as for `to_tflite`, from which activations get their first ranges. Without, these
-            come with the first batch of training, and only weights are rounded before it.
+        calibration: typical inputs, as for `to_tflite`, from which activations get their first ranges (of more than
+            512, these are picked at even distances). Without, the ranges come with the first batch of training, and
+            only weights are rounded before it.
 
     Returns:
         A tf_keras model to compile and fit like any other, with data as for `model` and, before anything is rounded,
@@ -74,8 +76,9 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
     qat = as_tf_keras(lower(model), model)
     if calibration is not None:
         samples = as_samples(inputs, calibration)
-        for start in range(0, len(samples[0]), _BATCH):
-            qat([array[start : start + _BATCH] for array in samples], training=True)
+        step = -(-len(samples[0]) // _MOST_SAMPLES)
+        # All in one batch: a moving average would forget the widest of many.
+        qat([array[::step] for array in samples], training=True)
     return qat
 
 
@@ -91,12 +94,9 @@ def as_tf_keras(network: Network, model: keras.Model, *, rounding: bool = True) 
 
     from keras_pit.deployment import qat_layers
 
-    names: Counter[str] = Counter()
-    readers = _readers(network)
+    names, readers = _names(network), _readers(network)
 
     def layer(operator: Any, shape: Any, rounds: bool, name: str) -> Any:
-        names[name] += 1
-        name = name if names[name] == 1 else f"{name}_{names[name] - 1}"
         if rounding:
             return qat_layers.quantized(operator, shape, rounds, name)
         return qat_layers.OperatorLayer(operator, shape, name=name)
@@ -104,7 +104,7 @@ def as_tf_keras(network: Network, model: keras.Model, *, rounding: bool = True) 
     def compute(node: Node, *values: Any) -> Any:
         if isinstance(node.operator, Constant):
             return node.operator.compute()
-        return layer(node.operator, node.shape, _rounds(node, readers[node]), node.name)(list(values))
+        return layer(node.operator, node.shape, _rounds(node, readers[node]), names[node])(list(values))
 
     structure = _keras.input_structure(model)
     flat = [tf_keras.Input(node.operator.sample, dtype=node.operator.dtype, name=node.name) for node in network.inputs]
@@ -121,6 +121,21 @@ def as_tf_keras(network: Network, model: keras.Model, *, rounding: bool = True) 
         keras.tree.pack_sequence_as(_keras.output_structure(model), outputs),
         name=model.name,
     )
+
+
+def _names(network: Network) -> dict[Node, str]:
+    """A name for each node: that of the Keras layer, which the node with weights has first claim to."""
+    nodes = [node for node in network.nodes() if node.inputs]
+    claimed = {node.name for node in nodes if isinstance(node.operator, _WEIGHTED)}
+    given: Counter[str] = Counter(f"{node.name}_entry" for node in network.inputs)
+    names = {}
+    for node in nodes:
+        name = node.name
+        if name in claimed and not isinstance(node.operator, _WEIGHTED):
+            name = f"{name}_{getattr(node.operator, 'kind', type(node.operator).__name__.lower())}"
+        given[name] += 1
+        names[node] = name if given[name] == 1 else f"{name}_{given[name] - 1}"
+    return names
 
 
 def _readers(network: Network) -> dict[Node, list[Node]]:

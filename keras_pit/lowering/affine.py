@@ -23,7 +23,6 @@ import numpy as np
 
 from .graph import Network, Node, Shape, Uses, rewrite
 from .operators import (
-    NO_PADDING,
     Activation,
     Affine,
     Binary,
@@ -39,8 +38,8 @@ from .operators import (
     Slice,
     Transpose,
     TransposeConv,
-    Window,
-)  # fmt: skip
+)
+from .windows import NO_PADDING, Window
 
 
 def fold_affines(network: Network) -> Network:

@@ -14,8 +14,9 @@ from typing import Any
 import keras
 
 from .. import _keras
+from .convolutions import embedding
 from .graph import Network, Node, Shape, form
-from .layers import LAYERS, embedding
+from .layers import LAYERS
 from .operations import OPERATIONS
 from .operators import Foreign, Input, Reshape
 from .values import Site, Value

@@ -15,9 +15,10 @@ import numpy as np
 
 from .functions import elementwise, hard_sigmoid, silu, softmax
 from .graph import Node, form
-from .layers import pool, reshape, resizing
-from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Resize, Slice, Window, pair
+from .moves import pool, reshape, resizing
+from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Resize, Slice
 from .values import Site, Value
+from .windows import Window, pair
 
 Rule = Callable[..., Any]
 

@@ -14,21 +14,18 @@ from dataclasses import replace
 
 from .graph import Network, Node, Shape, Uses, rewrite
 from .operators import (
-    NO_PADDING,
     Activation,
     Conv,
     Dense,
     Depthwise,
     Input,
     Pad,
-    Pair,
     Pool,
     Reshape,
     Slice,
     Transpose,
-    Window,
-    pair,
-)  # fmt: skip
+)
+from .windows import NO_PADDING, Pair, Window, pair
 
 
 def without_softmax(network: Network) -> Network:

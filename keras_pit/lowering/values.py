@@ -7,10 +7,11 @@ Rules think in the axes of Keras, nodes in those of `graph.form`, where a sequen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
 from .graph import Node, Shape, form
@@ -88,6 +89,30 @@ class Site:
         aligned = constant.reshape((1,) * (value.rank - constant.ndim) + constant.shape)
         node = Node(Constant(aligned.reshape(form(aligned.shape))), (), form(aligned.shape), self.name)
         return self.put(Binary(kind), *((value.node, node) if value is x else (node, value.node)))
+
+
+def channels_last(site: Site, x: Value) -> tuple[Value, Callable[[Node], Node]]:
+    """The input with its channels at the end, and what puts those of the output back in front."""
+    if getattr(site.layer, "data_format", None) != "channels_first":
+        return x, lambda node: node
+    x = site.transpose(x, (0, *range(2, x.rank), 1))
+
+    def back(node: Node) -> Node:
+        shape = node.shape if x.rank == 4 else (1, *node.shape[2:])
+        return site.transpose(Value(node, shape), (0, x.rank - 1, *range(1, x.rank - 1))).node
+
+    return x, back
+
+
+def both(values: Any, first: Any = 1) -> Any:
+    """One value for rows and one for columns; a single value is for the columns."""
+    values = (values,) if np.ndim(values) == 0 else tuple(values)
+    return (first, *values) if len(values) == 1 else values
+
+
+def array(variable: Any) -> np.ndarray:
+    """The value of a variable."""
+    return np.asarray(keras.ops.convert_to_numpy(variable), "float32")
 
 
 _LINEAR = {
