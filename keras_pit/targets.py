@@ -80,7 +80,7 @@ class Controller:
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")
-        self._ratio = np.minimum(bound / start, 1.0).astype("float32")
+        self._ratio = np.where(np.array(bounds) < seed, bound / start, 1.0).astype("float32")
         self._least = (np.array(least, "float64") * (1 + 1e-6)).astype("float32")
         presses = (self._ratio < 1).astype("float32")
         self._limits = [limit * presses for limit in PRESSURE]
@@ -88,6 +88,8 @@ class Controller:
         self.tightness = _state("tightness", 0.0)
         self.progress = _state("progress", 0.0)
         self.pace = _state("pace", 1.0 / STEPS_ELSEWHERE)
+        self.waits = 0
+        """Epochs of a `fit` before the budget starts to fall."""
         self._held = _state("held", np.full(self._ends[-1], THRESHOLD + MARGIN))
 
     @property
@@ -194,10 +196,11 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._begin = int(self.model.optimizer.iterations)
-        steps, epochs = self.params["steps"] or self._steps, self.params["epochs"]
-        self._controller.progress.assign(epoch / epochs)
+        steps, waiting = self.params["steps"] or self._steps, self._controller.waits
+        epochs = max(self.params["epochs"] - waiting, 1)
+        self._controller.progress.assign(max(epoch - waiting, 0) / epochs)
         # In the first epoch of a generator the number of steps is not known: the budget waits.
-        self._controller.pace.assign(1 / (epochs * steps) if steps else 0.0)
+        self._controller.pace.assign(1 / (epochs * steps) if steps and epoch >= waiting else 0.0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._steps = int(self.model.optimizer.iterations) - self._begin
