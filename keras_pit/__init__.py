@@ -1,6 +1,6 @@
 """keras_pit: search small CNNs inside big ones (Pruning In Time), for Keras 3 and TFLite-Micro."""
 
-from . import costs, layers
+from . import boards, callbacks, costs, layers
 from .convert import convert
 from .cost import cost, get_regularization_loss
 from .deployment import deploy, quantize_aware, to_tflite
@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Report",
     "SearchModel",
+    "boards",
+    "callbacks",
     "convert",
     "cost",
     "costs",

@@ -117,8 +117,8 @@ class SearchModel(keras.Model):
         target = self.origin.arguments.target or {}
         now = {name: total(self.channels, name) for name in target}
         return [
-            f"The target {name} {bound:,g} is not met, model '{self.name}' has {name} {now[name]:,g}: a search comes down "
-            "to its target in the course of `fit`, which was not run to its end. Train on."
+            f"The target {name} {bound:,g} is not met, model '{self.name}' has {name} {now[name]:,g}: a search comes "
+            "down to its target in the course of `fit`, which was not run to its end. Train on."
             for name, bound in target.items()
             if now[name] > bound
         ]

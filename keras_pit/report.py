@@ -125,7 +125,7 @@ class Report:
             raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
         measures: list[tuple[str, Callable[[Shape], float]]] = [
             ("channels", lambda shape: shape.channels),
-            ("span of the kernel (samples)", _span),
+            ("span of the kernel (samples)", span),
             ("taps of the kernel", lambda shape: math.prod(shape.kernel)),
             ("parameters", lambda shape: shape.size),
         ]
@@ -209,7 +209,8 @@ def _along(values: tuple[int, ...], axis: int, value: int) -> tuple[int, ...]:
     return tuple(value if index == axis else old for index, old in enumerate(values))
 
 
-def _span(shape: Shape) -> int:
+def span(shape: Shape) -> int:
+    """The samples from the first to the last tap of a kernel, along its longest axis."""
     return max([(taps - 1) * step + 1 for taps, step in zip(shape.kernel, shape.dilation, strict=True)], default=1)
 
 

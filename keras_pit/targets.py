@@ -16,8 +16,9 @@ Two things keep the cost at the budget.
   bisection, the smallest one with which every cost fits. What was nearest to being switched off (or on) is. It holds
   for every optimizer and learning rate, which is why no bound is ever exceeded once the ramp is over.
 
-A bound that the seed meets asks for nothing: its budget is the seed's cost from beginning to end. All state is in
-variables of the search model, and saved with it.
+A bound that the seed meets does not press: its budget is the seed's cost from beginning to end. If all bounds are met,
+what the task alone switches off beyond the band is switched on again. All state is in variables of the search model,
+and saved with it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ LOW, AIM, HIGH = 0.90, 0.97, 1.0
 RATE = 0.15
 """How fast pressure follows: with a cost at the edge of the band, it doubles in about a hundred steps."""
 PRESSURE = 1e-3, 1e3
-"""Bounds of the multipliers."""
+"""Bounds of the multipliers; that of a cost whose bound the seed meets is 0."""
 LIFTS = 100
 """How many times in a `fit` a cost below its band is looked at; one above its budget is never left for a step."""
 STEPS_ELSEWHERE = 1000
@@ -46,7 +47,7 @@ STEPS_ELSEWHERE = 1000
 
 _REACH = 2.5 * MARGIN
 """A shift that switches everything on or off."""
-_ROUNDS = 12
+_ROUNDS, _GAP = 12, 0.002
 _SPREAD = 0.002
 """Masks of equal value are shifted by amounts that differ by so much, relative, so that they switch one by one."""
 
@@ -79,12 +80,16 @@ class Controller:
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")
-        self._ratio = np.minimum(bound / start, 1.0).astype("float32")
+        self._ratio = np.where(np.array(bounds) < seed, bound / start, 1.0).astype("float32")
         self._least = (np.array(least, "float64") * (1 + 1e-6)).astype("float32")
-        self.pressure = _state("pressure", np.ones(len(bounds)))
+        presses = (self._ratio < 1).astype("float32")
+        self._limits = [limit * presses for limit in PRESSURE]
+        self.pressure = _state("pressure", presses)
         self.tightness = _state("tightness", 0.0)
         self.progress = _state("progress", 0.0)
         self.pace = _state("pace", 1.0 / STEPS_ELSEWHERE)
+        self.waits = 0
+        """Epochs of a `fit` before the budget starts to fall."""
         self._held = _state("held", np.full(self._ends[-1], THRESHOLD + MARGIN))
 
     @property
@@ -107,9 +112,10 @@ class Controller:
         costs = self._evaluate(values)
         shares = costs / budgets
         error = ops.clip(shares - (LOW + HIGH) / 2, LOW - HIGH, HIGH - LOW)
-        pressure = ops.clip(self.pressure * ops.exp(RATE * error), *PRESSURE)
+        pressure = ops.clip(self.pressure * ops.exp(RATE * error), *self._limits)
         share = ops.max(shares)
-        due = ops.logical_and(before <= FREEZE, ops.floor(LIFTS * progress) > ops.floor(LIFTS * before))
+        tick = ops.logical_or(frozen, ops.floor(LIFTS * progress) > ops.floor(LIFTS * before))
+        due = ops.logical_and(before <= FREEZE, tick)
         values, costs = ops.cond(
             ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, LOW), due)),
             lambda: self._fitted(values, budgets),
@@ -128,21 +134,26 @@ class Controller:
         return self._costs({id(variable): part for variable, part in zip(self._masks, parts, strict=True)})
 
     def _fitted(self, values: Any, budgets: Any) -> tuple[Any, Any]:
-        """The masks, shifted so that all costs fit and the tightest one stands near `AIM`.
+        """The masks, shifted so that all costs fit and the tightest one stands near `AIM`; and the costs.
 
-        One switch can be a large step (a dilation halves a kernel). Where it leads below the band, what it switched
-        stays off, and the others are shifted up again.
+        One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
+        mask is set aside, first switched off, so that weaker ones can fill up; if these do not, switched on, so that
+        stronger but smaller ones make room.
         """
-        first_limit = ops.maximum(AIM, ops.max(self._least / budgets))
+        least = ops.max(self._least / budgets)
+        spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
+        weights = ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
+        zero = ops.zeros((), "int32")
 
         def share(values: Any) -> Any:
             return ops.max(self._evaluate(values) / budgets)
 
-        def refine(turn: Any, values: Any, weights: Any, _: Any) -> tuple[Any, Any, Any, Any]:
-            # Sorted by the shift that switches them, some first masks are off, and the rest on.
+        def turn(count: Any, values: Any, weights: Any, limit: Any, aside: float) -> tuple[Any, ...]:
+            # In the order in which a growing shift switches them, some first masks are off, and the rest on.
             crossings = ops.where(weights > 0, (values - THRESHOLD) / ops.maximum(weights, 0.5), _REACH)
             order = ops.argsort(crossings)
-            edges = ops.concatenate([[-_REACH], ops.take(crossings, order), [_REACH]])
+            ordered = ops.take(crossings, order)
+            edges = ops.concatenate([ordered[:1] - _GAP, ordered, ordered[-1:] + _GAP])
 
             def shifted(off: Any) -> Any:
                 shift = (ops.take(edges, off) + ops.take(edges, off + 1)) / 2
@@ -150,24 +161,27 @@ class Controller:
 
             def halve(low: Any, high: Any) -> tuple[Any, Any]:
                 middle = (low + high) // 2
-                fits = ops.less_equal(share(shifted(middle)), ops.where(ops.equal(turn, 0), first_limit, HIGH))
+                fits = ops.less_equal(share(shifted(middle)), limit)
                 return ops.where(fits, low, middle + 1), ops.where(fits, middle, high)
 
-            # At first all may be switched off; later on what is on now stays on.
-            now = ops.sum(ops.cast(crossings <= 0, "int32"))
-            most = ops.where(ops.equal(turn, 0), self._ends[-1], now)
-            off, _ = ops.while_loop(ops.less, halve, (ops.zeros((), "int32"), most))
-            last = ops.take(order, ops.maximum(off - 1, 0))
-            values = shifted(off)
-            return turn + 1, values, ops.where(ops.equal(np.arange(self._ends[-1]), last), 0.0, weights), share(values)
+            off, _ = ops.while_loop(ops.less, halve, (zero, zero + self._ends[-1]))
+            found = shifted(off)
+            last = ops.equal(np.arange(self._ends[-1]), ops.take(order, ops.maximum(off - 1, 0)))
+            values, weights = ops.where(last, THRESHOLD + aside, values), ops.where(last, 0.0, weights)
+            return count + 1, values, weights, ops.full((), HIGH), found, share(found)
 
-        spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
-        weights = ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
-        _, values, _, _ = ops.while_loop(
-            lambda turn, values, weights, share: ops.logical_and(turn < _ROUNDS, ops.less(share, LOW)),
-            refine,
-            (ops.zeros((), "int32"), values, weights, ops.zeros(())),
-        )
+        def search(found: Any, share: Any, aside: float) -> tuple[Any, Any]:
+            *_, found, share = ops.while_loop(
+                lambda count, values, weights, limit, found, share: ops.logical_and(count < _ROUNDS, share < LOW),
+                lambda count, values, weights, limit, *_: turn(count, values, weights, limit, aside),
+                (zero, values, weights, ops.maximum(AIM, least), found, share),
+            )
+            return found, share
+
+        filled, share_filled = search(values, ops.zeros(()), -_GAP)
+        spared, share_spared = search(filled, share_filled, _GAP)
+        better = ops.logical_and(share_spared <= HIGH, share_spared > share_filled)
+        values = ops.where(better, spared, filled)
         return values, self._evaluate(values)
 
 
@@ -182,10 +196,11 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._begin = int(self.model.optimizer.iterations)
-        steps, epochs = self.params["steps"] or self._steps, self.params["epochs"]
-        self._controller.progress.assign(epoch / epochs)
+        steps, waiting = self.params["steps"] or self._steps, self._controller.waits
+        epochs = max(self.params["epochs"] - waiting, 1)
+        self._controller.progress.assign(max(epoch - waiting, 0) / epochs)
         # In the first epoch of a generator the number of steps is not known: the budget waits.
-        self._controller.pace.assign(1 / (epochs * steps) if steps else 0.0)
+        self._controller.pace.assign(1 / (epochs * steps) if steps and epoch >= waiting else 0.0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._steps = int(self.model.optimizer.iterations) - self._begin

@@ -1,4 +1,4 @@
-"""Targets: one fit ends at the bound or just below it, for any optimizer, and nothing is pruned for a bound that is met.
+"""Targets: one fit ends at the bound or just below it, for any optimizer, and what is met already prunes nothing.
 
 What "just below" means: 85 to 100 % of the bound.
 """
@@ -101,15 +101,16 @@ def test_several_bounds_are_all_met_and_the_tightest_is_used_up():
         found = shares(search, target)
         assert max(found.values()) <= 1.0
         assert max(found.values()) >= 0.85
-        assert history["size"][-1] == found["size"] * target["size"]
-        assert history["macs"][-1] == found["macs"] * target["macs"]
+        for name in target:
+            assert history[name][-1] == keras_pit.cost(search, name, discrete=True)
 
 
 @pytest.mark.parametrize("slack", [1.0, 1.5])
 def test_nothing_is_pruned_for_a_bound_that_is_met(slack):
     whole = keras_pit.cost(network())
     search, history = searched(slack * whole)
-    assert min(history["size"]) >= 0.9 * whole
+    assert float(sum(search.losses)) == 0.0
+    assert history["size"][-1] >= 0.85 * whole
     assert np.isfinite(history["loss"]).all()
 
 
@@ -137,6 +138,7 @@ def test_a_second_fit_stays_at_the_bound():
     assert min(history["size"]) >= 0.85 * bound
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_generator_of_unknown_length():
     x, y = samples()
     bound = 0.3 * keras_pit.cost(network())

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_pit.costs.program import Operator, Program, Tensor
+
 INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 
 # Operators that only change the type of numbers.
@@ -143,6 +145,62 @@ def read_graph(tflite: bytes) -> Graph:
             inputs = [own[subgraph.Inputs(i)] for i in range(subgraph.InputsLength())]
             outputs = [own[subgraph.Outputs(i)] for i in range(subgraph.OutputsLength())]
     return Graph(tuple(inputs), tuple(outputs), tuple(tensors), tuple(ops))
+
+
+def read_program(tflite: bytes) -> Program:
+    """What a .tflite file makes a microcontroller do, for the cost models.
+
+    Args:
+        tflite: the file's content; of several subgraphs, the first one counts.
+
+    Returns:
+        A `costs.program.Program`.
+
+    Raises:
+        ValueError: if it is not a TFLite flatbuffer.
+        ImportError: if ai_edge_litert is not installed.
+
+    Example:
+        >>> read_program(tflite).operators[0]
+        Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
+    """
+    model = unpack(tflite)
+    schema = optional("ai_edge_litert.schema_py_generated")
+    builtin = names(schema.BuiltinOperator)
+    dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
+    activations = {number: name.lower() for number, name in names(schema.ActivationFunctionType).items()}
+    subgraph = model.subgraphs[0]
+
+    def tensor(one: Any) -> Tensor:
+        data, record = model.buffers[one.buffer].data, one.quantization
+        channels = len(record.scale) if record is not None and record.scale is not None else 0
+        shape = () if one.shape is None else tuple(map(int, one.shape))
+        return Tensor(shape, dtypes[one.type], data is not None and len(data) > 0, channels)
+
+    def operator(one: Any) -> Operator:
+        code, options = model.operatorCodes[one.opcodeIndex], one.builtinOptions
+
+        def pair(height: str, width: str) -> tuple[int, int]:
+            return getattr(options, height, 1), getattr(options, width, 1)
+
+        return Operator(
+            builtin[max(code.builtinCode, code.deprecatedBuiltinCode)],
+            tuple(map(int, one.inputs)),
+            tuple(map(int, one.outputs)),
+            stride=pair("strideH", "strideW"),
+            dilation=pair("dilationHFactor", "dilationWFactor"),
+            window=pair("filterHeight", "filterWidth"),
+            multiplier=getattr(options, "depthMultiplier", 1),
+            padding="same" if getattr(options, "padding", schema.Padding.VALID) == schema.Padding.SAME else "valid",
+            activation=activations[getattr(options, "fusedActivationFunction", 0)],
+        )
+
+    return Program(
+        tuple(map(operator, subgraph.operators)),
+        tuple(map(tensor, subgraph.tensors)),
+        tuple(map(int, subgraph.inputs)),
+        tuple(map(int, subgraph.outputs)),
+    )
 
 
 def unpack(tflite: bytes) -> Any:

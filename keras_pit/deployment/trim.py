@@ -24,10 +24,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_pit.costs.program import BIAS
 from keras_pit.deployment.flatbuffer import DeploymentError, names, optional, unpack
 
-# Where an operator with weights has its bias.
-_BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 _WEIGHTS = 1
 # Operators that hand on their first input's elements in the same order.
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
@@ -99,7 +98,7 @@ def _drop_quantization(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> N
         if (record.scale is None or len(record.scale) == 0) and record.details is None:
             tensor.quantization = None
     for name, op in operators:
-        place = _BIAS.get(name, len(op.inputs))
+        place = BIAS.get(name, len(op.inputs))
         if place < len(op.inputs) and op.inputs[place] >= 0:
             weights = subgraph.tensors[op.inputs[_WEIGHTS]].quantization
             # With a single scale, FULLY_CONNECTED compares the bias' scale with the product of the two others.

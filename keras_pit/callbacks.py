@@ -1,0 +1,208 @@
+"""Callbacks for a search: when it presses, when it ends, what is kept of it, and how it went.
+
+search.fit(x, y, epochs=50, validation_data=validation, callbacks=[
+    callbacks.WarmUp(5),                           weights alone for five epochs, then masks too
+    callbacks.StopWhenSettled(patience=10),        no change of the architecture for ten epochs: done
+    callbacks.BestWithinTarget("best.keras"),      the best model among those that meet the target
+    log := callbacks.ArchitectureLog(),            log.plot("search.png") shows each layer over time
+])
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from .model import SearchModel, mask_variables, require_search
+from .report import Report, span, summary
+
+
+class _SearchCallback(keras.callbacks.Callback):
+    @property
+    def search(self) -> SearchModel:
+        return require_search(self.model)
+
+
+class StrengthSchedule(_SearchCallback):
+    """Sets the strength at the beginning of each epoch.
+
+    Args:
+        schedule: from the number of the epoch (0, 1, ...) to the strength.
+
+    Example:
+
+        callbacks.StrengthSchedule(lambda epoch: 2.0 * min(epoch / 10, 1.0))  # a ramp over ten epochs
+    """
+
+    def __init__(self, schedule: Callable[[int], float]) -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.search.strength = float(self.schedule(epoch))
+
+
+class WarmUp(_SearchCallback):
+    """Holds all masks for some epochs, so that the weights learn first; a target's budget waits as long.
+
+    Args:
+        epochs: how many.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+            raise ValueError(f"`epochs` must be a whole number of at least 0, received {epochs!r}.")
+        self.epochs = epochs
+        self._held: list[np.ndarray] | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self.search.controller is not None:
+            self.search.controller.waits = self.epochs
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        masks = mask_variables(self.search)
+        self._held = [keras.ops.convert_to_numpy(mask) for mask in masks] if epoch < self.epochs else None
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._held is not None:
+            for mask, value in zip(mask_variables(self.search), self._held, strict=True):
+                mask.assign(value)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self.search.controller is not None:
+            self.search.controller.waits = 0
+
+
+class StopWhenSettled(_SearchCallback):
+    """Ends a search whose architecture has not changed for some epochs.
+
+    With a target, epochs count from when the budget has reached it.
+
+    Args:
+        patience: number of epochs without a change.
+    """
+
+    def __init__(self, patience: int = 10) -> None:
+        super().__init__()
+        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
+            raise ValueError(f"`patience` must be a whole number of at least 1, received {patience!r}.")
+        self.patience = patience
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._last: list[Any] = []
+        self._unchanged = 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        controller = self.search.controller
+        now = [
+            (layer.name, layer.kept_channels().tolist() if layer.alpha is not None else None, _kernel(layer))
+            for layer in self.search.search_layers
+        ]
+        coming_down = controller is not None and float(controller.tightness) < 1
+        self._unchanged = self._unchanged + 1 if now == self._last and not coming_down else 0
+        self._last = now
+        if self._unchanged >= self.patience:
+            self.model.stop_training = True
+
+
+class BestWithinTarget(keras.callbacks.ModelCheckpoint):
+    """Saves the best search model so far, of those that meet the target.
+
+    Args:
+        filepath: where to save; ends in ".keras".
+        monitor: the logged value that decides.
+        **kwargs: as for `keras.callbacks.ModelCheckpoint`.
+    """
+
+    def __init__(self, filepath: str | pathlib.Path, monitor: str = "val_loss", **kwargs: Any) -> None:
+        super().__init__(filepath, monitor=monitor, save_best_only=True, **kwargs)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if require_search(self.model).controller is None:
+            raise ValueError(
+                f"Model '{self.model.name}' has no target: convert it with `target=`, or use ModelCheckpoint."
+            )
+        super().on_train_begin(logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not self.model.unmet():
+            super().on_epoch_end(epoch, logs)
+
+
+class ArchitectureLog(_SearchCallback):
+    """Remembers the architecture at the end of each epoch; draws it over time.
+
+    Attributes:
+        reports: a `Report` for each epoch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reports: list[Report] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.reports.append(summary(self.search))
+
+    def as_dict(self) -> dict[str, dict[str, list[int]]]:
+        """For each layer its channels, kernel span (samples) and dilation, epoch by epoch."""
+        return {
+            layer.name: {
+                "channels": [report.layers[index].after.channels for report in self.reports],
+                "span": [span(report.layers[index].after) for report in self.reports],
+                "dilation": [max(report.layers[index].after.dilation, default=1) for report in self.reports],
+            }
+            for index, layer in enumerate(self.reports[0].layers if self.reports else ())
+            if layer.searched
+        }
+
+    def plot(self, path: str | pathlib.Path) -> pathlib.Path:
+        """Draw channels, kernel span, dilation and costs against epochs.
+
+        Args:
+            path: file to write; the ending chooses the format (.png, .svg, .pdf).
+
+        Raises:
+            ImportError: if matplotlib is not installed.
+            ValueError: if nothing has been logged yet.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
+        if not self.reports:
+            raise ValueError("Nothing has been logged yet: pass the callback to `fit` first.")
+        figure = Figure(figsize=(13, 3.4), layout="constrained")
+        *axes, last = figure.subplots(1, 4)
+        epochs = np.arange(1, len(self.reports) + 1)
+        for axis, (measure, title) in zip(axes, _PANELS.items(), strict=True):
+            for name, values in self.as_dict().items():
+                axis.step(epochs, values[measure], where="mid", label=name)
+            axis.set_title(title, fontsize=10)
+        for metric in ("size", "macs"):
+            before = self.reports[0].total("before", metric)
+            if before:
+                shares = [(report.total("after", metric) or 0) / before for report in self.reports]
+                last.step(epochs, shares, where="mid", label=metric)
+        last.set_title("cost / cost of the seed", fontsize=10)
+        for axis in (*axes, last):
+            axis.set_ylim(bottom=0)
+            axis.set_xlabel("epoch", fontsize=8)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.tick_params(labelsize=8)
+        axes[0].legend(fontsize=7)
+        last.legend(fontsize=7)
+        figure.suptitle(f"{self.reports[0].model}: architecture over time", fontsize=11)
+        figure.savefig(path, dpi=150)
+        return pathlib.Path(path)
+
+
+_PANELS = {"channels": "channels", "span": "span of the kernel (samples)", "dilation": "dilation"}
+
+
+def _kernel(layer: Any) -> tuple[int, int] | None:
+    return layer.kernel_state() if layer.beta is not None or layer.gamma is not None else None
