@@ -24,7 +24,7 @@ from tasks import TASKS, Split, accuracy, parser, train
 import keras_pit
 from keras_pit.deployment import run_tflite_micro
 
-AWARE_EPOCHS, CALIBRATION = 10, 300
+AWARE_EPOCHS, AWARE_RATE, CALIBRATION = 3, 1e-5, 300
 AWARE_LIMIT, AFTER_LIMIT = 0.3, 1.0
 
 
@@ -47,9 +47,9 @@ def on_micro(tflite: bytes, split: Split) -> float:
 
 
 def fine_tune(model: Any, split: Split, batch: int) -> None:
-    """Some epochs at a tenth of the rate, falling along a cosine; `model` is one of tf_keras."""
+    """A few epochs at a hundredth of the rate, falling along a cosine; `model` is one of tf_keras."""
     x, y, *_ = split
-    rate = tf_keras.optimizers.schedules.CosineDecay(1e-4, AWARE_EPOCHS * -(-len(x) // batch))
+    rate = tf_keras.optimizers.schedules.CosineDecay(AWARE_RATE, AWARE_EPOCHS * -(-len(x) // batch))
     model.compile(tf_keras.optimizers.Adam(rate, clipnorm=1.0), "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(x, y, batch, AWARE_EPOCHS, verbose=0)
 

@@ -158,3 +158,10 @@ def names(model: Any) -> set[str]:
         if is_graph(call.operation):
             taken |= names(call.operation)
     return taken
+
+
+def outside_of_graphs() -> Any:
+    """A context in which variables can be made and read, also while TensorFlow traces a function."""
+    import tensorflow as tf
+
+    return tf.init_scope()

@@ -19,9 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from . import cores
-from .program import Call, Program, Scalar, choose, floor_div, larger, leftover, round_up
+from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, round_up
 
 ALIGNMENT = 16
 
@@ -45,7 +48,7 @@ class Buffer:
 
     size: Scalar
     first: int
-    last: int
+    last: Scalar
     tensor: int | None = None
     """The number of the tensor in it; None for scratch memory."""
 
@@ -71,11 +74,11 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
     """The arena of a network.
 
     Args:
-        program: the network. Soft sizes must have concrete values: buffers are placed by size.
+        program: the network; sizes may be soft.
         core: "cortex-m4", "cortex-m55" or another name of `costs.cores`.
 
     Returns:
-        An `Arena`, in bytes.
+        An `Arena`, in bytes. Of a soft head, the gradient goes to the steps at which most is alive.
 
     Raises:
         ValueError: if the core is unknown.
@@ -84,39 +87,28 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
         >>> arena(program, "cortex-m55").total
         9556
     """
-    placed = plan(buffers(program, core))
-    top: Scalar = 0
-    for one in placed:
-        top = larger(one.end, top)
-    return Arena(top, tail(program, core))
-
-
-def live_peak(program: Program, core: str = "cortex-m4") -> Scalar:
-    """The most bytes alive at one step: what no plan can do without, computed without placing anything.
-
-    The planner reaches it for 19 of 20 networks: it stands for `arena(...).head` where sizes have no concrete values.
-    """
-    alive = buffers(program, core)
-    peak: Scalar = 0
-    for step in range(len(program.operators) + 1):
-        peak = larger(sum(buffer.size for buffer in alive if buffer.first <= step <= buffer.last), peak)
-    return peak
+    wanted = buffers(program, core)
+    if all(is_number(buffer.size) for buffer in wanted):
+        return Arena(max((placed.end for placed in plan(wanted)), default=0), tail(program, core))
+    return Arena(_soft_head(wanted, len(program.operators)), tail(program, core))
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:
     """What is to be placed: activations by their numbers, then scratch memory by operator."""
-    kernels = cores.get(core).kernels
-    first = dict.fromkeys(program.inputs, 0)
-    last = dict(first)
+    kernels, there = cores.get(core).kernels, program.presences()
+    first: dict[int, int] = dict.fromkeys(program.inputs, 0)
+    last: dict[int, Scalar] = dict(first)
     scratch: list[Buffer] = []
     for step, (op, call) in enumerate(zip(program.operators, program.calls(), strict=True), start=1):
         for number in op.outputs:
-            first[number] = last[number] = step
-        last |= {number: step for number in op.inputs if number in first}
+            first.setdefault(number, step)
+        for number in (*op.inputs, *op.outputs):
+            if number in first:
+                last[number] = larger(step * op.presence, last.get(number, 0))
         requests = _SCRATCH.get(op.name, _none)(call, kernels)
-        scratch += [Buffer(round_up(size, ALIGNMENT), step, step) for size in requests]
+        scratch += [Buffer(round_up(size, ALIGNMENT) * op.presence, step, step) for size in requests]
     last |= dict.fromkeys(program.outputs, len(program.operators))
-    sizes = {number: round_up(program.tensors[number].bytes, ALIGNMENT) for number in first}
+    sizes = {number: round_up(program.tensors[number].bytes, ALIGNMENT) * there[number] for number in first}
     return [Buffer(sizes[n], first[n], last[n], n) for n in sorted(first)] + scratch
 
 
@@ -140,6 +132,46 @@ def plan(wanted: Sequence[Buffer]) -> list[Placed]:
             offset = larger(neighbour.end, offset)
         placed.append(Placed(buffer, offset))
     return placed
+
+
+def _soft_head(wanted: Sequence[Buffer], steps: int) -> Scalar:
+    """The end of the last buffer of `plan`, computed on tensors."""
+    from keras import ops
+
+    count = len(wanted)
+    sizes, last = (
+        ops.stack([ops.cast(value, "float32") for value in values])
+        for values in ([buffer.size for buffer in wanted], [buffer.last for buffer in wanted])
+    )
+    first = np.array([buffer.first for buffer in wanted], "float32")
+    alive = ops.cast((first <= np.arange(steps + 1)[:, None]) & (np.arange(steps + 1)[:, None] <= last), "float32")
+    peaks = ops.sum(alive * sizes, axis=1)
+    weights = ops.softmax(_SHARPNESS * (peaks / ops.max(peaks) - 1.0))
+    smooth = ops.sum(ops.stop_gradient(weights) * peaks)
+    sizes, last = ops.stop_gradient(sizes), ops.stop_gradient(last)
+    beside = (first[:, None] <= last) & (first <= last[:, None])
+    # Largest first, of equal ones the last first.
+    keys = ops.cast(ops.round(sizes / ALIGNMENT), "int32") * count + np.arange(count, dtype="int32")
+    order = ops.argsort(-keys)
+
+    def place(turn: Any, offsets: Any, placed: Any) -> tuple[Any, Any, Any]:
+        here = ops.take(order, turn)
+        near, size = ops.take(beside, here, axis=0) & placed, ops.take(sizes, here)
+        ends = offsets + sizes
+        starts = ops.concatenate([np.zeros(1, "float32"), ops.where(near, ends, 0.0)])[:, None]
+        fits = ops.all(~near | (starts + size <= offsets) | (starts >= ends), axis=1)
+        start = ops.min(ops.where(fits, starts[:, 0], np.inf))
+        is_here = ops.equal(np.arange(count), ops.cast(here, "int32"))
+        return turn + 1, ops.where(is_here, start, offsets), placed | is_here
+
+    state = (0, ops.zeros(count), ops.zeros(count, "bool"))
+    _, offsets, _ = ops.while_loop(lambda turn, *_: turn < count, place, state)
+    head = ops.stop_gradient(ops.max(offsets + sizes))
+    return head + smooth - ops.stop_gradient(smooth)
+
+
+_SHARPNESS = 30.0
+"""How much the gradient keeps to the peak: of a step with a tenth less alive, e^-3 times as much."""
 
 
 def _none(call: Call, kernels: str) -> list[Scalar]:
@@ -252,16 +284,21 @@ _OTHER_KERNEL_DATA = 40 + 64
 def tail(program: Program, core: str) -> Scalar:
     """Bytes of the records at the arena's tail."""
     kernels = cores.get(core).kernels
-    total: Scalar = _FIXED + _PER_TENSOR * len(program.tensors) + _PER_OPERATOR * len(program.operators)
+    total: Scalar = _FIXED + _PER_TENSOR * sum(program.presences().values())
     for call in program.calls():
-        name = call.op.name
-        total = total + _KERNEL_DATA.get(name, _OTHER_KERNEL_DATA)
-        total = total + _PER_SCRATCH * len(_SCRATCH.get(name, _none)(call, kernels))
-        if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
-            total = total + 2 * round_up(4 * call.weights.channels, ALIGNMENT)
-        if name == "FULLY_CONNECTED":
-            multipliers = 2 * round_up(4 * call.weights.channels, ALIGNMENT)
-            total = total + choose(call.weights.channels > 1, multipliers, 0)
-            if kernels == "helium":  # the sums of the weights' rows
-                total = total + round_up(4 * call.weights.shape[0], ALIGNMENT)
+        total = total + call.op.presence * (_PER_OPERATOR + _kernel_data(call, kernels))
     return round_up(total, 4)
+
+
+def _kernel_data(call: Call, kernels: str) -> Scalar:
+    name = call.op.name
+    size: Scalar = _KERNEL_DATA.get(name, _OTHER_KERNEL_DATA)
+    size = size + _PER_SCRATCH * len(_SCRATCH.get(name, _none)(call, kernels))
+    if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
+        size = size + 2 * round_up(4 * call.weights.channels, ALIGNMENT)
+    if name == "FULLY_CONNECTED":
+        multipliers = 2 * round_up(4 * call.weights.channels, ALIGNMENT)
+        size = size + choose(call.weights.channels > 1, multipliers, 0)
+        if kernels == "helium":  # the sums of the weights' rows
+            size = size + round_up(4 * call.weights.shape[0], ALIGNMENT)
+    return size

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..boards import Board
+
 
 @dataclass(frozen=True)
 class Core:
@@ -58,3 +60,11 @@ def get(name: str) -> Core:
 def names() -> list[str]:
     """The known names."""
     return list(_CORES)
+
+
+_OTHER_NAMES = {"xtensa-lx7": "esp32-s3", "xtensa-lx6": "esp32-s3"}
+
+
+def of_board(board: Board) -> Core:
+    """The core of a board."""
+    return get(_OTHER_NAMES.get(board.core, board.core))

@@ -54,13 +54,17 @@ def flash(program: Program) -> Scalar:
         >>> flash(program)
         5056
     """
-    calls = list(program.calls())
+    calls, there = list(program.calls()), program.presences()
     total: Scalar = _FILE + _CODE * len({call.op.name for call in calls})
-    total += sum(_place(tensor) for tensor in program.tensors)
-    total += _once((tensor.shape, 4 + 4 * len(tensor.shape)) for tensor in program.tensors)
-    total += _OPERATOR * len(calls)
-    lists = {program.inputs, program.outputs} | {part for op in program.operators for part in (op.inputs, op.outputs)}
-    total += sum(4 + 4 * len(numbers) for numbers in lists)
+    for number, presence in there.items():
+        total = total + presence * _place(program.tensors[number])
+    shapes = {number: program.tensors[number].shape for number in there}
+    total = total + _once((shape, (4 + 4 * len(shape)) * there[number]) for number, shape in shapes.items())
+    lists = {program.inputs: 1, program.outputs: 1}
+    for op in program.operators:
+        total = total + _OPERATOR * op.presence
+        lists |= {op.inputs: op.presence, op.outputs: op.presence}
+    total = total + sum(presence * (4 + 4 * len(numbers)) for numbers, presence in lists.items())
     total += _once((_options(call), _options_table(call)) for call in calls)
     total += _OPTIONS_VTABLE * len({call.op.name for call in calls} & set(_OPTIONS))
     total += _AXIS_VTABLE * any(call.op.name == "DEPTHWISE_CONV_2D" for call in calls)
@@ -77,16 +81,16 @@ def _constants(program: Program, calls: list[Call]) -> Scalar:
         for place, tensor in enumerate(call.inputs):
             if tensor is None or not tensor.constant:
                 continue
-            size = _buffer(tensor.bytes)
+            size, there = _buffer(tensor.bytes), call.op.presence
             if tensor.dtype in ("int8", "int16"):
                 axis = 4 * (call.op.name == "DEPTHWISE_CONV_2D")  # the last one, instead of the first
-                total = total + size + _QUANTIZATION + axis + 4 + 4 * tensor.channels
+                total = total + there * (size + _QUANTIZATION + axis + 4 + 4 * tensor.channels)
                 widths.append(((tensor.channels,), 4 + 8 * tensor.channels + 4))
             elif place == BIAS.get(call.op.name):
                 alone = _QUANTIZATION + _SCALE  # the kernel compares a single scale
-                total = total + size + choose(call.weights.channels <= 1, alone, 0)
+                total = total + there * (size + choose(call.weights.channels <= 1, alone, 0))
             else:
-                contents.append((_told(call), size))
+                contents.append((_told(call), there * size))
     return total + _once(widths) + _once(contents)
 
 
@@ -167,17 +171,13 @@ def _once(rows: Iterable[Row]) -> Scalar:
 
 
 def _equal(one: tuple[Any, ...], two: tuple[Any, ...]) -> Any:
-    """A bool, or a boolean tensor where a size is soft."""
-    if len(one) != len(two):
-        return False
-    pairs = list(zip(one, two, strict=True))
-    if any(a != b for a, b in pairs if _known(a) and _known(b)):
-        return False
-    same: Any = True
-    for a, b in pairs:
-        if not (_known(a) and _known(b)):
-            same = same & (a == b)
-    return same
+    """Whether two keys are equal: a boolean tensor where they are one soft size each, and no where they are more.
+
+    To compare all soft shapes of a network would take longer than to train it; some vectors then count twice.
+    """
+    if len(one) == len(two) == 1:
+        return one[0] == two[0]
+    return all(map(_known, one + two)) and one == two
 
 
 def _known(value: Any) -> bool:

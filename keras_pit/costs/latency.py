@@ -53,8 +53,9 @@ def instructions(program: Program, core: str = "cortex-m4") -> Scalar:
         >>> instructions(program, "cortex-m4")
         401830.0
     """
-    overhead = Path(INVOKE, {"call": 1, "operator": len(program.operators)})
-    return _weigh(overhead, core) + sum(operator_instructions(call, core) for call in program.calls())
+    present = sum(op.presence for op in program.operators)
+    overhead = _weigh(Path(INVOKE, {"call": 1, "operator": present}), core)
+    return overhead + sum(call.op.presence * operator_instructions(call, core) for call in program.calls())
 
 
 def milliseconds(program: Program, core: str, clock_mhz: float) -> Scalar:

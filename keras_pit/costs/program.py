@@ -69,6 +69,8 @@ class Operator:
     """Output channels for each input channel of a depthwise convolution."""
     padding: str = "valid"
     activation: str = "none"
+    presence: Scalar = 1
+    """0 where the masks of a search leave it nothing to do, as a PAD without zeros; what it costs counts so often."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,15 @@ class Program:
         for op in self.operators:
             inputs = tuple(self.tensors[number] if number >= 0 else None for number in op.inputs)
             yield Call(op, inputs, tuple(self.tensors[number] for number in op.outputs))
+
+    def presences(self) -> dict[int, Scalar]:
+        """For each tensor that is used, 1, or 0 where none of its operators is present."""
+        there: dict[int, Scalar] = dict.fromkeys(self.inputs, 1)
+        for op in self.operators:
+            constants = [number for number in op.inputs if number >= 0 and self.tensors[number].constant]
+            for number in (*op.outputs, *constants):
+                there[number] = 1 if is_number(op.presence) else there.get(number, 0) + op.presence
+        return there
 
 
 @dataclass(frozen=True)

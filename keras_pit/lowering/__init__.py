@@ -22,7 +22,7 @@ from .build import build
 from .graph import Network, Node, form
 from .passes import fold_windows, padding_apart, tidy, without_softmax
 
-__all__ = ["Network", "Node", "form", "lower"]
+__all__ = ["Network", "Node", "form", "lower", "lower_with_padding"]
 
 
 def lower(model: keras.Model, *, logits: bool = False) -> Network:
@@ -45,5 +45,13 @@ def lower(model: keras.Model, *, logits: bool = False) -> Network:
     network = build(model)
     if logits:
         network = without_softmax(network)
-    network = fold_affines(fold_windows(tidy(network)))
-    return tidy(padding_apart(affines_to_depthwise(network)))
+    return tidy(padding_apart(_folded(network)))
+
+
+def lower_with_padding(model: keras.Model) -> Network:
+    """As `lower`, but the windows of convolutions have their padding in them, whether or not it takes a PAD."""
+    return _folded(build(model))
+
+
+def _folded(network: Network) -> Network:
+    return affines_to_depthwise(fold_affines(fold_windows(tidy(network))))
