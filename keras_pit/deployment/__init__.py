@@ -10,6 +10,7 @@ LiteRT's reference kernels compute.
 """
 
 from keras_pit.deployment.flatbuffer import DeploymentError
+from keras_pit.deployment.profile import DeploymentReport, profile
 from keras_pit.deployment.quantize import to_tflite
 from keras_pit.deployment.runtimes import MicroRun, Run, run_litert, run_tflite_micro
 from keras_pit.deployment.trim import trim
@@ -17,9 +18,11 @@ from keras_pit.deployment.verify import Verification, verify
 
 __all__ = [
     "DeploymentError",
+    "DeploymentReport",
     "MicroRun",
     "Run",
     "Verification",
+    "profile",
     "run_litert",
     "run_tflite_micro",
     "to_tflite",
