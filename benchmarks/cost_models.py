@@ -27,6 +27,8 @@ from keras_pit.costs.program import BIAS, Program
 from keras_pit.deployment import trim
 from keras_pit.deployment.flatbuffer import read_program, unpack
 
+DATA = Path(__file__).resolve().parents[1].parent / "shared/data"
+
 # Instructions an element of operators that the measured networks lack, each measured alone on 4096 elements on a
 # Cortex-M4. They run as reference code, which takes the Cortex-M55 about as many. Per MAC for TRANSPOSE_CONV.
 BY_HAND = {
@@ -144,12 +146,32 @@ def with_random_biases(tflite: bytes) -> bytes:
     return bytes(builder.Output())
 
 
+def print_memory(results: dict) -> None:
+    """Prints what `arenas` and `flashes` found."""
+    for core, found in results["arena"].items():
+        print(
+            f"arena on {core}: {found['networks below']} networks below the measured one, "
+            f"{found['networks over 5 % + 256 B']} over 5 % + 256 B, {found['least above']} to {found['most above']} B "
+            f"({found['most above, relative']:.1%}) above"
+        )
+    found = results["flash"]
+    print(
+        f"flash: median error {found['median']:.2%}, 95th percentile {found['95th percentile']:.2%}, largest "
+        f"{found['largest']:.2%}; {found['networks within 2 %']} of {found['networks']} networks within 2 %"
+    )
+
+
+def arguments_parser(description: str, output: Path) -> argparse.ArgumentParser:
+    """The options that the benchmarks of the cost models share."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the measured networks ({DATA})")
+    parser.add_argument("--output", type=Path, default=output)
+    return parser
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(__file__).resolve().parents[1].parent / "shared/data"
-    parser.add_argument("--data", type=Path, default=default, help=f"folder of the measured networks ({default})")
+    parser = arguments_parser(__doc__ or "", Path(__file__).with_suffix(".json"))
     parser.add_argument("--fit", action="store_true", help="fit the latency model first, and write its factors")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
     networks = measured.read(arguments.data)
     fitted = [network for network in networks if not network.kept_aside]
@@ -169,16 +191,7 @@ def main() -> None:
                 f"latency on {core}, {kind:10}: median error {found['median']:6.1%}, 95th percentile "
                 f"{found['95th percentile']:6.1%}, rank correlation {found['rank correlation']:.4f}"
             )
-    for core, found in results["arena"].items():
-        print(
-            f"arena on {core}: {found['networks below']} below the measured one, {found['least above']} to "
-            f"{found['most above']} B ({found['most above, relative']:.1%}) above"
-        )
-    found = results["flash"]
-    print(
-        f"flash: median error {found['median']:.2%}, 95th percentile {found['95th percentile']:.2%}, largest "
-        f"{found['largest']:.2%}; {found['networks within 2 %']} of {found['networks']} networks within 2 %"
-    )
+    print_memory(results)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 Scalar = Any
 """A number, or a scalar tensor."""
 
@@ -200,7 +202,7 @@ def larger(one: Scalar, two: Scalar) -> Scalar:
 
 def choose(condition: Any, one: Scalar, two: Scalar) -> Scalar:
     """`one` where the condition holds, else `two`; both are computed."""
-    if isinstance(condition, bool):
+    if isinstance(condition, (bool, np.bool_)):
         return one if condition else two
     from keras import ops
 
