@@ -28,6 +28,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from .masks import MARGIN, THRESHOLD
@@ -77,6 +78,8 @@ class Controller:
         self._masks = list(variables)
         self._ends = np.cumsum([variable.shape[0] for variable in variables]).tolist()
         self._costs = costs
+        # A function of its own in the graph: the costs are computed in several places.
+        self._evaluate = tf.function(self._costs_of, autograph=False, experimental_attributes={"_noinline": True})
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")
@@ -129,7 +132,7 @@ class Controller:
             variable.assign(part)
         return costs
 
-    def _evaluate(self, values: Any) -> Any:
+    def _costs_of(self, values: Any) -> Any:
         parts = ops.split(values, self._ends[:-1])
         return self._costs({id(variable): part for variable, part in zip(self._masks, parts, strict=True)})
 
