@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_pit.costs import arena as arenas
-from keras_pit.costs import cores, latency
+from keras_pit.costs import latency
 from keras_pit.costs.arena import Arena
 from keras_pit.costs.program import BIAS, Program
 from keras_pit.deployment.advice import Advice, advise
