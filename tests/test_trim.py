@@ -1,6 +1,7 @@
 """Trimmed files: smaller, bit-equal on both runtimes, and nothing left that no kernel reads."""
 
 import copy
+import warnings
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ import flatbuffers
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
@@ -141,6 +143,19 @@ def test_constants_are_aligned(row):
 )
 def test_reshapes_go_where_a_dense_layer_reads_them(network, expected):
     assert [op.name for op in read_graph(trim(converted(network, "int8")[0])).ops] == expected
+
+
+@pytest.mark.parametrize(("network", "most"), [(tcn, 0.55), (residual, 0.75), (separable, 0.75)])
+def test_a_fraction_of_the_usual_route(network, most):
+    model, (samples,) = network(), converted(network, "int8")[1]
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([sample[None]] for sample in samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about missing statistics, although they are given
+        usual = converter.convert()
+    assert len(trim(converted(network, "int8")[0])) <= most * len(usual)
 
 
 def test_inputs_and_outputs_keep_order_and_quantization():

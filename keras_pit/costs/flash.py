@@ -22,7 +22,6 @@ _ALIGNMENT = 16
 # Header, root, subgraph and the empty buffer with the vtables of all kinds of tables, but for operators' options.
 _FILE = 238
 _CODE = 12 + 4  # with its place in the vector of all of them, as the next ones
-_BUFFER = 8 + 4
 _ACTIVATION = 16
 _PLACE = 4
 _WEIGHTS = 20 + 4
@@ -77,11 +76,17 @@ def _constants(program: Program, calls: list[Call]) -> Scalar:
     total: Scalar = 0
     widths: list[Row] = []
     contents: list[Row] = []
+    counted: set[int] = set()
     for call in calls:
-        for place, tensor in enumerate(call.inputs):
-            if tensor is None or not tensor.constant:
+        for place, (number, tensor) in enumerate(zip(call.op.inputs, call.inputs, strict=True)):
+            if tensor is None or not tensor.constant or number in counted:
                 continue
+<<<<<<< HEAD
             size, there = _buffer(tensor.bytes), call.op.presence
+=======
+            counted.add(number)
+            size = _buffer(tensor.bytes)
+>>>>>>> device
             if tensor.dtype in ("int8", "int16"):
                 axis = 4 * (call.op.name == "DEPTHWISE_CONV_2D")  # the last one, instead of the first
                 total = total + there * (size + _QUANTIZATION + axis + 4 + 4 * tensor.channels)
@@ -126,8 +131,8 @@ def _place(tensor: Tensor) -> int:
 
 
 def _buffer(size: Scalar) -> Scalar:
-    """A constant: its table fills a part of the gap in front of it."""
-    return _BUFFER - 8 + round_up(size + 12, _ALIGNMENT)
+    """A constant with its length and its table, which fills a part of the gap in front of it."""
+    return _PLACE + round_up(size + 4 + 8, _ALIGNMENT)
 
 
 def _options(call: Call) -> tuple[Any, ...]:

@@ -245,7 +245,8 @@ class _Writer:
         """An object of the schema without constants in it, such as an operator's options."""
         if tree is None:
             return None
-        return self._once((type(tree).__name__, repr(vars(tree))), lambda: tree.Pack(self._builder))
+        fields = [value.tobytes() if isinstance(value, np.ndarray) else repr(value) for value in vars(tree).values()]
+        return self._once((type(tree).__name__, *fields), lambda: tree.Pack(self._builder))
 
     def _table(self, kind: str, **fields: Any) -> int:
         """A table of the schema; a field is left out where it is None or the schema's default."""
