@@ -65,6 +65,24 @@ class Board:
                 )
         return left
 
+    def target(self, *, latency: float | None = None, reserved: Reserved = RESERVED) -> dict[str, float]:
+        """The `target` of `convert` for this board: what is left for a network, by the names of costs.
+
+        Args:
+            latency: milliseconds that one inference may take; None if time does not matter.
+            reserved: what is not for the network.
+
+        Raises:
+            ValueError: if nothing is left.
+
+        Example:
+
+            search = keras_pit.convert(model, target=boards.get("nano33ble").target(latency=20))
+        """
+        left = self.bounds(reserved)
+        bounds = {"flash": left["flash"], f"ram:{self.name}": left["ram"]}
+        return bounds if latency is None else {**bounds, f"latency:{self.name}": latency}
+
 
 _TABLE = (
     # name, title, chip, core, MHz, flash, RAM (kB), source, flash is external

@@ -97,10 +97,10 @@ class SearchModel(keras.Model):
 
     def cost(self, name: str) -> Any:
         """A cost of what `export` would return now, as a number."""
-        from .export import export
+        from .export import export_now
 
         metric = costs.get(name)
-        return metric.function(Blueprint.of(export(self)).program()) if metric.whole else total(self.channels, name)
+        return metric.function(Blueprint.of(export_now(self)).program()) if metric.whole else total(self.channels, name)
 
     def costs(self, names: Iterable[str], reader: Reader) -> Any:
         """Costs with the gradient of the masks, float32 of shape (costs,)."""
