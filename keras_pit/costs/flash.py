@@ -81,12 +81,8 @@ def _constants(program: Program, calls: list[Call]) -> Scalar:
         for place, (number, tensor) in enumerate(zip(call.op.inputs, call.inputs, strict=True)):
             if tensor is None or not tensor.constant or number in counted:
                 continue
-<<<<<<< HEAD
-            size, there = _buffer(tensor.bytes), call.op.presence
-=======
             counted.add(number)
-            size = _buffer(tensor.bytes)
->>>>>>> device
+            size, there = _buffer(tensor.bytes), call.op.presence
             if tensor.dtype in ("int8", "int16"):
                 axis = 4 * (call.op.name == "DEPTHWISE_CONV_2D")  # the last one, instead of the first
                 total = total + there * (size + _QUANTIZATION + axis + 4 + 4 * tensor.channels)
