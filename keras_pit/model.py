@@ -121,10 +121,11 @@ class SearchModel(keras.Model):
     def strength(self, value: float) -> None:
         self._strength.assign(check_strength(value))
 
-    @property
-    def losses(self) -> list[Any]:
-        """What layers add to the loss, and the cost: as a weight regularizer, it depends on variables alone."""
-        return [*super().losses, self._strength * self.relative_cost(Reader())]
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        outputs = super().call(inputs, training=training, mask=mask)
+        # Not the model's own method, which functional models refuse.
+        keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(Reader()))
+        return outputs
 
     def relative_cost(self, reader: Reader) -> Any:
         """The weighted sum of the costs, each as a share of the seed's."""

@@ -37,7 +37,7 @@ from keras_pit.lowering.operators import (
     Slice,
     Transpose,
     TransposeConv,
-)  # fmt: skip
+)
 
 _KEEPS_SCALE = (Pool, Pad, Reshape, Resize, Slice, Transpose)
 _FIXED_SCALE = ("sigmoid", "tanh", "softmax")
@@ -112,10 +112,11 @@ def as_tf_keras(network: Network, model: keras.Model, *, rounding: bool = True) 
         layer(Reshape(node.shape), node.shape, "float" in node.operator.dtype, f"{node.name}_entry")(x)
         for node, x in zip(network.inputs, flat, strict=True)
     ]
-    outputs = [
-        tf_keras.layers.Reshape(tensor.shape[1:])(value) if form(tensor.shape)[1:] != tuple(tensor.shape[1:]) else value
-        for value, tensor in zip(network.evaluate(compute, entered), _keras.graph(model).outputs, strict=True)
-    ]
+    outputs: list[Any] = []
+    for value, tensor in zip(network.evaluate(compute, entered), _keras.graph(model).outputs, strict=True):
+        shape = tuple(tensor.shape[1:])
+        same = form(tensor.shape)[1:] == shape
+        outputs.append(value if same else tf_keras.layers.Reshape(shape, name=f"exit_{len(outputs)}")(value))
     return tf_keras.Model(
         keras.tree.pack_sequence_as(structure, flat),
         keras.tree.pack_sequence_as(_keras.output_structure(model), outputs),
@@ -198,7 +199,7 @@ def aware_program(model: Any, *, logits: bool) -> Program:
     import tensorflow as tf
     import tf_keras
 
-    outputs = []
+    outputs: list[Any] = []
     for name, tensor in zip(model.output_names, model.outputs, strict=True):
         layer = model.get_layer(name)
         operator = getattr(getattr(layer, "layer", None), "operator", None)

@@ -152,7 +152,14 @@ LAYERS: dict[type, Rule] = {
 LAYERS.update(
     (kind, identity)
     for kind in (
-        layers.Identity, layers.ActivityRegularization, layers.Dropout, layers.AlphaDropout, layers.GaussianDropout,
-        layers.GaussianNoise, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D,
+        layers.Identity,
+        layers.ActivityRegularization,
+        layers.Dropout,
+        layers.AlphaDropout,
+        layers.GaussianDropout,
+        layers.GaussianNoise,
+        layers.SpatialDropout1D,
+        layers.SpatialDropout2D,
+        layers.SpatialDropout3D,
     )
-)  # fmt: skip
+)
