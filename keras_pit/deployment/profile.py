@@ -112,7 +112,7 @@ class DeploymentReport:
             "host_arena": self.host_arena,
             "macs": self.macs,
             "instructions": dict(self.instructions),
-            "milliseconds": {core: self.milliseconds(core, CLOCK) for core in self.instructions},
+            "milliseconds": {core: round(self.milliseconds(core, CLOCK), 3) for core in self.instructions},
             "clock_mhz": CLOCK,
             "operators": [asdict(op) for op in self.operators],
             "tensors": [asdict(tensor) for tensor in self.tensors],
