@@ -8,8 +8,8 @@ A trimmed file (deployment/trim.py) holds each distinct table and vector once, s
     the file                            the tables and vectors that all files have
 
 What a network does not tell is taken as it is after training: no two biases are equal, two activations have different
-scales unless their operator hands values on (pooling, padding), a sum has the scale of the operand that it is the last to
-read, and one zero point serves all that are behind a ReLU. Where values decide otherwise, it is up to 100 bytes off.
+scales unless their operator hands values on (pooling, padding), a sum has the scale of an operand that it is the last
+to read, and one zero point serves all that are behind a ReLU. Where values decide otherwise, it is up to 100 bytes off.
 """
 
 from __future__ import annotations
