@@ -20,9 +20,9 @@ import flatbuffers
 import measured
 import numpy as np
 
-from keras_pit.costs import latency
 from keras_pit.costs.arena import arena
 from keras_pit.costs.flash import flash
+from keras_pit.costs.latency import COEFFICIENTS, INVOKE, Loops, coefficients, instructions, paths
 from keras_pit.costs.program import BIAS, Program
 from keras_pit.deployment import trim
 from keras_pit.deployment.flatbuffer import read_program, unpack
@@ -52,14 +52,14 @@ def _fit_core(networks: list[measured.Measured], core: str) -> dict[str, dict[st
     rows = defaultdict(list)
     for network in networks:
         for call, taken in zip(network.program.calls(), network.operators[core], strict=True):
-            path = next(path for path in latency.paths(call, core) if path.condition)
+            path = next(path for path in paths(call, core) if path.condition)
             rows[path.name].append((path.loops, taken))
         overhead = {"call": 1, "operator": len(network.program.operators)}
-        rows[latency.INVOKE].append((overhead, network.invoke[core] - sum(network.operators[core])))
+        rows[INVOKE].append((overhead, network.invoke[core] - sum(network.operators[core])))
     return {name: _fit_path(found) for name, found in sorted(rows.items())}
 
 
-def _fit_path(found: list[tuple[latency.Loops, int]]) -> dict[str, float]:
+def _fit_path(found: list[tuple[Loops, int]]) -> dict[str, float]:
     from scipy.optimize import nnls
 
     names = list(found[0][0])
@@ -92,7 +92,7 @@ def latencies(fitted: list[measured.Measured], aside: list[measured.Measured]) -
         ratios = [_macs(network.program) / network.invoke[core] for network in fitted]
         # The factor that is best for the median of the relative errors is near the median of the ratios.
         by_macs = [_macs(network.program) / float(np.median(ratios)) for network in aside]
-        model = errors([latency.instructions(network.program, core) for network in aside], true)
+        model = errors([instructions(network.program, core) for network in aside], true)
         found[core] = {"model": model, "MACs alone": errors(by_macs, true)}
     return found
 
@@ -181,8 +181,8 @@ def main() -> None:
             f"Instructions for each run of a loop, fitted on {len(fitted)} networks by benchmarks/cost_models.py --fit"
         )
         content = {"about": about, "instructions": fit(fitted)}
-        latency.COEFFICIENTS.write_text(json.dumps(content, indent=1) + "\n")
-        latency.coefficients.cache_clear()
+        COEFFICIENTS.write_text(json.dumps(content, indent=1) + "\n")
+        coefficients.cache_clear()
     print(f"{len(aside)} networks kept aside of {len(networks)}")
     results = {"latency": latencies(fitted, aside), "arena": arenas(aside), "flash": flashes(arguments.data, aside)}
     for core, kinds in results["latency"].items():

@@ -1,7 +1,6 @@
 """Trimmed files: smaller, bit-equal on both runtimes, and nothing left that no kernel reads."""
 
 import copy
-import warnings
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -10,9 +9,9 @@ import flatbuffers
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from keras import layers
+from untrimmed import naive, untrimmed
 
 from keras_pit.deployment import run_litert, run_tflite_micro, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_graph, unpack
@@ -80,11 +79,12 @@ FILES = [(network, "int8") for network in NETWORKS] + [(residual, "int16x8"), (t
 
 @cache
 def converted(network, quantization):
+    """The file of a network as the converter leaves it, and samples."""
     keras.utils.set_random_seed(0)
     model = network()
     rng = np.random.default_rng(0)
     samples = [rng.normal(size=(16, *tensor.shape[1:])).astype("float32") for tensor in model.inputs]
-    return to_tflite(model, samples, quantization=quantization, verify=False), samples
+    return untrimmed(model, samples, quantization), samples
 
 
 def ids(row):
@@ -147,15 +147,8 @@ def test_reshapes_go_where_a_dense_layer_reads_them(network, expected):
 
 @pytest.mark.parametrize(("network", "most"), [(tcn, 0.55), (residual, 0.75), (separable, 0.75)])
 def test_a_fraction_of_the_usual_route(network, most):
-    model, (samples,) = network(), converted(network, "int8")[1]
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([sample[None]] for sample in samples)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about missing statistics, although they are given
-        usual = converter.convert()
-    assert len(trim(converted(network, "int8")[0])) <= most * len(usual)
+    samples = converted(network, "int8")[1]
+    assert len(to_tflite(network(), samples, verify=False)) <= most * len(naive(network(), samples))
 
 
 def test_inputs_and_outputs_keep_order_and_quantization():

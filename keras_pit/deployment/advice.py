@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from keras_pit.costs.program import Call, Program
+from keras_pit.deployment.cpp.operators import OPERATORS
 from keras_pit.deployment.flatbuffer import BRIDGES, Graph
 
 # Where one element costs hundreds of instructions, a few of them still do not matter.
@@ -39,7 +40,7 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
     lasting = {*program.inputs, *program.outputs}
     for number, call in enumerate(program.calls()):
         place = f"{call.op.name} {number}"
-        if call.op.name not in SUPPORTED:
+        if call.op.name not in OPERATORS:
             cure = "replace the layer that makes it"
             found.append(Advice(place, "TFLite-Micro has no kernel for it, the file will not run", cure))
         # What enters and leaves the network is given, its channels are not a choice.
@@ -112,20 +113,6 @@ _CURES: dict[Check, str] = {
     _slow_depthwise: "depthwise convolutions without dilation and with one output a channel",
     _dilation_by_shuffling: "convert with keras_pit.to_tflite, which keeps the dilation inside CONV_2D",
 }
-
-# The operators that can be added to TFLite-Micro's MicroMutableOpResolver.
-_NAMES = """
-    ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_ARGS
-    BROADCAST_TO CALL_ONCE CAST CEIL CONCATENATION CONV_2D COS CUMSUM CUSTOM DEPTH_TO_SPACE DEPTHWISE_CONV_2D DEQUANTIZE
-    DIV DYNAMIC_UPDATE_SLICE ELU EMBEDDING_LOOKUP EQUAL EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD FULLY_CONNECTED
-    GATHER GATHER_ND GREATER GREATER_EQUAL HARD_SWISH IF L2_NORMALIZATION L2_POOL_2D LEAKY_RELU LESS LESS_EQUAL LOG
-    LOG_SOFTMAX LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC MAX_POOL_2D MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG
-    NOT_EQUAL PACK PAD PADV2 PRELU QUANTIZE READ_VARIABLE REDUCE_MAX REDUCE_MIN RELU RELU6 RESHAPE RESIZE_BILINEAR
-    RESIZE_NEAREST_NEIGHBOR REVERSE_V2 ROUND RSQRT SELECT_V2 SHAPE SIN SLICE SOFTMAX SPACE_TO_BATCH_ND SPACE_TO_DEPTH
-    SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM SVDF TANH TRANSPOSE TRANSPOSE_CONV
-    UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK VAR_HANDLE WHILE ZEROS_LIKE
-"""
-SUPPORTED = frozenset(_NAMES.split())
 
 
 def _text(shape: tuple[int, ...]) -> str:

@@ -23,8 +23,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_pit.costs import arena as arenas
-from keras_pit.costs import latency
 from keras_pit.costs.arena import Arena
+from keras_pit.costs.latency import instructions, milliseconds, operator_instructions
 from keras_pit.costs.program import BIAS, Program
 from keras_pit.deployment.advice import Advice, advise
 from keras_pit.deployment.flatbuffer import DeploymentError, Graph, optional, read_graph, read_program, unpack
@@ -102,7 +102,7 @@ class DeploymentReport:
             core: a name of `keras_pit.costs.cores`; some are rougher than others (`cores.get(core).rough`).
             clock_mhz: its clock in MHz.
         """
-        return float(latency.milliseconds(self.program, core, clock_mhz))
+        return float(milliseconds(self.program, core, clock_mhz))
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
@@ -112,7 +112,7 @@ class DeploymentReport:
             "host_arena": self.host_arena,
             "macs": self.macs,
             "instructions": dict(self.instructions),
-            "milliseconds": {core: self.milliseconds(core, CLOCK) for core in self.instructions},
+            "milliseconds": {core: round(self.milliseconds(core, CLOCK), 3) for core in self.instructions},
             "clock_mhz": CLOCK,
             "operators": [asdict(op) for op in self.operators],
             "tensors": [asdict(tensor) for tensor in self.tensors],
@@ -234,7 +234,7 @@ def profile(tflite: bytes) -> DeploymentReport:
             call.op.name,
             call.result.shape if call.outputs else (),
             call.macs,
-            {core: round(latency.operator_instructions(call, core)) for core in CORES} if call.outputs else {},
+            {core: round(operator_instructions(call, core)) for core in CORES} if call.outputs else {},
         )
         for call in calls
     ]
@@ -243,7 +243,7 @@ def profile(tflite: bytes) -> DeploymentReport:
         arena={core: arenas.arena(program, core) for core in CORES},
         host_arena=_host_arena(tflite, graph),
         operators=tuple(operators),
-        instructions={core: round(latency.instructions(program, core)) for core in CORES},
+        instructions={core: round(instructions(program, core)) for core in CORES},
         tensors=_largest(program),
         advice=tuple(advise(program, graph)),
         program=program,
