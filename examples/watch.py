@@ -2,13 +2,14 @@
 
 The data: seven shoulder exercises, recorded with a smartwatch (6 axes, 50 Hz) by ten people; it comes with the
 package seglearn. The seed: a temporal convolutional network with long dense kernels. The search decides how many
-channels, how long a receptive field and which dilation each layer needs. The result runs on TFLite-Micro's own
-interpreter, on people that neither training nor search have seen.
+channels, how long a receptive field and which dilation each layer needs. The slim network is fine-tuned, once more
+for 8 bits, and run on TFLite-Micro's own interpreter, on people that neither training nor search have seen. In the
+end there is a bundle of C++ sources for the firmware.
 
     python examples/watch.py [--seed 0] [--output out/watch]
 
-Writes the models (seed.keras, search.keras, slim.keras, slim.tflite), the table (table.json) and a picture of the
-architecture before and after (architecture.png).
+Writes the models (seed.keras, search.keras, slim.keras, slim.tflite), the table (table.json), pictures of the
+architecture before and after (architecture.png) and of the memory in use (arena.png), and the sources (firmware/).
 """
 
 import argparse
@@ -17,9 +18,11 @@ import json
 import pathlib
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import keras
 import numpy as np
+import tf_keras
 from networks import tcn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -29,7 +32,11 @@ import keras_pit
 from keras_pit.deployment import run_tflite_micro
 
 WINDOW, STEP, HELD_OUT = 128, 64, (8, 9, 10)
-SEED_EPOCHS, SEARCH_EPOCHS, FINE_TUNE_EPOCHS, BATCH = 24, 24, 24, 64
+SEED_EPOCHS, SEARCH_EPOCHS, FINE_TUNE_EPOCHS, AWARE_EPOCHS, BATCH = 24, 24, 24, 6, 64
+EXERCISES = (
+    "pendulum", "abduction", "forward elevation", "internal rotation", "external rotation", "trapezius extension",
+    "upright row",
+)  # fmt: skip
 console = Console()
 
 
@@ -111,6 +118,14 @@ def train(model: keras.Model, data: Data, epochs: int, title: str, *, decay: boo
     model.fit(data.x_train, data.y_train, BATCH, epochs, verbose=0, callbacks=[Bar(title)])
 
 
+def train_aware(model: Any, data: Data) -> None:
+    """Fine-tune with the rounding of 8 bits in place; model and optimizer are of tf_keras."""
+    rate = tf_keras.optimizers.schedules.CosineDecay(1e-4, AWARE_EPOCHS * -(-len(data.x_train) // BATCH))
+    model.compile(tf_keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    with console.status("fine-tuning for 8 bits"):
+        model.fit(data.x_train, data.y_train, BATCH, AWARE_EPOCHS, verbose=0)
+
+
 def accuracy(model: keras.Model, data: Data) -> float:
     return float((model.predict(data.x_test, 512, verbose=0).argmax(-1) == data.y_test).mean())
 
@@ -164,18 +179,26 @@ def main(seed: int, output: pathlib.Path, strength: float) -> list[Row]:
     train(slim, data, FINE_TUNE_EPOCHS, "fine-tune")
     slim.save(output / "slim.keras")
 
-    tflite = keras_pit.to_tflite(slim, data.x_train[::10])
+    after_training = keras_pit.to_tflite(slim, data.x_train[::10])
+    aware = keras_pit.quantize_aware(slim)
+    train_aware(aware, data)
+    tflite = keras_pit.to_tflite(aware, data.x_train[::10])
     (output / "slim.tflite").write_bytes(tflite)
+    profile = keras_pit.profile(tflite)
+    console.print(profile)
+    profile.plot(output / "arena.png")
     rows = [
         float_row("seed", model, data),
         float_row("slim float", slim, data),
-        micro_row("slim int8 on TFLite-Micro", slim, tflite, data),
+        micro_row("slim int8 after training", slim, after_training, data),
+        micro_row("slim int8 quantization-aware", slim, tflite, data),
     ]
     show(rows)
+    keras_pit.deploy(tflite, output / "firmware", test_data=data.x_test, labels=EXERCISES, name="watch", overwrite=True)
     seconds = time.perf_counter() - start
     result = {"seed": seed, "seconds": seconds, "rows": [asdict(row) for row in rows]}
     (output / "table.json").write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"Everything is in {output}/ ({seconds:.0f} s)")
+    console.print(f"Everything is in {output}/, the C++ sources in {output / 'firmware'}/ ({seconds:.0f} s)")
     return rows
 
 

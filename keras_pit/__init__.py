@@ -3,7 +3,7 @@
 from . import boards, callbacks, costs, layers
 from .convert import convert
 from .cost import cost, get_regularization_loss
-from .deployment import to_tflite
+from .deployment import deploy, profile, quantize_aware, to_tflite
 from .export import export
 from .model import SearchModel, mask_variables, net_variables
 from .report import Report, summary
@@ -18,11 +18,14 @@ __all__ = [
     "convert",
     "cost",
     "costs",
+    "deploy",
     "export",
     "get_regularization_loss",
     "layers",
     "mask_variables",
     "net_variables",
+    "profile",
+    "quantize_aware",
     "summary",
     "to_tflite",
 ]

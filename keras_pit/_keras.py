@@ -83,12 +83,21 @@ def op_name(operation: Any) -> str | None:
 def clone(operation: Any, **changes: Any) -> Any:
     """A new operation from the config of another one, of the same name, with some arguments changed."""
     with SafeModeScope(False):  # a Lambda of the user's own process is no risk
-        return type(operation).from_config({**operation.get_config(), **changes})
+        new = type(operation).from_config({**operation.get_config(), **changes})
+    new.name = operation.name  # which not every version has in the config of every operation
+    return new
 
 
 def take(x: Any, positions: list[int], axis: int, name: str) -> Any:
     """`keras.ops.take`, as an operation with a name."""
-    return Take(axis=axis, name=name)(x, positions)
+    operation = Take(axis=axis)
+    operation.name = name
+    return operation(x, positions)
+
+
+def masked(tensor: Any) -> bool:
+    """Whether a symbolic tensor carries a mask of the time steps that count."""
+    return getattr(tensor, "_keras_mask", None) is not None
 
 
 def input_name(tensor: Any) -> str:
@@ -99,6 +108,11 @@ def input_name(tensor: Any) -> str:
 def input_structure(model: Any) -> Any:
     """The input tensors in the structure the user built the model with."""
     return graph(model)._inputs_struct
+
+
+def output_structure(model: Any) -> Any:
+    """The output tensors in the structure the user built the model with."""
+    return graph(model)._outputs_struct
 
 
 def all_layers(model: Any) -> list[Any]:
@@ -144,3 +158,10 @@ def names(model: Any) -> set[str]:
         if is_graph(call.operation):
             taken |= names(call.operation)
     return taken
+
+
+def outside_of_graphs() -> Any:
+    """A context in which variables can be made and read, also while TensorFlow traces a function."""
+    import tensorflow as tf
+
+    return tf.init_scope()

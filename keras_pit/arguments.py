@@ -36,7 +36,8 @@ def pressed(
         ValueError: if a cost is unknown, or the two arguments do not fit together.
     """
     if isinstance(target, str):
-        target = boards.get(target).bounds()
+        board = boards.get(target)
+        target = {"flash": board.bounds()["flash"], f"ram:{board.name}": board.bounds()["ram"]}
     if isinstance(target, Mapping):
         bounds = {name: _positive(value, f"target[{name!r}]") for name, value in target.items()}
         weights = dict.fromkeys(bounds, 1.0) if regularizer is None else _weights(regularizer)

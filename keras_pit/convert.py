@@ -9,6 +9,7 @@ import keras
 
 from . import _keras, costs, seeds, table
 from .arguments import Arguments, check_round_to, check_search, check_strength, pressed
+from .blueprint import Blueprint
 from .channels import Channels, trace
 from .costs.check import check
 from .layers.search import PITLayer, Wiring
@@ -39,9 +40,9 @@ def convert(
         regularizer: the cost that is pressed down: "size" (parameters; the default), "macs" or one of your own (see
             `keras_pit.costs`). Several at once: a dictionary of names and weights.
         strength: weight of the cost in the loss. `strength * cost / cost of the seed` is added, so that one value
-            serves models of every size. The default takes networks of 25 k to 91 k parameters to a tenth of their
-            cost or less at about their accuracy in some dozen epochs (`benchmarks/tradeoff.py`); less is gentler.
-            With a target only the value to start from.
+            serves models of every size. The default was chosen on networks of 23 k to 91 k parameters: in some dozen
+            epochs it takes them to between 1 % and a fifth of their MACs, within a point of their accuracy
+            (`examples/watch.py`, `benchmarks/tradeoff.py`); less is gentler.
         target: what the exported model may cost at most, in the unit of the cost; a dictionary for several costs. One
             `fit` then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
         input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
@@ -83,9 +84,9 @@ def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     for name in arguments.regularizer:
         if not costs.get(name).whole:
             check(costs.get(name), (stage for layer in channels.layers for stage in stages(layer, channels)))
-    of_seed = {name: total(channels, name) for name in arguments.regularizer}
-    for name, cost in of_seed.items():
-        if cost <= 0:
+    of_seed = _costs(seed, channels, arguments.regularizer)
+    for name, value in of_seed.items():
+        if value <= 0:
             raise ValueError(
                 f"Model '{seed.name}' has no convolution or Dense layer, so its {name} is 0: there is nothing to "
                 "search."
@@ -99,6 +100,15 @@ def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
             layer.wiring = Wiring(channel_masks(channels, known.roles), known.sites)
     origin = Origin(keras.saving.serialize_keras_object(seed), arguments, of_seed, channels)
     return SearchModel(rebuilt.inputs, rebuilt.outputs, name=seed.name, origin=origin)
+
+
+def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[str, float]:
+    """What the seed costs."""
+    metrics = {name: costs.get(name) for name in names}
+    program = Blueprint.of(seed).program() if any(metric.whole for metric in metrics.values()) else None
+    return {
+        name: metric.function(program) if metric.whole else total(channels, name) for name, metric in metrics.items()
+    }
 
 
 class _Plan:

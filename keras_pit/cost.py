@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from . import costs, seeds
+from .blueprint import Blueprint
 from .channels import trace
 from .layers.search import Reader
 from .model import SearchModel, require_search
@@ -29,11 +30,11 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) ->
         TypeError: if `model` is no Keras model.
         ValueError: if the metric is unknown, the model cannot be followed, or (macs) an input has an open length.
     """
-    costs.get(metric)
+    known = costs.get(metric)
     if isinstance(model, SearchModel):
-        return total(model.channels, metric, None if discrete else Reader())
+        return model.cost(metric) if discrete else model.costs([metric], Reader())[0]
     with seeds.functional(model) as graph:
-        return total(trace(graph), metric)
+        return known.function(Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
 
 
 def get_regularization_loss(search: SearchModel) -> Any:

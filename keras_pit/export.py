@@ -46,23 +46,41 @@ def export(search: SearchModel) -> keras.Model:
     """
     for complaint in require_search(search).unmet():
         warnings.warn(complaint, stacklevel=2)
-    slimmer = _Slimmer(search)
-    rebuilt = rebuild(search, slimmer.new_layer, slimmer.call, slimmer.shape)
-    for old, new in rebuilt.layers.items():
-        copy_state(old, new, partial(slimmer.cut, old))
-    return keras.Model(rebuilt.inputs, rebuilt.outputs, name=search.name)
+    return _Slimmer(search).model()[0]
+
+
+def export_whole(search: SearchModel) -> tuple[keras.Model, dict[str, Any]]:
+    """What a search model exports with all masks open, whatever they are.
+
+    Returns:
+        The model, in which no two layers have the same name, however deep; and for each name the search model's layer.
+    """
+    model, new_layers = _Slimmer(search, whole=True).model()
+    names = {}
+    for number, (old, new) in enumerate(new_layers.items()):
+        new.name = f"{old.name}#{number}"
+        names[new.name] = old
+    return model, names
 
 
 class _Slimmer:
-    def __init__(self, search: SearchModel) -> None:
+    def __init__(self, search: SearchModel, *, whole: bool = False) -> None:
+        self.search = search
         self.channels: Channels = search.channels
-        self.keep = kept_labels(self.channels)
+        self.keep = np.ones(self.channels.count, bool) if whole else kept_labels(self.channels)
         self.windows = {
             layer: _window(layer, self.channels)
             for layer in search.search_layers
-            if layer.beta is not None or layer.gamma is not None
+            if not whole and (layer.beta is not None or layer.gamma is not None)
         }
         self.names = _keras.names(search)
+
+    def model(self) -> tuple[keras.Model, dict[Any, Any]]:
+        """The slim model, and the new layer for each old one."""
+        rebuilt = rebuild(self.search, self.new_layer, self.call, self.shape)
+        for old, new in rebuilt.layers.items():
+            copy_state(old, new, partial(self.cut, old))
+        return keras.Model(rebuilt.inputs, rebuilt.outputs, name=self.search.name), rebuilt.layers
 
     def kept(self, tensor: Any) -> np.ndarray:
         """Which positions of a tensor's channel axis stay."""

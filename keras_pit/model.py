@@ -7,14 +7,16 @@ shared, and `model.save("search.keras")` is all it takes to go on another day.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from . import _keras
+from . import _keras, costs
 from .arguments import Arguments, check_strength
+from .blueprint import Blueprint
 from .channels import Channels
 from .layers.search import PITLayer, Reader
 from .masks import MARGIN, THRESHOLD
@@ -48,6 +50,7 @@ class SearchModel(keras.Model):
     def __init__(self, inputs: Any, outputs: Any, *, name: str, origin: Origin) -> None:
         super().__init__(inputs, outputs, name=name)
         self.origin = origin
+        self._blueprint: Blueprint | None = None
         strength = origin.arguments.strength
         self._strength = keras.Variable(strength, dtype="float32", trainable=False, name="strength")
         self.controller = self._controller()
@@ -62,7 +65,8 @@ class SearchModel(keras.Model):
         open_masks = [keras.ops.convert_to_numpy(mask) for mask in masks]
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
-        least = {name: float(total(self.channels, name)) for name in names}
+        least = {name: float(self.cost(name)) for name in names}
+        least_soft = self.costs(names, Reader())
         for mask, value in zip(masks, open_masks, strict=True):
             mask.assign(value)
         for name, bound in target.items():
@@ -72,12 +76,40 @@ class SearchModel(keras.Model):
                     f"'{self.name}' still has {name} {least[name]:,g} (the seed {self.origin.costs[name]:,g}). Raise "
                     "the target, or start from another seed."
                 )
-        numbers = [[values[name] for name in names] for values in (self.origin.costs, least, target)]
-        return Controller(masks, lambda values: self._costs(Reader(values)), *numbers)
+        # The costs of a board are bounds from above while sizes are soft (see `costs.flash`).
+        seed, least_now = (
+            [max(known[name], float(now)) for name, now in zip(names, soft, strict=True)]
+            for known, soft in ((self.origin.costs, self.costs(names, Reader())), (least, least_soft))
+        )
+        return Controller(
+            masks, lambda values: self.costs(names, Reader(values)), seed, least_now, [target[name] for name in names]
+        )
 
-    def _costs(self, reader: Reader) -> Any:
-        """The costs in the loss, shape (costs,)."""
-        values = [total(self.channels, name, reader) for name in self.origin.costs]
+    @property
+    def blueprint(self) -> Blueprint:
+        """What a microcontroller would run, with soft sizes."""
+        if self._blueprint is None:
+            from .export import export_whole
+
+            with _keras.outside_of_graphs():
+                self._blueprint = Blueprint.searched(*export_whole(self), self.channels)
+        return self._blueprint
+
+    def cost(self, name: str) -> Any:
+        """A cost of what `export` would return now, as a number."""
+        from .export import export
+
+        metric = costs.get(name)
+        return metric.function(Blueprint.of(export(self)).program()) if metric.whole else total(self.channels, name)
+
+    def costs(self, names: Iterable[str], reader: Reader) -> Any:
+        """Costs with the gradient of the masks, float32 of shape (costs,)."""
+        metrics = [costs.get(name) for name in names]
+        program = self.blueprint.program(reader) if any(metric.whole for metric in metrics) else None
+        values = [
+            metric.function(program) if metric.whole else total(self.channels, metric.name, reader)
+            for metric in metrics
+        ]
         return keras.ops.stack([keras.ops.cast(value, "float32") for value in values])
 
     @property
@@ -89,10 +121,11 @@ class SearchModel(keras.Model):
     def strength(self, value: float) -> None:
         self._strength.assign(check_strength(value))
 
-    @property
-    def losses(self) -> list[Any]:
-        """What layers add to the loss, and the cost: as a weight regularizer, it depends on variables alone."""
-        return [*super().losses, self._strength * self.relative_cost(Reader())]
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        outputs = super().call(inputs, training=training, mask=mask)
+        # Not the model's own method, which functional models refuse.
+        keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(Reader()))
+        return outputs
 
     def relative_cost(self, reader: Reader) -> Any:
         """The weighted sum of the costs, each as a share of the seed's."""
@@ -100,7 +133,7 @@ class SearchModel(keras.Model):
         if self.controller is not None:
             weights = self.controller.pressure * weights
         scale = weights / np.array(list(self.origin.costs.values()), "float32")
-        return keras.ops.sum(self._costs(reader) * scale)
+        return keras.ops.sum(self.costs(self.origin.costs, reader) * scale)
 
     @property
     def channels(self) -> Channels:
@@ -115,7 +148,7 @@ class SearchModel(keras.Model):
     def unmet(self) -> list[str]:
         """What is wrong with the costs as they are now: a line for each bound that is exceeded."""
         target = self.origin.arguments.target or {}
-        now = {name: total(self.channels, name) for name in target}
+        now = {name: self.cost(name) for name in target}
         return [
             f"The target {name} {bound:,g} is not met, model '{self.name}' has {name} {now[name]:,g}: a search comes "
             "down to its target in the course of `fit`, which was not run to its end. Train on."
@@ -126,16 +159,19 @@ class SearchModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         logs = super().train_step(data)
         # After the update, so that the last step of an epoch logs the costs of the architecture as it then is.
-        now = self._costs(Reader()) if self.controller is None else self.controller.step()
+        now = self.costs(self.origin.costs, Reader()) if self.controller is None else self.controller.step()
         return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        if self.controller is None:
+        own: list[keras.callbacks.Callback] = [Progress(self.controller)] if self.controller else []
+        if any(costs.get(name).whole for name in self.origin.costs):
+            own.append(ExactCosts())
+        if not own:
             return super().fit(*args, **kwargs)
         given = inspect.signature(super().fit).bind(*args, **kwargs)
         callbacks = given.arguments.get("callbacks") or []
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-        given.arguments["callbacks"] = [Progress(self.controller), *callbacks]
+        given.arguments["callbacks"] = [*own, *callbacks]
         return super().fit(*given.args, **given.kwargs)
 
     # Keras forgets the states of random generators (dropout); an interrupted search shall go on with the same draws.
@@ -162,6 +198,14 @@ class SearchModel(keras.Model):
         config = dict(config)
         seed = keras.saving.deserialize_keras_object(config.pop("seed"), custom_objects=custom_objects)
         return convert(seed, **config)
+
+
+class ExactCosts(keras.callbacks.Callback):
+    """Puts the costs of a board into the logs of an epoch as they are for the exported model, to the byte."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs.update({name: float(self.model.cost(name)) for name in self.model.origin.costs})
 
 
 def mask_variables(search: SearchModel) -> list[keras.Variable]:

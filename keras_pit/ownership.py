@@ -14,10 +14,11 @@ from .layers.search import ChannelMasks
 
 def channel_masks(channels: Channels, roles: dict[str, np.ndarray]) -> dict[str, ChannelMasks]:
     """The masks of a layer's channels, by role."""
-    return {role: _masks(channels, labels) for role, labels in roles.items()}
+    return {role: masks_of(channels, labels) for role, labels in roles.items()}
 
 
-def _masks(channels: Channels, labels: np.ndarray) -> ChannelMasks:
+def masks_of(channels: Channels, labels: np.ndarray) -> ChannelMasks:
+    """The masks of the channels of some labels."""
     wanted = set(np.unique(labels[labels > 0]).tolist())
     owners = []
     position = np.zeros(channels.count, np.int64)

@@ -50,7 +50,7 @@ def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
 
 
 def _refuse_own_steps(model: keras.Model) -> None:
-    stock = (keras.Model, keras.Sequential, type(keras.Model(x := keras.Input((1,)), x)))
+    stock = (keras.Model, keras.Sequential, _keras.Functional)
     for name in STEPS:
         if not any(getattr(type(model), name) is getattr(kind, name) for kind in stock):
             raise TypeError(
@@ -65,7 +65,7 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
     if model.built:
         _check_shape(model, input_shape)
         with _keras.untouched(model):
-            yield keras.Model(model.inputs, model.outputs, name=model.name)
+            yield keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         return
     if input_shape is None:
         raise ValueError(
@@ -73,7 +73,7 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
             "it with keras.Input."
         )
     copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(_keras.clone, model.layers)], name=model.name)
-    yield keras.Model(copy.inputs, copy.outputs, name=model.name)
+    yield keras.Model(copy.inputs[0], copy.outputs[0], name=model.name)
 
 
 def _traced(model: keras.Model, input_shape: Any) -> keras.Model:

@@ -64,6 +64,21 @@ def test_input_structure_is_the_users():
     assert set(_keras.input_structure(model)) == {"a", "b"}
 
 
+def test_output_structure_is_the_users():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, {"twice": layers.Dense(2)(inputs), "same": inputs})
+    assert set(_keras.output_structure(model)) == {"twice", "same"}
+
+
+def test_masked_tensors_are_those_behind_what_masks():
+    words = keras.Input((4,), dtype="int32")
+    embedded = layers.Embedding(3, 2, mask_zero=True)(words)
+    assert _keras.masked(embedded)
+    assert _keras.masked(layers.Dense(2)(embedded))
+    assert not _keras.masked(words)
+    assert not _keras.masked(layers.Embedding(3, 2)(words))
+
+
 def test_states_are_those_of_random_generators():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.Dropout(0.5), layers.Dropout(0.5)])
     assert len(_keras.random_states(model)) == 2

@@ -70,6 +70,8 @@ def test_saved_and_resumed_in_a_new_process(tmp_path):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
+# Keras up to 3.10 warns of the structure of the inputs of any Functional model that it has loaded.
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 def test_loaded_search_is_the_same_search(tmp_path):
     search = compiled()
     fit(search, 3)

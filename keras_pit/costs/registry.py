@@ -6,30 +6,35 @@ Most costs are a sum over the stages of a network (see `geometry`), each a funct
     def macs(stage: Geometry) -> Scalar:
         return stage.weights * stage.positions
 
-What does not add up layer by layer, such as a peak of memory, is a function of the whole network:
+What does not add up layer by layer, such as a peak of memory, is a function of the whole network as a board runs it
+(see `program` and `keras_pit.boards`):
 
     @register("ram", whole=True)
-    def ram(channels: Channels, reader: Reader | None) -> Scalar: ...
+    def ram(program: Program, board: Board) -> Scalar: ...
 
-Either way the result is a number for a plain or a finished network (`reader` is None), and during the search a float
-scalar tensor of the same value that TensorFlow can differentiate with respect to the masks.
+Either way the result is a number for a plain or a finished network, and during the search a float scalar tensor of the
+same value that TensorFlow can differentiate with respect to the masks. What depends on the board is for `BOARD` unless
+the name says another one: "latency:pico2".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
+from .. import boards
 from .geometry import Geometry, Scalar
 
 Cost = Callable[[Geometry], Scalar]
-WholeCost = Callable[[Any, Any], Scalar]
+
+BOARD = "nano33ble"
+"""The board of costs that name none."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A registered cost: `function` takes one stage, or (`whole`) the channels of a network and a mask reader."""
+    """A registered cost: `function` takes one stage, or (`whole`) a `Program`."""
 
     name: str
     function: Callable[..., Scalar]
@@ -44,7 +49,7 @@ def register(name: str, *, whole: bool = False) -> Callable[[Callable[..., Scala
 
     Args:
         name: of the cost, also in the logs of `fit`.
-        whole: whether the function takes a whole network instead of one `Geometry`.
+        whole: whether the function takes a whole network (a `Program`) and a `boards.Board` instead of one `Geometry`.
 
     Raises:
         ValueError: if the name is taken.
@@ -59,6 +64,8 @@ def register(name: str, *, whole: bool = False) -> Callable[[Callable[..., Scala
     def decorate(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
         if not isinstance(name, str) or not name:
             raise ValueError(f"A cost needs a name, received {name!r}.")
+        if ":" in name:
+            raise ValueError(f"The name of a cost has no ':', which stands before a board; received {name!r}.")
         if name in _metrics:
             raise ValueError(f"A cost named '{name}' is registered already: choose another name.")
         _metrics[name] = Metric(name, function, whole)
@@ -73,12 +80,16 @@ def get(name: str) -> Metric:
     Raises:
         ValueError: if there is none.
     """
-    if not isinstance(name, str) or name not in _metrics:
+    base, _, board = name.partition(":") if isinstance(name, str) else ("", "", "")
+    metric = _metrics.get(base)
+    if metric is None or (board and not metric.whole):
         raise ValueError(
             f"Unknown cost {name!r}: expected one of {', '.join(map(repr, names()))}. A cost of your own must be "
             "registered first (keras_pit.costs.register), also before a search model that uses it is loaded."
         )
-    return _metrics[name]
+    if not metric.whole:
+        return metric
+    return Metric(name, partial(metric.function, board=boards.get(board or BOARD)), whole=True)
 
 
 def names() -> list[str]:

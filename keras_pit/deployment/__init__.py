@@ -3,29 +3,35 @@
     keras.Model --quantize.to_tflite--> bytes --verify.verify--> the same bytes, or DeploymentError
                                           |
                                           +--runtimes.run_tflite_micro / run_litert--> outputs
+                                          +--profile.profile--> what it takes of a board
+                                          +--bundle.deploy--> C++ sources
 
 TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size
 1 and frozen weights, and is not handed out before TFLite-Micro itself has computed with it what
 LiteRT's reference kernels compute.
 """
 
+from keras_pit.deployment.bundle import deploy
+from keras_pit.deployment.flatbuffer import DeploymentError
+from keras_pit.deployment.profile import DeploymentReport, profile
+from keras_pit.deployment.qat import quantize_aware
 from keras_pit.deployment.quantize import to_tflite
-from keras_pit.deployment.runtimes import (
-    DeploymentError,
-    MicroRun,
-    Run,
-    run_litert,
-    run_tflite_micro,
-)
+from keras_pit.deployment.runtimes import MicroRun, Run, run_litert, run_tflite_micro
+from keras_pit.deployment.trim import trim
 from keras_pit.deployment.verify import Verification, verify
 
 __all__ = [
     "DeploymentError",
+    "DeploymentReport",
     "MicroRun",
     "Run",
     "Verification",
+    "deploy",
+    "profile",
+    "quantize_aware",
     "run_litert",
     "run_tflite_micro",
     "to_tflite",
+    "trim",
     "verify",
 ]

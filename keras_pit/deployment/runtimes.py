@@ -1,8 +1,7 @@
-"""Running a .tflite file: on TFLite-Micro, on LiteRT's reference kernels, and what it declares.
+"""Running a .tflite file: on TFLite-Micro, and on LiteRT's reference kernels.
 
-The data model: a `Graph` is what a flatbuffer says about itself, read without an interpreter. Its
-inputs and outputs are `TensorInfo`s in the order of the file. Both runtimes take the same inputs
-and return the same outputs, whatever the file's number type:
+The data model: both runtimes take the same inputs and return the same outputs, in the order of the
+file's `Graph` and whatever its number type:
 
     inputs   one array of shape (samples, *input), or a list of them, one per input of the file.
              Floats are real values, quantised here with the input's scale and zero point;
@@ -14,7 +13,6 @@ TFLite-Micro runs in a process of its own (`_micro.py`), as it can crash and exp
 stderr only. One process runs all samples.
 """
 
-import importlib
 import importlib.util
 import re
 import signal
@@ -25,93 +23,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
+
+from keras_pit.deployment.flatbuffer import INSTALL, DeploymentError, Graph, TensorInfo, optional, read_graph
 
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
 
-# Operators that only change the type of numbers.
-BRIDGES = ("QUANTIZE", "DEQUANTIZE")
-
 _WORKER = Path(__file__).with_name("_micro.py")
-_INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
+_FAILED = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
 _OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|Too many buffers")
-
-
-class DeploymentError(RuntimeError):
-    """A model that cannot be put, or must not be put, on a microcontroller."""
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """A tensor of a file; `scale` is 0 where it is not quantised with one scale."""
-
-    name: str
-    shape: tuple[int, ...]
-    open: bool  # some dimension is left to the runtime, which TFLite-Micro ignores
-    dtype: str
-    scale: float
-    zero_point: int
-
-    @property
-    def quantized(self) -> bool:
-        """Whether integers of this tensor stand for real numbers."""
-        return self.scale > 0
-
-    @property
-    def floating(self) -> bool:
-        """Whether its numbers are floats."""
-        return self.dtype.startswith(("float", "bfloat"))
-
-    def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values as integers of this tensor, halves rounded away from zero as in TFLite."""
-        steps = np.asarray(values, np.float32) / np.float32(self.scale)
-        rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + self.zero_point
-        limits = np.iinfo(self.dtype)
-        return np.asarray(np.clip(rounded, limits.min, limits.max), self.dtype)
-
-    def dequantize(self, values: np.ndarray) -> np.ndarray:
-        """The real values of numbers of this tensor, as float32; not quantised ones unchanged."""
-        if not self.quantized:
-            return values
-        steps = values.astype(np.int64) - self.zero_point
-        return (steps * np.float64(self.scale)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class OpInfo:
-    """One operator of a file, by its name in the TFLite schema ("CONV_2D")."""
-
-    name: str
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What a file declares: its inputs and outputs, and the operators of all its subgraphs."""
-
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    tensors: tuple[TensorInfo, ...]
-    ops: tuple[OpInfo, ...]
-
-    def place(self, op: OpInfo) -> str:
-        """Where an operator stands: 'computed tensor' -> 'result'.
-
-        The names hold those of layers, except for the model's outputs and changes of type.
-        """
-        makers = {tensor.name: maker for maker in self.ops for tensor in maker.outputs}
-        known = {tensor.name for tensor in self.inputs} | set(makers)
-        sources = [tensor.name for tensor in op.inputs if tensor.name in known]
-        source = sources[0] if sources else ""
-        while source in makers and makers[source].name in BRIDGES:
-            source = makers[source].inputs[0].name
-        return f"{source!r} -> " * bool(source) + ", ".join(repr(t.name) for t in op.outputs)
 
 
 @dataclass(frozen=True)
@@ -127,57 +50,6 @@ class MicroRun(Run):
     """A `Run` on TFLite-Micro; `arena_bytes` is what this machine's 64-bit build used."""
 
     arena_bytes: int
-
-
-def read_graph(tflite: bytes) -> Graph:
-    """What a .tflite file declares about itself.
-
-    Args:
-        tflite: the file's content.
-
-    Returns:
-        Its `Graph`.
-
-    Raises:
-        ValueError: if it is not a TFLite flatbuffer.
-        ImportError: if ai_edge_litert is not installed.
-
-    Example:
-        >>> [op.name for op in read_graph(tflite).ops]
-        ['CONV_2D', 'FULLY_CONNECTED']
-    """
-    if not isinstance(tflite, (bytes, bytearray)) or bytes(tflite[4:8]) != b"TFL3":
-        raise ValueError(
-            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); "
-            f"received {type(tflite).__name__} starting with {tflite[:8]!r}. "
-            "Read a file with pathlib.Path(path).read_bytes()."
-        )
-    schema = optional("ai_edge_litert.schema_py_generated")
-    op_names = _names(schema.BuiltinOperator)
-    dtypes = {number: name.lower() for number, name in _names(schema.TensorType).items()}
-    model = schema.Model.GetRootAs(tflite, 0)
-    inputs: list[TensorInfo] = []
-    outputs: list[TensorInfo] = []
-    tensors: list[TensorInfo] = []
-    ops: list[OpInfo] = []
-    for number in range(model.SubgraphsLength()):
-        subgraph = model.Subgraphs(number)
-        own = [_read_tensor(subgraph.Tensors(i), dtypes) for i in range(subgraph.TensorsLength())]
-        tensors += own
-        for i in range(subgraph.OperatorsLength()):
-            op = subgraph.Operators(i)
-            code = model.OperatorCodes(op.OpcodeIndex())
-            ops.append(
-                OpInfo(
-                    op_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())],
-                    tuple(own[op.Inputs(k)] for k in range(op.InputsLength()) if op.Inputs(k) >= 0),
-                    tuple(own[op.Outputs(k)] for k in range(op.OutputsLength())),
-                )
-            )
-        if number == 0:
-            inputs = [own[subgraph.Inputs(i)] for i in range(subgraph.InputsLength())]
-            outputs = [own[subgraph.Outputs(i)] for i in range(subgraph.OutputsLength())]
-    return Graph(tuple(inputs), tuple(outputs), tuple(tensors), tuple(ops))
 
 
 def run_tflite_micro(
@@ -218,7 +90,7 @@ def run_tflite_micro(
     if used is None:
         raise DeploymentError(
             "TFLite-Micro ran but did not print 'Arena allocation total N bytes': this version "
-            f"of tflite_micro is not understood. {_INSTALL}\nIt printed:\n{log.strip()}"
+            f"of tflite_micro is not understood. {INSTALL}\nIt printed:\n{log.strip()}"
         )
     run = _finish(graph, results)
     return MicroRun(run.outputs, run.dequantized, int(used[1]))
@@ -266,7 +138,7 @@ def micro_results(
     """
     if importlib.util.find_spec("tflite_micro") is None:
         raise ImportError(
-            f"This needs tflite_micro, which is not installed. {_INSTALL} (Linux on x86-64 only; "
+            f"This needs tflite_micro, which is not installed. {INSTALL} (Linux on x86-64 only; "
             "elsewhere, to_tflite(..., verify=False) makes an unverified file.)"
         )
     deadline = time.monotonic() + timeout
@@ -335,44 +207,17 @@ def litert_results(tflite: bytes, graph: Graph, feeds: Sequence[np.ndarray]) -> 
     return [np.stack(result) for result in results]
 
 
-def optional(name: str) -> ModuleType:
-    """A module of an optional package, or an error that says how to install it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise ImportError(f"This needs {package}, which is not installed. {_INSTALL}") from error
-
-
-def _names(enumeration: type) -> dict[int, str]:
-    return {value: key for key, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def _read_tensor(tensor: Any, dtypes: dict[int, str]) -> TensorInfo:
-    record = tensor.Quantization()
-    single = record is not None and record.ScaleLength() == 1
-    signature = [tensor.ShapeSignature(i) for i in range(tensor.ShapeSignatureLength())]
-    return TensorInfo(
-        name=(tensor.Name() or b"").decode(),
-        shape=tuple(tensor.Shape(i) for i in range(tensor.ShapeLength())),
-        open=any(dimension < 0 for dimension in signature),
-        dtype=dtypes[tensor.Type()],
-        scale=float(record.Scale(0)) if single else 0.0,
-        zero_point=int(record.ZeroPoint(0)) if single and record.ZeroPointLength() else 0,
-    )
-
-
 def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     """The inputs in the number types of the file, checked, of shape (samples, *tensor)."""
     arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     if len(arrays) != len(graph.inputs):
         raise ValueError(
             f"The file has {len(graph.inputs)} inputs "
-            f"({', '.join(repr(tensor.name) for tensor in graph.inputs)}); received "
+            f"({', '.join(tensor.label for tensor in graph.inputs)}); received "
             f"{len(arrays)} arrays. Pass a list with one array per input, in this order."
         )
     prepared = [
-        _as_input(tensor, np.asarray(array), f"Input {index} ({tensor.name!r})")
+        _as_input(tensor, np.asarray(array), f"Input {index} ({tensor.label})")
         for index, (tensor, array) in enumerate(zip(graph.inputs, arrays, strict=True))
     ]
     counts = [len(array) for array in prepared]
@@ -391,14 +236,18 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
             "Make the file with keras_pit.to_tflite."
         )
     sample = tensor.shape[1:]
-    if array.ndim == 0 or array.shape[1:] != sample:
-        cure = "Add the batch axis: x[None]." if array.shape == sample else "Pass the data that the model was made for."
+    # A sequence (T, C) is a map (1, T, C) in the file.
+    if array.ndim == 0 or _without_ones(array.shape[1:]) != _without_ones(sample):
+        single = _without_ones(array.shape) == _without_ones(sample)
+        cure = "Add the batch axis: x[None]." if single else "Pass the data that the model was made for."
         raise ValueError(f"{where} expects an array of shape {('samples', *sample)}; received {array.shape}. {cure}")
+    array = array.reshape(-1, *sample)
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise ValueError(f"{where} expects finite values; received NaN or infinite ones. Clean the data.")
     if array.dtype == tensor.dtype:
         return array
-    if tensor.quantized and np.issubdtype(array.dtype, np.floating):
+    # Unsigned integers, as of pixels, are real values, too: those of files are signed.
+    if tensor.quantized and array.dtype.kind in "fu":
         return tensor.quantize(array)
     if not tensor.quantized and np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         return array.astype(tensor.dtype)
@@ -407,6 +256,10 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
         f"{where} expects {real}values of type {tensor.dtype}; received type {array.dtype}. "
         f"Convert them with x.astype({'float32' if tensor.quantized else tensor.dtype!r})."
     )
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:
@@ -420,10 +273,16 @@ def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:
 
 def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes: int) -> str:
     said = worker.stderr.strip() or "(nothing)"
-    missing = _NO_KERNEL.search(said)
+    missing, failed = _NO_KERNEL.search(said), _FAILED.search(said)
     if missing:
         places = [graph.place(op) for op in graph.ops if op.name == missing[1]]
         reason = f"TFLite-Micro has no kernel for {missing[1]} ({'; '.join(places)}). Replace the layer that makes it."
+    elif failed and int(failed[2]) < len(graph.ops):
+        op = graph.ops[int(failed[2])]
+        reason = (
+            f"TFLite-Micro has no kernel for {op.name} with these types and shapes ({graph.place(op)}). Replace the "
+            "layer that makes it."
+        )
     elif worker.returncode < 0:
         reason = f"TFLite-Micro crashed with {signal.Signals(-worker.returncode).name} (arena {arena_bytes} bytes)."
     else:

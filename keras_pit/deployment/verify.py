@@ -22,19 +22,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_pit.deployment.runtimes import (
+from keras_pit.deployment.flatbuffer import (
     BRIDGES,
     DeploymentError,
     Graph,
     TensorInfo,
-    litert_results,
-    micro_results,
     optional,
-    prepare,
     read_graph,
-    run_litert,
-    run_tflite_micro,
+    unpack,
 )
+from keras_pit.deployment.runtimes import litert_results, micro_results, prepare, run_litert, run_tflite_micro
 
 FLOAT_TOLERANCE = 1e-5
 
@@ -114,7 +111,7 @@ def require_static(graph: Graph) -> None:
     Example:
         >>> require_static(read_graph(tflite))
     """
-    names = [tensor.name for tensor in graph.tensors if tensor.open]
+    names = [tensor.label for tensor in graph.tensors if tensor.open]
     if names:
         raise DeploymentError(
             f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); "
@@ -192,7 +189,7 @@ def _verify_operators(
     for tensor, number, output in zip(graph.outputs, parts.outputs, outputs, strict=True):
         if not np.array_equal(micro[number].reshape(output.shape), output):
             raise DeploymentError(
-                f"TFLite-Micro computes {tensor.name!r} differently when its tensors share memory; "
+                f"TFLite-Micro computes {tensor.label} differently when its tensors share memory; "
                 "expected the same values. Do not ship this file, and report it."
             )
     cut = read_graph(parts.tflite)
@@ -233,9 +230,8 @@ class _Parts:
 
 def _cut_apart(tflite: bytes) -> _Parts:
     """The file with every operator on its own, fed by inputs and read by outputs."""
-    schema = optional("ai_edge_litert.schema_py_generated")
     flatbuffers = optional("flatbuffers")
-    model = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    model = unpack(tflite)
     subgraph = model.subgraphs[0]
     outputs = tuple(int(number) for number in subgraph.outputs)
     computed = {int(number) for number in subgraph.inputs}

@@ -39,7 +39,7 @@ class Reader:
     def channels(self, owner: PITLayer) -> Any:
         """The mask of each entry of the alpha of a layer."""
         if id(owner) not in self._masks:
-            self._masks[id(owner)] = masks.channel_mask(self._value(owner.alpha), owner.blocks)
+            self._masks[id(owner)] = masks.channel_mask(self.value(owner.alpha), owner.blocks)
         return self._masks[id(owner)]
 
     def taps(self, layer: PITLayer) -> Any | None:
@@ -48,10 +48,11 @@ class Reader:
             return None
         key = -id(layer)
         if key not in self._masks:
-            self._masks[key] = layer.kernel_mask.soft(self._value(layer.beta), self._value(layer.gamma))
+            self._masks[key] = layer.kernel_mask.soft(self.value(layer.beta), self.value(layer.gamma))
         return self._masks[key]
 
-    def _value(self, variable: Any) -> Any:
+    def value(self, variable: Any) -> Any:
+        """What to read in place of a mask variable."""
         return self._values.get(id(variable), variable)
 
 

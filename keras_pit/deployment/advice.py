@@ -1,0 +1,132 @@
+"""What slows a network down or stops it on a microcontroller, and what to do about it.
+
+A check looks at one operator with its tensors and tells what is wrong with it, or nothing. `CHECKS` lists those for
+each operator, by its name in the TFLite schema; `advise` runs them over a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keras_pit.costs.program import Call, Program
+from keras_pit.deployment.flatbuffer import BRIDGES, Graph
+
+# Where one element costs hundreds of instructions, a few of them still do not matter.
+_MANY = 256
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something that can be better: where, what, and the cure."""
+
+    place: str
+    problem: str
+    cure: str
+
+
+def advise(program: Program, graph: Graph) -> list[Advice]:
+    """All that the checks find.
+
+    Args:
+        program: the network.
+        graph: what its file declares.
+
+    Returns:
+        An `Advice` for each problem, in execution order; those of the whole file come first.
+    """
+    found = list(_of_file(graph))
+    lasting = {*program.inputs, *program.outputs}
+    for number, call in enumerate(program.calls()):
+        place = f"{call.op.name} {number}"
+        if call.op.name not in SUPPORTED:
+            cure = "replace the layer that makes it"
+            found.append(Advice(place, "TFLite-Micro has no kernel for it, the file will not run", cure))
+        # What enters and leaves the network is given, its channels are not a choice.
+        free = not lasting.intersection((*call.op.inputs, *call.op.outputs))
+        for check in CHECKS.get(call.op.name, ()):
+            problem = check(call)
+            if problem and (free or check is not _odd_channels):
+                found.append(Advice(place, problem, _CURES[check]))
+    return found
+
+
+def _of_file(graph: Graph) -> list[Advice]:
+    found = []
+    if any(tensor.open for tensor in graph.tensors):
+        problem = "dimensions are left open: TFLite-Micro takes them for 1 and may compute garbage without an error"
+        found.append(Advice("the file", problem, "convert with keras_pit.to_tflite, which fixes batch and lengths"))
+    if any(op.name in BRIDGES for op in graph.ops):
+        problem = "numbers change their type on the way (QUANTIZE, DEQUANTIZE)"
+        found.append(Advice("the file", problem, "use layers with integer kernels only, such as ReLU instead of ELU"))
+    if any(tensor.dtype != "int8" for tensor in graph.inputs):
+        problem = "inputs are not int8: arena and latency are estimated for int8 kernels"
+        found.append(Advice("the file", problem, 'convert with quantization="int8"'))
+    return found
+
+
+def _mean(call: Call) -> str:
+    return f"no accelerated kernel for {_text(call.source.shape)}, some 100 instructions an element"
+
+
+def _activation(call: Call) -> str:
+    elements = call.result.elements
+    return f"an activation on its own over {elements} elements" if elements >= _MANY else ""
+
+
+def _odd_channels(call: Call) -> str:
+    channels = call.source.shape[-1], call.result.shape[-1]
+    odd = [str(number) for number in channels if number % 4]
+    return (
+        f"{' and '.join(dict.fromkeys(odd))} channels are no multiple of 4: the rest is computed one by one"
+        if odd
+        else ""
+    )
+
+
+def _slow_depthwise(call: Call) -> str:
+    if call.op.dilation != (1, 1):
+        return "a dilated depthwise convolution runs as plain C, some 4 times slower"
+    if call.op.multiplier != 1:
+        return f"{call.op.multiplier} outputs a channel make a depthwise convolution plain C, some 4 times slower"
+    return ""
+
+
+def _dilation_by_shuffling(call: Call) -> str:
+    return "a dilated convolution was taken apart: its input is copied there and back"
+
+
+Check = Callable[[Call], str]
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "MEAN": (_mean,),
+    **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ELU"), (_activation,)),
+    "CONV_2D": (_odd_channels,),
+    "DEPTHWISE_CONV_2D": (_slow_depthwise, _odd_channels),
+    **dict.fromkeys(("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"), (_dilation_by_shuffling,)),
+}
+_CURES: dict[Check, str] = {
+    _mean: "average pooling over the whole map: keras_pit.to_tflite makes it of GlobalAveragePooling",
+    _activation: "ReLU directly behind a convolution or Dense layer costs nothing",
+    _odd_channels: "choose multiples of 4",
+    _slow_depthwise: "depthwise convolutions without dilation and with one output a channel",
+    _dilation_by_shuffling: "convert with keras_pit.to_tflite, which keeps the dilation inside CONV_2D",
+}
+
+# The operators that can be added to TFLite-Micro's MicroMutableOpResolver.
+_NAMES = """
+    ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_ARGS
+    BROADCAST_TO CALL_ONCE CAST CEIL CONCATENATION CONV_2D COS CUMSUM CUSTOM DEPTH_TO_SPACE DEPTHWISE_CONV_2D DEQUANTIZE
+    DIV DYNAMIC_UPDATE_SLICE ELU EMBEDDING_LOOKUP EQUAL EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD FULLY_CONNECTED
+    GATHER GATHER_ND GREATER GREATER_EQUAL HARD_SWISH IF L2_NORMALIZATION L2_POOL_2D LEAKY_RELU LESS LESS_EQUAL LOG
+    LOG_SOFTMAX LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC MAX_POOL_2D MAXIMUM MEAN MINIMUM MIRROR_PAD MUL NEG
+    NOT_EQUAL PACK PAD PADV2 PRELU QUANTIZE READ_VARIABLE REDUCE_MAX REDUCE_MIN RELU RELU6 RESHAPE RESIZE_BILINEAR
+    RESIZE_NEAREST_NEIGHBOR REVERSE_V2 ROUND RSQRT SELECT_V2 SHAPE SIN SLICE SOFTMAX SPACE_TO_BATCH_ND SPACE_TO_DEPTH
+    SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM SVDF TANH TRANSPOSE TRANSPOSE_CONV
+    UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK VAR_HANDLE WHILE ZEROS_LIKE
+"""
+SUPPORTED = frozenset(_NAMES.split())
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,223 @@
+"""A network as C++ sources that a firmware compiles as they are, with a test that they compute what they should.
+
+    keras.Model --to_tflite--> .tflite --TFLite-Micro--> inputs and outputs --sources.render--> files --> directory
+                                  |                                               ^
+                                  +--profile--> arena, report --------------------+
+
+Everything that can be wrong is found before anything is written. The files are then written into a directory beside
+the one asked for, which takes that one's place by being renamed: there is either the whole bundle or what was there.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_pit.deployment.calibration import as_samples
+from keras_pit.deployment.cpp import sources
+from keras_pit.deployment.cpp.names import check_labels, check_name
+from keras_pit.deployment.flatbuffer import Graph, read_graph
+from keras_pit.deployment.qat import aware_inputs, is_quantize_aware
+from keras_pit.deployment.quantize import to_tflite
+from keras_pit.deployment.runtimes import prepare, run_tflite_micro
+from keras_pit.deployment.verify import require_static, verify
+
+# So many samples are tested, fewer where one of them is large.
+TESTS = 4
+_TEST_BYTES = 64 * 1024
+
+# `arena_used_bytes()` can be some 300 bytes short of what must be there while tensors are being allocated.
+ARENA_SLACK = 512
+
+
+def deploy(
+    model: Any,
+    directory: str | os.PathLike[str],
+    *,
+    calibration: Any = None,
+    test_data: np.ndarray | Sequence[np.ndarray] | None = None,
+    labels: Sequence[str] | None = None,
+    name: str = "model",
+    quantization: str | None = "int8",
+    core: str = "cortex-m4",
+    margin: float = 0.1,
+    overwrite: bool = False,
+) -> Path:
+    """Write a network as a bundle of C++ sources for TFLite-Micro, with a self-test.
+
+    Args:
+        model: what `to_tflite` takes, or the content or path of a .tflite file with batch size 1 (of any origin).
+        directory: where the bundle goes; new, empty, or with `overwrite` an older bundle.
+        calibration: some 100 typical inputs, as for `to_tflite`; not needed for a .tflite file.
+        test_data: inputs for the self-test: array of shape (samples, *input), or a list with one array per input; real
+            values as floats, or integers of the input's own type. Up to 4 samples are used, of more these at even
+            distances. Default: `calibration`, or random numbers if there is none.
+        labels: names for the numbers of the first output.
+        name: C++ namespace of the sources, and name of the Arduino sketch.
+        quantization: as for `to_tflite`; does not matter for a .tflite file.
+        core: processor whose tensor arena is reserved, a key of `profile(tflite).arena`.
+        margin: share by which the arena is made larger than the estimate (which is an upper bound for this core with
+            CMSIS-NN); 512 bytes are added in any case. The self-test prints what is really used.
+        overwrite: replace an older bundle. Other files are never replaced.
+
+    Returns:
+        The directory, with model.tflite, the sources (see its README.md), an Arduino sketch and report.json.
+
+    Raises:
+        ValueError: if a name, label or number does not fit, or the data does not fit the model.
+        FileExistsError: if the directory holds anything else, or a bundle and `overwrite` is not set.
+        NotADirectoryError: if there is a file in its place.
+        PermissionError: if it cannot be written there.
+        DeploymentError: if the model cannot run on TFLite-Micro, or computes something else there.
+        ImportError: if ai_edge_litert or tflite_micro is not installed.
+
+    Example:
+        >>> deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
+    """
+    names = () if labels is None else tuple(labels)
+    check_name(name)
+    check_labels(names)
+    if not 0 <= margin <= 10:
+        raise ValueError(f"margin={margin!r} is not a share; expected 0 to 10, as 0.1 for 10 % more than estimated.")
+    target = Path(directory).resolve()
+    _check_target(target, overwrite)
+    if isinstance(model, (bytes, bytearray)):
+        tflite, made_here = bytes(model), False
+    elif isinstance(model, (str, os.PathLike)):
+        tflite, made_here = Path(model).read_bytes(), False
+    else:
+        tflite, made_here = to_tflite(model, calibration, quantization=quantization), True
+        if calibration is not None:
+            calibration = as_samples(aware_inputs(model) if is_quantize_aware(model) else model.inputs, calibration)
+    graph = read_graph(tflite)
+    require_static(graph)
+    _check_label_count(graph, names)
+    samples, origin = _test_samples(graph, test_data, calibration)
+    if not made_here:
+        verify(tflite, samples)
+    run = run_tflite_micro(tflite, samples)
+    inputs = tuple(array[:, 0] for array in prepare(graph, samples))
+    estimate, report = _profile(tflite, core)
+    bundle = sources.Bundle(
+        name,
+        tflite,
+        sources.Tests(inputs, run.outputs, origin),
+        names,
+        sources.Arena(core, estimate, run.arena_bytes, margin, ARENA_SLACK),
+        report,
+    )
+    _write(sources.render(bundle), target)
+    return target
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    """Refuse a place where nothing may, or can, be written."""
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"{target} is a file; expected a directory for the bundle. Choose another.")
+    files = [path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()]
+    foreign = [file for file in files if not sources.is_ours(file)]
+    if foreign:
+        raise FileExistsError(
+            f"{target} holds {foreign[0]!r}{f' and {len(foreign) - 1} more files' if foreign[1:] else ''}, not written "
+            "by keras_pit.deploy; expected a new or empty directory, or an older bundle alone. Choose another, or move "
+            "what is there."
+        )
+    settings = target / "model_settings.h"
+    if files and not (settings.is_file() and sources.MARK in settings.read_text(errors="replace")):
+        raise FileExistsError(
+            f"{target} is not empty, and not a bundle (there is no model_settings.h by keras_pit.deploy); expected a "
+            "new or empty directory. Choose another."
+        )
+    if files and not overwrite:
+        raise FileExistsError(f"{target} holds an older bundle. Pass overwrite=True to replace it.")
+    # Renaming needs the right to write beside the target. Trying is the only sure way to know.
+    existing = next(parent for parent in target.parents if parent.exists())
+    try:
+        probe = _beside(existing / target.name)
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise PermissionError(
+            f"Cannot write into {existing} ({error.strerror}), where {target.name!r} is to be put; expected a place "
+            "that may be written to. Choose another, or change its permissions."
+        ) from error
+
+
+def _check_label_count(graph: Graph, labels: Sequence[str]) -> None:
+    numbers = int(np.prod(graph.outputs[0].shape))
+    if labels and len(labels) != numbers:
+        raise ValueError(
+            f"labels has {len(labels)} names; expected {numbers}, one for each number of the model's first output, of "
+            f"shape {graph.outputs[0].shape}."
+        )
+
+
+def _test_samples(graph: Graph, test_data: Any, calibration: Any) -> tuple[list[np.ndarray], str]:
+    """Some samples as one array per input, and what they are."""
+    if test_data is not None:
+        given, origin = test_data, "from the test data, at even distances"
+    elif calibration is not None:
+        given, origin = calibration, "from the calibration data, at even distances"
+    else:
+        given, origin = _random_samples(graph), "random numbers"
+    arrays = [np.asarray(part) for part in (given if isinstance(given, (list, tuple)) else [given])]
+    size = sum(int(np.prod(tensor.shape)) for tensor in graph.inputs)
+    count = max(1, min(TESTS, _TEST_BYTES // size))
+    picked = [
+        array[np.linspace(0, len(array) - 1, min(count, len(array))).round().astype(int)] if array.ndim else array
+        for array in arrays
+    ]
+    return picked, origin
+
+
+def _random_samples(graph: Graph) -> list[np.ndarray]:
+    """The whole range of quantised integers, normal floats, zeros for what may be an index."""
+    generator = np.random.default_rng(0)
+    samples = []
+    for tensor in graph.inputs:
+        shape = (TESTS, *tensor.shape[1:])
+        if tensor.floating:
+            samples.append(generator.normal(size=shape).astype(tensor.dtype))
+        elif tensor.quantized:
+            limits = np.iinfo(tensor.dtype)
+            samples.append(generator.integers(limits.min, limits.max, shape, tensor.dtype, endpoint=True))
+        else:
+            samples.append(np.zeros(shape, tensor.dtype))
+    return samples
+
+
+def _profile(tflite: bytes, core: str) -> tuple[int, dict[str, Any]]:
+    """The arena that `core` needs, in bytes, and all that is known about the costs of the file."""
+    from keras_pit.deployment.profile import profile
+
+    report = profile(tflite)
+    if core not in report.arena:
+        raise ValueError(f"core={core!r} is not known; expected one of {', '.join(map(repr, report.arena))}.")
+    return report.arena[core].total, report.as_dict()
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+
+
+def _write(files: dict[str, bytes], target: Path) -> None:
+    """Put the files at `target`, all or none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new, old = _beside(target), _beside(target)
+    try:
+        for file, content in files.items():
+            path = new / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""Calibration data in one form: a list with one array of shape (samples, *input) per input of the model.
+
+Users have arrays, lists or dictionaries of them, or a `tf.data.Dataset` of inputs or of (inputs, targets), batched or
+not. These are real activations, from which the ranges of the integers are taken: wrong data gives a wrong file
+without an error, so shape, type and finiteness are checked here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+_RANDOM_SAMPLES = 8
+
+
+def as_samples(inputs: Sequence[keras.KerasTensor], calibration: Any) -> list[np.ndarray]:
+    """Calibration data of any accepted kind as one checked array per input."""
+    if hasattr(calibration, "element_spec"):
+        parts = _read_dataset(inputs, calibration)
+    else:
+        if isinstance(calibration, (list, tuple)) and len(calibration) != len(inputs):
+            raise ValueError(
+                f"calibration is a {type(calibration).__name__} of {len(calibration)}; expected "
+                f"one array per input of the model, {len(inputs)} in all ({_named(inputs)}). "
+                "Leave out targets, and join samples to one array with numpy.stack."
+            )
+        parts = _pick(inputs, calibration)
+    samples = [_check_samples(tensor, part) for tensor, part in zip(inputs, parts, strict=True)]
+    counts = [len(array) for array in samples]
+    if min(counts) == 0 or min(counts) != max(counts):
+        raise ValueError(
+            "calibration needs the same number of samples, at least one, for every input; "
+            f"received {counts} for {_named(inputs)}."
+        )
+    return samples
+
+
+def _read_dataset(inputs: Sequence[keras.KerasTensor], dataset: Any) -> list[np.ndarray]:
+    if int(dataset.cardinality()) == -1:
+        raise ValueError(
+            "calibration is an infinite dataset; expected a finite one. Cut it: calibration=dataset.take(200)."
+        )
+    columns: list[list[np.ndarray]] = [[] for _ in inputs]
+    for element in dataset:
+        for column, tensor, part in zip(columns, inputs, _pick(inputs, element), strict=True):
+            value = np.asarray(part)
+            # A sample of its own, not a batch of them.
+            column.append(value[None] if value.shape == tuple(tensor.shape[1:]) else value)
+    if not columns[0]:
+        raise ValueError("calibration is an empty dataset; expected at least one sample.")
+    for column, tensor in zip(columns, inputs, strict=True):
+        for value in column:
+            _check_shape(tensor, value)
+    return [np.concatenate(column) for column in columns]
+
+
+def _pick(inputs: Sequence[keras.KerasTensor], element: Any) -> list[Any]:
+    """The part of `element` for each input; `element` may be (inputs, targets, ...)."""
+    nested = (list, tuple, Mapping)
+    if isinstance(element, (list, tuple)) and element:
+        flat = len(element) == len(inputs) and not any(isinstance(e, nested) for e in element)
+        if flat:
+            return list(element)
+        if len(inputs) == 1 or isinstance(element[0], nested):
+            return _pick(inputs, element[0])
+    elif isinstance(element, Mapping):
+        missing = [tensor.name for tensor in inputs if tensor.name not in element]
+        if not missing:
+            return [element[tensor.name] for tensor in inputs]
+    elif len(inputs) == 1:
+        return [element]
+    if isinstance(element, Mapping):
+        received = f"a dictionary of {', '.join(map(repr, element))}"
+    elif isinstance(element, (list, tuple)):
+        received = f"a {type(element).__name__} of {len(element)}"
+    else:
+        received = f"one {type(element).__name__}"
+    raise ValueError(
+        f"calibration holds {received}; expected one array for each of the model's "
+        f"{len(inputs)} inputs, in this order or by name: {_named(inputs)}."
+    )
+
+
+def _check_samples(tensor: keras.KerasTensor, part: Any) -> np.ndarray:
+    array = np.asarray(part)
+    _check_shape(tensor, array)
+    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        raise ValueError(
+            f"calibration for input {tensor.name!r} is of type {array.dtype}; expected "
+            f"{tensor.dtype}. Convert it with x.astype({tensor.dtype!r})."
+        )
+    with np.errstate(over="ignore"):
+        array = array.astype(tensor.dtype)
+    if array.dtype.kind == "f":
+        finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+        if not finite.all():
+            raise ValueError(
+                f"calibration for input {tensor.name!r} has NaN or infinite values in "
+                f"{np.count_nonzero(~finite)} of {len(array)} samples, first in sample "
+                f"{np.argmin(finite)}; expected finite values. Leave these samples out."
+            )
+    return array
+
+
+def _check_shape(tensor: keras.KerasTensor, array: np.ndarray) -> None:
+    sample = tuple(tensor.shape[1:])
+    if array.ndim == 0 or array.shape[1:] != sample:
+        cure = "Add the batch axis: x[None]." if array.shape == sample else "Prepare the data as for model.predict."
+        raise ValueError(
+            f"calibration for input {tensor.name!r} has shape {array.shape}; expected {('samples', *sample)}. {cure}"
+        )
+
+
+def random_samples(inputs: Sequence[keras.KerasTensor]) -> list[np.ndarray]:
+    """Samples to verify a float file with: normal numbers, zeros for integer inputs."""
+    generator = np.random.default_rng(0)
+    return [
+        (generator.normal(size=(_RANDOM_SAMPLES, *t.shape[1:])) * ("float" in t.dtype)).astype(t.dtype) for t in inputs
+    ]
+
+
+def _named(inputs: Sequence[keras.KerasTensor]) -> str:
+    return ", ".join(f"{tensor.name!r} {tuple(tensor.shape)}" for tensor in inputs)

@@ -1,0 +1,165 @@
+"""Keras layers as operators of a microcontroller: one row each in `LAYERS`.
+
+A rule is a function of the `Site` and the `Value`s that the layer is called on, which returns a node: the layer's
+output in the form of `graph.form`. None says that the rule does not cover this case; then the layer is called as it
+is (`operators.Foreign`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+from keras import layers
+
+from . import convolutions, moves
+from .functions import activated, elementwise, softmax
+from .graph import Node, form
+from .moves import Rule
+from .operators import Activation, PReLU
+from .values import Site, Value, array
+
+
+def batch_norm(site: Site, x: Value) -> Node:
+    """Scale and offset from the moving statistics."""
+    layer = site.layer
+    scale = 1.0 / np.sqrt(array(layer.moving_variance).astype("float64") + layer.epsilon)
+    if layer.scale:
+        scale = scale * array(layer.gamma)
+    offset = -array(layer.moving_mean) * scale
+    if layer.center:
+        offset = offset + array(layer.beta)
+    axis = x.positive(layer.axis)
+    others = [a for a in range(x.rank) if a != axis]
+    if axis == x.rank - 1:
+        return site.scaled(x.node, scale, offset)
+    last = site.transpose(x, [*others, axis])
+    return site.transpose(
+        Value(site.scaled(last.node, scale, offset), last.shape), np.argsort([*others, axis]).tolist()
+    ).node
+
+
+def normalization(site: Site, x: Value) -> Node | None:
+    """Scale and offset from the statistics that were adapted to."""
+    layer = site.layer
+    mean, deviation = array(layer.mean), np.maximum(np.sqrt(array(layer.variance)), keras.config.epsilon())
+    if mean.size not in (1, x.shape[-1]) or mean.shape[-1] != mean.size:
+        return None
+    mean, deviation = mean.reshape(-1).astype("float64"), deviation.reshape(-1).astype("float64")
+    scale, offset = (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
+    return site.scaled(x.node, scale, offset)
+
+
+def rescaling(site: Site, x: Value) -> Node | None:
+    """Scale and offset."""
+    scaled = site.arithmetic("multiply", x, np.asarray(site.layer.scale, "float32"))
+    return scaled and site.arithmetic("add", replace(x, node=scaled), np.asarray(site.layer.offset, "float32"))
+
+
+def prelu(site: Site, x: Value) -> Node:
+    """PRELU."""
+    alpha = array(site.layer.alpha)
+    return site.put(PReLU(alpha.reshape(form((1, *alpha.shape))[1:])), x.node)
+
+
+def relu(site: Site, x: Value) -> Node | None:
+    """RELU, RELU6, LEAKY_RELU or limits; not with a threshold, where it jumps."""
+    layer = site.layer
+    if layer.threshold:
+        return None
+    slope, most = float(layer.negative_slope or 0.0), layer.max_value
+    if not slope and most is not None:
+        return site.put(Activation("relu6") if most == 6 else Activation("clip", (0.0, float(most))), x.node)
+    node = site.put(Activation("leaky_relu", (slope,)) if slope else Activation("relu"), x.node)
+    return node if most is None else site.put(Activation("minimum", (float(most),)), node)
+
+
+def elu(site: Site, x: Value) -> Node:
+    """ELU, which has no kernel for integers."""
+    return elementwise(site, x.node, site.layer.call)
+
+
+def leaky_relu(site: Site, x: Value) -> Node:
+    """LEAKY_RELU."""
+    return site.put(Activation("leaky_relu", (float(site.layer.negative_slope),)), x.node)
+
+
+def activation(site: Site, x: Value) -> Node:
+    """The function it holds."""
+    return activated(site, x.node, site.layer.activation)
+
+
+def softmax_layer(site: Site, x: Value) -> Node | None:
+    """SOFTMAX."""
+    axes = site.layer.axis if isinstance(site.layer.axis, (list, tuple)) else [site.layer.axis]
+    return softmax(site, x, axes[0]) if len(axes) == 1 else None
+
+
+def identity(site: Site, x: Value) -> Node:
+    """Nothing: what only acts in training."""
+    return x.node
+
+
+LAYERS: dict[type, Rule] = {
+    layers.Conv1D: convolutions.conv,
+    layers.Conv2D: convolutions.conv,
+    layers.DepthwiseConv1D: convolutions.depthwise,
+    layers.DepthwiseConv2D: convolutions.depthwise,
+    layers.SeparableConv1D: convolutions.separable,
+    layers.SeparableConv2D: convolutions.separable,
+    layers.Conv1DTranspose: convolutions.conv_transpose,
+    layers.Conv2DTranspose: convolutions.conv_transpose,
+    layers.Dense: convolutions.dense,
+    layers.Embedding: convolutions.embedding,
+    layers.BatchNormalization: batch_norm,
+    layers.Normalization: normalization,
+    layers.Rescaling: rescaling,
+    layers.PReLU: prelu,
+    layers.ReLU: relu,
+    layers.LeakyReLU: leaky_relu,
+    layers.ELU: elu,
+    layers.Activation: activation,
+    layers.Softmax: softmax_layer,
+    layers.MaxPooling1D: moves.pool("max"),
+    layers.MaxPooling2D: moves.pool("max"),
+    layers.AveragePooling1D: moves.pool("average"),
+    layers.AveragePooling2D: moves.pool("average"),
+    layers.GlobalMaxPooling1D: moves.global_pool("max"),
+    layers.GlobalMaxPooling2D: moves.global_pool("max"),
+    layers.GlobalAveragePooling1D: moves.global_pool("average"),
+    layers.GlobalAveragePooling2D: moves.global_pool("average"),
+    layers.ZeroPadding1D: moves.zero_padding,
+    layers.ZeroPadding2D: moves.zero_padding,
+    layers.Cropping1D: moves.cropping,
+    layers.Cropping2D: moves.cropping,
+    layers.UpSampling1D: moves.up_sampling,
+    layers.UpSampling2D: moves.up_sampling,
+    layers.Resizing: moves.resizing,
+    layers.RepeatVector: moves.repeat_vector,
+    layers.Reshape: moves.reshape,
+    layers.Flatten: moves.reshape,
+    layers.Permute: moves.permute,
+    layers.Add: moves.merge("add"),
+    layers.Average: moves.merge("add"),
+    layers.Subtract: moves.merge("subtract"),
+    layers.Multiply: moves.merge("multiply"),
+    layers.Maximum: moves.merge("maximum"),
+    layers.Minimum: moves.merge("minimum"),
+    layers.Concatenate: moves.concatenate,
+    layers.Dot: moves.dot,
+}
+LAYERS.update(
+    (kind, identity)
+    for kind in (
+        layers.Identity,
+        layers.ActivityRegularization,
+        layers.Dropout,
+        layers.AlphaDropout,
+        layers.GaussianDropout,
+        layers.GaussianNoise,
+        layers.SpatialDropout1D,
+        layers.SpatialDropout2D,
+        layers.SpatialDropout3D,
+    )
+)

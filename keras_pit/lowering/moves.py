@@ -1,0 +1,137 @@
+"""Layers without weights that pool, pad, resize, reorder or merge, as operators; some serve `keras.ops`, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras import layers
+
+from .graph import Node, form
+from .operators import Binary, Concat, MatMul, Pad, Pool, Resize, Slice
+from .values import Site, Value, both, channels_last
+from .windows import Pair, Window, pair
+
+Rule = Callable[..., Node | None]
+
+
+def pool(kind: str) -> Rule:
+    """AVERAGE_POOL_2D or MAX_POOL_2D."""
+
+    def rule(site: Site, x: Value) -> Node:
+        layer = site.layer
+        x, back = channels_last(site, x)
+        window = Window(both(layer.pool_size), both(layer.strides))
+        return back(site.put(Pool(kind, window, layer.padding.upper()), x.node))
+
+    return rule
+
+
+def global_pool(kind: str) -> Rule:
+    """Pooling with a window as large as the map; a mean over axes is slow."""
+
+    def rule(site: Site, x: Value) -> Node:
+        x, _ = channels_last(site, x)
+        node = site.put(Pool(kind, Window(pair(x.node.shape[1:3]))), x.node)
+        return site.reshape(node, form(site.makes[0]))
+
+    return rule
+
+
+def zero_padding(site: Site, x: Value) -> Node:
+    """PAD."""
+    x, back = channels_last(site, x)
+    amounts = both(_sides(site.layer.padding, x.rank - 2), (0, 0))
+    return back(site.put(Pad(((0, 0), *amounts, (0, 0))), x.node))
+
+
+def cropping(site: Site, x: Value) -> Node:
+    """SLICE."""
+    x, back = channels_last(site, x)
+    rows, columns = both(_sides(site.layer.cropping, x.rank - 2), (0, 0))
+    _, height, width, channels = x.node.shape
+    ranges = range(1), range(rows[0], height - rows[1]), range(columns[0], width - columns[1]), range(channels)
+    return back(site.put(Slice(ranges), x.node))
+
+
+def up_sampling(site: Site, x: Value) -> Node | None:
+    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR; TFLite-Micro has no TILE."""
+    x, back = channels_last(site, x)
+    kind = getattr(site.layer, "interpolation", "nearest")
+    if kind not in ("nearest", "bilinear"):
+        return None
+    rows, columns = both(site.layer.size if x.rank == 4 else [site.layer.size])
+    return back(site.put(Resize((x.node.shape[1] * rows, x.node.shape[2] * columns), kind), x.node))
+
+
+def resizing(site: Site, x: Value) -> Node | None:
+    """RESIZE_BILINEAR."""
+    layer = site.layer
+    if layer.interpolation != "bilinear" or layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio or layer.antialias:
+        return None
+    x, back = channels_last(site, x)
+    size = layer.size if hasattr(layer, "size") else (layer.height, layer.width)
+    return back(site.put(Resize(tuple(size), "bilinear"), x.node)) if x.rank == 4 else None
+
+
+def repeat_vector(site: Site, x: Value) -> Node:
+    """RESIZE_NEAREST_NEIGHBOR of a map of one pixel."""
+    return site.put(Resize((1, site.layer.n)), site.reshape(x.node, (1, 1, *x.shape)))
+
+
+def reshape(site: Site, x: Value) -> Node:
+    """Whatever keeps the order of the elements."""
+    return site.reshape(x.node, form(site.makes[0]))
+
+
+def permute(site: Site, x: Value) -> Node:
+    """TRANSPOSE."""
+    return site.transpose(x, (0, *site.layer.dims)).node
+
+
+# -- several inputs ---------------------------------------------------------------------------------------------------
+
+
+def merge(kind: str) -> Rule:
+    """ADD, MUL and so on, two tensors at a time."""
+
+    def rule(site: Site, inputs: Sequence[Value]) -> Node:
+        # Keras puts missing axes behind the batch.
+        rank = max(x.rank for x in inputs)
+        nodes = [site.reshape(x.node, form((1, *[1] * (rank - x.rank), *x.shape[1:]))) for x in inputs]
+        node = nodes[0]
+        for other in nodes[1:]:
+            node = site.put(Binary(kind), node, other)
+        return site.scaled(node, 1.0 / len(nodes)) if type(site.layer) is layers.Average else node
+
+    return rule
+
+
+def concatenate(site: Site, inputs: Sequence[Value]) -> Node:
+    """CONCATENATION."""
+    return site.put(Concat(inputs[0].axis(site.layer.axis)), *(x.node for x in inputs))
+
+
+def dot(site: Site, inputs: Sequence[Value]) -> Node | None:
+    """BATCH_MATMUL, with one axis of each tensor summed over."""
+    layer, (left, right) = site.layer, inputs
+    if layer.normalize or not {left.rank, right.rank} <= {2, 3}:
+        return None
+    axes = [layer.axes] * 2 if isinstance(layer.axes, int) else list(layer.axes)
+    rows = _matrix(site, left, axes[0], last=True)
+    columns = _matrix(site, right, axes[1], last=False)
+    return site.reshape(site.put(MatMul(), rows, columns), form(site.makes[0]))
+
+
+def _matrix(site: Site, x: Value, axis: int, *, last: bool) -> Node:
+    """A stack of matrices with the given axis last or last but one; a vector becomes a row or a column."""
+    if x.rank == 2:
+        size = x.shape[1]
+        return site.reshape(x.node, (1, 1, 1, size) if last else (1, 1, size, 1))
+    wanted = 2 if last else 1
+    return x.node if x.positive(axis) == wanted else site.transpose(x, (0, 2, 1)).node
+
+
+def _sides(amounts: Any, rank: int) -> tuple[Pair, ...]:
+    """Amounts before and after, for each axis of space."""
+    return (tuple(amounts),) if rank == 1 else tuple(tuple(side) for side in amounts)

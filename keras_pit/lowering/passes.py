@@ -1,0 +1,218 @@
+"""Exact rewrites of a network, each a small function of one node.
+
+    tidy             nothing that only moves axes of size 1; reshapes and transposes in a row become one
+    fold_windows     padding and subsampling join the convolution behind them
+    padding_apart    ... and what TFLite cannot say there ("same" or "valid") becomes one PAD again
+
+In between, `affine.fold_affines` folds what batch normalization left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from .graph import Network, Node, Shape, Uses, rewrite
+from .operators import (
+    Activation,
+    Conv,
+    Dense,
+    Depthwise,
+    Input,
+    Pad,
+    Pool,
+    Reshape,
+    Slice,
+    Transpose,
+)
+from .windows import NO_PADDING, Pair, Window, pair
+
+
+def without_softmax(network: Network) -> Network:
+    """Outputs that are probabilities become logits."""
+
+    def logits(node: Node) -> Node:
+        is_softmax = isinstance(node.operator, Activation) and node.operator.kind == "softmax"
+        return node.inputs[0] if is_softmax else node
+
+    return Network(network.inputs, tuple(map(logits, network.outputs)))
+
+
+# -- tidy -------------------------------------------------------------------------------------------------------------
+
+
+def tidy(network: Network) -> Network:
+    """Drop and join what only moves numbers."""
+    while True:
+        tidied = rewrite(network, lambda node, uses: _TIDY.get(type(node.operator), _unchanged)(node))
+        if len(tidied.nodes()) == len(network.nodes()):
+            return _input_in_form(tidied)
+        network = tidied
+
+
+def _unchanged(node: Node) -> Node:
+    return node
+
+
+def _reshape(node: Node) -> Node:
+    (source,) = node.inputs
+    while isinstance(source.operator, Reshape):
+        (source,) = source.inputs
+    return source if source.shape == node.shape else node.on(source)
+
+
+def _transpose(node: Node) -> Node:
+    (source,) = node.inputs
+    axes = node.operator.axes
+    if isinstance(source.operator, Transpose):
+        axes = tuple(source.operator.axes[axis] for axis in axes)
+        (source,) = source.inputs
+    moved = [axis for axis in axes if source.shape[axis] > 1]
+    if moved == sorted(moved):  # only axes of size 1 change places
+        return _reshape(Node.of(Reshape(node.shape), source, name=node.name))
+    return Node.of(Transpose(axes), source, name=node.name)
+
+
+def _dense(node: Node) -> Node:
+    """FULLY_CONNECTED flattens its input by itself."""
+    (source,) = node.inputs
+    return node.on(source.inputs[0]) if isinstance(source.operator, Reshape) else node
+
+
+def _pad(node: Node) -> Node:
+    operator, (source,) = node.operator, node.inputs
+    if not any(sum(pair) for pair in operator.amounts):
+        return source
+    if isinstance(source.operator, Pad) and source.operator.value == operator.value:
+        amounts = (_sum(*pairs) for pairs in zip(operator.amounts, source.operator.amounts, strict=True))
+        return Node.of(Pad(tuple(amounts), operator.value), *source.inputs, name=node.name)
+    return node
+
+
+def _slice(node: Node) -> Node:
+    operator, (source,) = node.operator, node.inputs
+    if operator.ranges == tuple(map(range, source.shape)):
+        return source
+    if isinstance(source.operator, Slice):
+        ranges = (
+            positions[inner.start : inner.stop if inner.stop >= 0 else None : inner.step]
+            for positions, inner in zip(source.operator.ranges, operator.ranges, strict=True)
+        )
+        return Node.of(Slice(tuple(ranges)), *source.inputs, name=node.name)
+    if isinstance(source.operator, Pad):
+        return _cropped(node, source)
+    return node
+
+
+def _cropped(node: Node, padded: Node) -> Node:
+    """Padding that is cut off again is not added in the first place."""
+    amounts, ranges = [], []
+    for (before, after), wanted, size in zip(padded.operator.amounts, node.operator.ranges, padded.shape, strict=True):
+        if wanted.step != 1:
+            amounts.append((before, after))
+            ranges.append(wanted)
+            continue
+        first, last = min(wanted.start, before), min(size - wanted.stop, after)
+        amounts.append((before - first, after - last))
+        ranges.append(range(wanted.start - first, wanted.stop - first))
+    if tuple(amounts) == padded.operator.amounts:
+        return node
+    padded = Node.of(Pad(tuple(amounts), padded.operator.value), *padded.inputs, name=padded.name)
+    return _slice(Node.of(Slice(tuple(ranges)), padded, name=node.name))
+
+
+_TIDY: dict[type, Callable[[Node], Node]] = {
+    Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
+}  # fmt: skip
+
+
+def _input_in_form(network: Network) -> Network:
+    """Inputs take the shape that their only reader makes of them, where it only adds or drops axes of size 1."""
+    uses = network.uses()
+    shapes: dict[Node, Shape] = {}
+    for node in network.nodes():
+        if isinstance(node.operator, Reshape) and isinstance(node.inputs[0].operator, Input):
+            (source,) = node.inputs
+            if uses[source] == 1 and _without_ones(source.shape) == _without_ones(node.shape) and node.shape[0] == 1:
+                shapes[source] = node.shape
+    if not shapes:
+        return network
+    return rewrite(
+        network,
+        lambda node, uses: replace(node, shape=shapes[node]) if node in shapes
+        else _reshape(node) if isinstance(node.operator, Reshape) else node,
+    )  # fmt: skip
+
+
+def _without_ones(shape: Shape) -> list[int]:
+    return [size for size in shape if size != 1]
+
+
+# -- windows ----------------------------------------------------------------------------------------------------------
+
+
+def fold_windows(network: Network) -> Network:
+    """Join zero padding and subsampling with the convolution that reads them."""
+    return rewrite(network, lambda node, uses: _convolution(node))
+
+
+def _convolution(node: Node) -> Node:
+    if not isinstance(node.operator, (Conv, Depthwise)):
+        return node
+    (source,) = node.inputs
+    window = node.operator.window
+    if isinstance(source.operator, Pad) and source.operator.value == 0:
+        batch, *space, channels = source.operator.amounts
+        if batch == channels == (0, 0):
+            rows, columns = (_sum(*pairs) for pairs in zip(window.pads, space, strict=True))
+            return _on(node, replace(window, pads=(rows, columns)), source)
+    if isinstance(source.operator, Pool) and source.operator.window.size == (1, 1) and isinstance(node.operator, Conv):
+        steps = source.operator.window.strides
+        along = list(zip(window.size, window.strides, window.dilation, window.pads, steps, strict=True))
+        rows, columns = ((before * step, after * step) for *_, (before, after), step in along)
+        strides = pair(stride * step for _, stride, _, _, step in along)
+        dilation = pair(rate * step if size > 1 else 1 for size, _, rate, _, step in along)
+        return _on(node, Window(window.size, strides, dilation, (rows, columns)), source)
+    return node
+
+
+def _on(node: Node, window: Window, source: Node) -> Node:
+    """The convolution with another window on the input of `source`, and what it can join there, too."""
+    (x,) = source.inputs
+    fitted = _fitted(window, x.shape, pair(node.shape[1:3]))
+    if fitted is None:
+        return node
+    return _convolution(Node.of(replace(node.operator, window=fitted), x, name=node.name))
+
+
+def _fitted(window: Window, shape: Shape, positions: Pair) -> Window | None:
+    """The window with no more zeros behind than it needs for this number of positions."""
+    along = zip(shape[1:3], window.spans, window.strides, window.pads, positions, strict=True)
+    rows, columns = (
+        (before, max((count - 1) * stride + span - size - before, 0))
+        for size, span, stride, (before, _), count in along
+    )
+    fitted = replace(window, pads=(rows, columns))
+    return fitted if fitted.positions(shape) == positions else None
+
+
+def padding_apart(network: Network) -> Network:
+    """Windows that are neither "same" nor "valid" read a padded map; convolutions that pad alike share it."""
+    padded: dict[tuple[Node, tuple[Pair, Pair]], Node] = {}
+
+    def rule(node: Node, uses: Uses) -> Node:
+        operator = node.operator
+        if not isinstance(operator, (Conv, Depthwise)) or operator.window.padding(node.inputs[0].shape):
+            return node
+        (source,) = node.inputs
+        pads = operator.window.pads
+        if (source, pads) not in padded:
+            padded[source, pads] = Node.of(Pad(((0, 0), *pads, (0, 0))), source, name=node.name)
+        valid = replace(operator, window=replace(operator.window, pads=NO_PADDING))
+        return Node.of(valid, padded[source, pads], name=node.name)
+
+    return rewrite(network, rule)
+
+
+def _sum(first: Pair, second: Pair) -> Pair:
+    return first[0] + second[0], first[1] + second[1]

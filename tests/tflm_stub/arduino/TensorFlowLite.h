@@ -1,0 +1,1 @@
+// The header by which the Arduino IDE finds the library.
