@@ -147,7 +147,9 @@ def test_wrong_costs_are_refused_by_name_and_layer(function, message):
 def test_arguments_are_checked():
     model = network()
     for wrong in ("flops", 3, ("size", "macs")):
-        with pytest.raises(ValueError, match=r"Unknown cost .*expected one of 'flash', 'latency', 'macs', 'ram', 'size'"):
+        with pytest.raises(
+            ValueError, match=r"Unknown cost .*expected one of 'flash', 'latency', 'macs', 'ram', 'size'"
+        ):
             keras_pit.convert(model, wrong)
     with pytest.raises(ValueError, match="has no cost"):
         keras_pit.convert(model, {})
