@@ -79,7 +79,8 @@ class Controller:
         self._ends = np.cumsum([variable.shape[0] for variable in variables]).tolist()
         self._costs = costs
         # A function of its own in the graph: the costs are computed in several places.
-        self._evaluate = tf.function(self._costs_of, autograph=False, experimental_attributes={"_noinline": True})
+        function = tf.function(self._costs_of, autograph=False, experimental_attributes={"_noinline": True})
+        self._evaluate = function.get_concrete_function(tf.TensorSpec((self._ends[-1],), tf.float32))
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")

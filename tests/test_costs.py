@@ -98,6 +98,7 @@ def test_fit_logs_every_cost():
 def test_several_costs_are_weighted_shares():
     search = keras_pit.convert(network(), {"size": 1.0, "macs": 0.5}, strength=3.0)
     random_masks(search, 1)
+    search(np.zeros((1, 16, 3)))
     shares = [
         keras_pit.cost(search, name, discrete=True) / keras_pit.cost(network(), name) for name in ("size", "macs")
     ]
@@ -146,7 +147,9 @@ def test_wrong_costs_are_refused_by_name_and_layer(function, message):
 def test_arguments_are_checked():
     model = network()
     for wrong in ("flops", 3, ("size", "macs")):
-        with pytest.raises(ValueError, match=r"Unknown cost .*expected one of .*'macs', 'size'"):
+        with pytest.raises(
+            ValueError, match=r"Unknown cost .*expected one of 'flash', 'latency', 'macs', 'ram', 'size'"
+        ):
             keras_pit.convert(model, wrong)
     with pytest.raises(ValueError, match="has no cost"):
         keras_pit.convert(model, {})
@@ -179,7 +182,9 @@ def test_the_documented_costs_work():
     for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL):
         exec(block, names)
     assert 85.0 <= keras_pit.cost(names["slim"], "energy_uj") <= 100.0
-    search = keras_pit.convert(model, {"size": 1.0, "widest": 1.0})
+    search = keras_pit.convert(model, {"size": 1.0, "largest_tensor": 1.0})
     search.layers[1].alpha.assign([0.6] * 3 + [0.4] * 13)
-    search.layers[2].alpha.assign([0.6] * 5 + [0.4] * 11)
-    assert keras_pit.cost(search, "widest", discrete=True) == keras_pit.cost(keras_pit.export(search), "widest") == 5
+    search.layers[2].alpha.assign([0.6] * 9 + [0.4] * 7)
+    largest = keras_pit.cost(keras_pit.export(search), "largest_tensor")
+    assert keras_pit.cost(search, "largest_tensor", discrete=True) == largest == 64 * 9
+    assert float(keras_pit.cost(search, "largest_tensor")) == largest

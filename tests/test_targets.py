@@ -47,6 +47,12 @@ def shares(search: keras.Model, target: dict[str, float]) -> dict[str, float]:
     return {name: keras_pit.cost(slim, name) / bound for name, bound in target.items()}
 
 
+def pressure(search: keras.Model) -> float:
+    """What the costs add to the loss."""
+    search(np.zeros((1, 32, 3)))
+    return float(sum(search.losses))
+
+
 @pytest.mark.parametrize("metric", ["size", "macs"])
 @pytest.mark.parametrize("share", [1 / 2, 1 / 5, 1 / 15])
 def test_one_fit_ends_at_the_bound(metric, share):
@@ -109,7 +115,7 @@ def test_several_bounds_are_all_met_and_the_tightest_is_used_up():
 def test_nothing_is_pruned_for_a_bound_that_is_met(slack):
     whole = keras_pit.cost(network())
     search, history = searched(slack * whole)
-    assert float(sum(search.losses)) == 0.0
+    assert pressure(search) == 0.0
     assert history["size"][-1] >= 0.85 * whole
     assert np.isfinite(history["loss"]).all()
 
@@ -189,9 +195,9 @@ def test_impossible_target_names_the_smallest_reachable_cost():
 
 def test_strength_is_where_the_pressure_starts():
     search = keras_pit.convert(network(), target=1_000.0, strength=0.5)
-    assert float(sum(search.losses)) == pytest.approx(0.5)
+    assert pressure(search) == pytest.approx(0.5)
     search.controller.pressure.assign([3.0])
-    assert float(sum(search.losses)) == pytest.approx(1.5)
+    assert pressure(search) == pytest.approx(1.5)
 
 
 WRONG = [
