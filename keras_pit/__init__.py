@@ -3,7 +3,7 @@
 from . import boards, callbacks, costs, layers
 from .convert import convert
 from .cost import cost, get_regularization_loss
-from .deployment import deploy, fits, profile, quantize_aware, to_tflite
+from .deployment import deploy, profile, quantize_aware, to_tflite
 from .export import export
 from .fits import Fits, fits
 from .model import SearchModel, mask_variables, net_variables

@@ -6,13 +6,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
+from rich.console import Console
+from rich.table import Table
 
-from . import boards
-from .cost import cost
-from .costs import get
+from . import boards, costs, seeds
+from .blueprint import Blueprint
+from .costs import cores
+from .costs.program import Program
 from .deployment.flatbuffer import read_program
+from .export import export_now
+from .model import SearchModel
 
-UNITS = {"flash": "bytes", "ram": "bytes", "latency": "ms"}
+UNITS = {"flash": "B", "ram": "B", "latency": "ms"}
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Fits:
-    """The answer of `fits`: true if all fits; prints as a few lines."""
+    """The answer of `fits`: true if all fits; prints as a table."""
 
     board: boards.Board
     flash: Share
     ram: Share
     latency: Share
+    reserved: boards.Reserved
+    rough: bool
+    """Whether the time is derived from another core's (see `costs.cores`)."""
 
     def __bool__(self) -> bool:
         return all(getattr(self, name).fits for name in UNITS)
@@ -48,16 +56,29 @@ class Fits:
     def as_dict(self) -> dict[str, Any]:
         """The same as a dictionary, for JSON."""
         shares = {name: {**asdict(getattr(self, name)), "margin": getattr(self, name).margin} for name in UNITS}
-        return {"board": self.board.name, "fits": bool(self), **shares}
+        return {"board": self.board.name, "fits": bool(self), **shares, "reserved": asdict(self.reserved)}
 
-    def __str__(self) -> str:
+    def __rich__(self) -> Table:
         board = self.board
-        lines = [f"{'fits' if self else 'does not fit'} {board.title} ({board.core}, {board.clock_mhz} MHz)"]
+        table = Table(
+            title=f"{'fits' if self else 'does not fit'} {board.title} ({board.core}, {board.clock_mhz:g} MHz)",
+            caption=f"set aside: {self.reserved.flash:,} B of flash, {self.reserved.ram:,} B of RAM"
+            + "; the time is a rough estimate" * self.rough,
+        )
+        table.add_column("")
+        for column in ("used", "available", "margin"):
+            table.add_column(column, justify="right")
         for name, unit in UNITS.items():
             share: Share = getattr(self, name)
-            bound = "no bound" if share.bound is None else f"of {share.bound:,.6g}, {share.margin:,.6g} left"
-            lines.append(f"  {name:<8}{share.used:>12,.6g} {unit} ({bound})")
-        return "\n".join(lines)
+            numbers = (_text(number, unit) for number in (share.used, share.bound, share.margin))
+            table.add_row(name, *numbers, style=None if share.fits else "red")
+        return table
+
+    def __str__(self) -> str:
+        console = Console(width=100, color_system=None)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get()
 
 
 def fits(
@@ -87,18 +108,31 @@ def fits(
         print(keras_pit.fits(tflite, "nano33ble", latency=20))
     """
     board = boards.get(board) if isinstance(board, str) else board
-    if not isinstance(model, (keras.Model, bytes)):
-        raise TypeError(f"Expected a Keras model or the bytes of a .tflite file, received {type(model).__name__}.")
-    used = _of_file(model, board) if isinstance(model, bytes) else _of_model(model, board)
-    bounds: dict[str, float | None] = {**board.bounds(reserved), "latency": latency}
-    return Fits(board, **{name: Share(used[name], bounds[name]) for name in UNITS})
+    program = _program(model)
+    flash = len(model) if isinstance(model, bytes) else costs.flash(program, board)
+    bounds = board.bounds(reserved)
+    return Fits(
+        board,
+        Share(float(flash), bounds["flash"]),
+        Share(float(costs.ram(program, board)), bounds["ram"]),
+        Share(float(costs.latency(program, board)), latency),
+        reserved,
+        cores.of_board(board).rough,
+    )
 
 
-def _of_file(tflite: bytes, board: boards.Board) -> dict[str, float]:
-    program = read_program(tflite)
-    used = {name: float(get(f"{name}:{board.name}").function(program)) for name in ("ram", "latency")}
-    return {"flash": float(len(tflite)), **used}
+def _program(model: Any) -> Program:
+    if isinstance(model, bytes):
+        return read_program(model)
+    if isinstance(model, SearchModel):
+        return Blueprint.of(export_now(model)).program()
+    if isinstance(model, keras.Model):
+        with seeds.functional(model) as graph:
+            return Blueprint.of(graph).program()
+    raise TypeError(f"Expected a Keras model or the bytes of a .tflite file, received {type(model).__name__}.")
 
 
-def _of_model(model: keras.Model, board: boards.Board) -> dict[str, float]:
-    return {name: float(cost(model, f"{name}:{board.name}", discrete=True)) for name in UNITS}
+def _text(number: float | None, unit: str) -> str:
+    if number is None:
+        return "any"
+    return f"{number:,.0f} B" if unit == "B" else f"{number:,.2f} ms"

@@ -158,25 +158,9 @@ def test_exact_costs_are_in_the_logs():
         assert history[metric][-1] < history[metric][0]
 
 
-def test_fit_of_a_board():
-    model = made("causal")
-    fit = keras_pit.fits(model, "nano33ble", latency=1000)
-    assert fit
-    assert [need.name for need in fit.needs] == ["flash", "RAM", "latency"]
-    assert fit.needs[0].used == keras_pit.cost(model, "flash")
-    assert fit.needs[1].used == keras_pit.cost(model, "ram:nano33ble")
-    assert fit.needs[0].available == 1024 * 1024 - boards.RESERVED.flash
-    assert "fits Arduino Nano 33 BLE" in str(fit)
-    late = keras_pit.fits(model, "nano33ble", latency=0.01)
-    assert not late
-    assert late.as_dict()["needs"][2]["margin"] < 0
-    assert "does not fit" in str(late)
-    tflite = keras_pit.to_tflite(model, samples(model))
-    assert keras_pit.fits(tflite, boards.get("nano33ble")).needs[0].used == len(tflite)
-
-
 def test_a_board_is_a_target():
     board = boards.Board("tiny", "Tiny", "X", "cortex-m4", 64, 170_000, 40_000, "none")
+    assert not keras_pit.fits(made("causal"), board, reserved=boards.Reserved(169_000, 0))
     reserved = boards.Reserved(165_000, 34_000)
     assert board.target(latency=5, reserved=reserved) == {"flash": 5000, "ram:tiny": 6000, "latency:tiny": 5}
     search = keras_pit.convert(made("causal"), target="nano33ble")

@@ -12,7 +12,6 @@ LiteRT's reference kernels compute.
 """
 
 from keras_pit.deployment.bundle import deploy
-from keras_pit.deployment.fits import Fit, fits
 from keras_pit.deployment.flatbuffer import DeploymentError
 from keras_pit.deployment.profile import DeploymentReport, profile
 from keras_pit.deployment.qat import quantize_aware
@@ -24,12 +23,10 @@ from keras_pit.deployment.verify import Verification, verify
 __all__ = [
     "DeploymentError",
     "DeploymentReport",
-    "Fit",
     "MicroRun",
     "Run",
     "Verification",
     "deploy",
-    "fits",
     "profile",
     "quantize_aware",
     "run_litert",
