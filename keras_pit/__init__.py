@@ -5,14 +5,12 @@ from .convert import convert
 from .cost import cost, get_regularization_loss
 from .deployment import deploy, fits, profile, quantize_aware, to_tflite
 from .export import export
-from .fits import Fits, fits
 from .model import SearchModel, mask_variables, net_variables
 from .report import Report, summary
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Fits",
     "Report",
     "SearchModel",
     "boards",

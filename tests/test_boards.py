@@ -1,13 +1,9 @@
-"""The table of boards, what it says about unknown ones, and whether a network fits."""
+"""The table of boards, and what it says about unknown ones."""
 
 import re
 
-import keras
-import numpy as np
 import pytest
-from keras import layers
 
-import keras_pit
 from keras_pit import boards
 
 CORES = {
@@ -68,47 +64,3 @@ def test_boards_of_users():
     assert boards.get("mine") is mine
     with pytest.raises(ValueError, match="'mine' is registered already"):
         boards.register(mine)
-
-
-def network() -> keras.Model:
-    inputs = keras.Input((64, 4))
-    x = layers.Conv1D(16, 5, padding="same", activation="relu", name="conv")(inputs)
-    return keras.Model(inputs, layers.Dense(3, name="out")(layers.GlobalAveragePooling1D()(x)))
-
-
-def test_model_and_file_fit_with_the_same_margins():
-    model = network()
-    x = np.random.default_rng(0).normal(size=(16, 64, 4)).astype("float32")
-    tflite = keras_pit.to_tflite(model, x)
-    of_model, of_file = keras_pit.fits(model, "nano33ble"), keras_pit.fits(tflite, "nano33ble")
-    assert of_model and of_file
-    assert of_file.flash.used == len(tflite)
-    assert of_model.flash.used == pytest.approx(len(tflite), rel=0.02)
-    assert of_model.ram.used == of_file.ram.used == keras_pit.cost(model, "ram")
-    assert of_model.latency.used == pytest.approx(of_file.latency.used) == keras_pit.cost(model, "latency")
-    assert of_file.flash.margin == 2**20 - boards.RESERVED.flash - len(tflite)
-    assert of_file.latency.margin is None
-
-
-def test_what_does_not_fit_says_by_how_much():
-    model, board = network(), boards.Board("tiny", "Tiny", "X", "cortex-m4", 10, 8192, 4096, "none")
-    boards.register(board)
-    found = keras_pit.fits(model, board, latency=1000.0, reserved=boards.Reserved(8000, 0))
-    assert not found
-    assert found.flash.margin == 192 - found.flash.used < 0
-    assert "does not fit Tiny (cortex-m4, 10 MHz)" in str(found)
-    assert "left" in str(found)
-    assert not keras_pit.fits(model, "nano33ble", latency=1e-3)
-    assert keras_pit.fits(model, "nano33ble", latency=1e3).as_dict()["fits"] is True
-
-
-def test_search_model_fits_as_it_would_be_exported():
-    search = keras_pit.convert(network())
-    search.get_layer("conv").alpha.assign([0.6] * 4 + [0.4] * 12)
-    slim = keras_pit.export(search)
-    assert keras_pit.fits(search, "pico") == keras_pit.fits(slim, "pico")
-
-
-def test_what_is_no_network_is_refused():
-    with pytest.raises(TypeError, match=r"Expected a Keras model or the bytes of a \.tflite file, received str"):
-        keras_pit.fits("model.tflite", "pico")
