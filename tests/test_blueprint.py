@@ -117,10 +117,11 @@ def test_soft_costs_are_those_of_the_exported_model(name):
         random_masks(search, np.random.default_rng(seed), density)
         slim = keras_pit.export(search)
         *now, flash = soft().numpy()
-        assert now == pytest.approx([keras_pit.cost(slim, metric) for metric in METRICS], rel=1e-5)
-        assert [keras_pit.cost(search, metric, discrete=True) for metric in METRICS] == [
-            keras_pit.cost(slim, metric) for metric in METRICS
-        ]
+        exact = [keras_pit.cost(slim, metric) for metric in METRICS]
+        # Each PAD has its own tensor of paddings, where those of the file share it: some bytes of RAM more.
+        assert all(one * (1 - 1e-6) <= other <= one * 1.01 for one, other in zip(exact, now, strict=True))
+        assert now[1::2] == pytest.approx(exact[1::2], rel=1e-5)
+        assert [keras_pit.cost(search, metric, discrete=True) for metric in METRICS] == exact
         exact = keras_pit.cost(slim, "flash")
         assert exact <= flash <= 1.03 * exact + 400
 

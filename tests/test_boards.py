@@ -97,7 +97,7 @@ def test_what_does_not_fit_says_by_how_much():
     assert not found
     assert found.flash.margin == 192 - found.flash.used < 0
     assert "does not fit Tiny (cortex-m4, 10 MHz)" in str(found)
-    assert "left" in str(found)
+    assert "set aside: 8,000 B of flash, 0 B of RAM" in str(found)
     assert not keras_pit.fits(model, "nano33ble", latency=1e-3)
     assert keras_pit.fits(model, "nano33ble", latency=1e3).as_dict()["fits"] is True
 
