@@ -39,8 +39,6 @@ _AXIS_VTABLE = 18
 # Operators whose result has the quantisation of what they read, and those whose result has a fixed one.
 _HAND_ON = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "STRIDED_SLICE", "TRANSPOSE", "CONCATENATION"}
 _HAND_ON |= {"REDUCE_MAX", "REDUCE_MIN"}
-_SOFT = 2 * _ALIGNMENT
-"""Soft sizes are costed from above: what few bytes the forms of an operator share differs from state to state."""
 _FIXED_RANGE = ("SOFTMAX", "LOGISTIC", "TANH")
 
 Row = tuple[tuple[Any, ...], Scalar]
@@ -72,7 +70,7 @@ def flash(program: Program) -> Scalar:
     total += _OPTIONS_VTABLE * len({call.op.name for call in calls} & set(_OPTIONS))
     total += _AXIS_VTABLE * any(call.op.name == "DEPTHWISE_CONV_2D" for call in calls)
     total = total + _constants(program, calls) + _activations(program)
-    return round_up(total, _ALIGNMENT) if is_number(total) else round_up(total, _ALIGNMENT) + _SOFT
+    return round_up(total, _ALIGNMENT)
 
 
 def _constants(program: Program, calls: list[Call]) -> Scalar:
