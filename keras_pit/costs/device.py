@@ -10,7 +10,6 @@ from .latency import milliseconds
 from .program import Program, Scalar, is_number
 from .registry import register
 
-
 _SOFT = 32
 """During a search, flash is costed from above: which parts of a file are equal differs a little from state to state."""
 
