@@ -1,0 +1,117 @@
+"""What becomes of a convolution in each state of the masks of its kernel.
+
+    Conv1D(K = 5, causal)    all taps: PAD 4 zeros, CONV_2D     last tap alone: CONV_2D, pointwise, no PAD
+
+The states are few and known beforehand: what differs between them stands in tables, by the number of the state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from ..layers.search import PITLayer, Reader
+from ..lowering import Node
+from ..lowering import operators as kinds
+from ..lowering.operators import Window
+from ..masks import THRESHOLD
+
+
+def searches_kernel(layer: PITLayer, node: Node) -> bool:
+    """Whether a node is the convolution of a layer whose kernel is searched."""
+    if layer.beta is None and layer.gamma is None:
+        return False
+    is_conv = isinstance(node.operator, (kinds.Conv, kinds.Depthwise))
+    return is_conv and math.prod(node.operator.window.size) == math.prod(layer.kernel_size)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What kernels for microcontrollers tell apart."""
+
+    is_pointwise: bool
+    is_dilated: bool
+    is_cropped: bool
+    is_padded: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """A kernel in one state of its masks: its form, and the length of its input once cropped, and then padded."""
+
+    form: Form
+    cropped: int
+    padded: int
+
+    @property
+    def is_cropped(self) -> bool:
+        return self.form.is_cropped
+
+    @property
+    def is_padded(self) -> bool:
+        return self.form.is_padded
+
+    @classmethod
+    def of(cls, taps: np.ndarray, node: Node, axis: int) -> State:
+        """What is left of a convolution with explicit padding when only some taps along an axis stay."""
+        window, shape = node.operator.window, node.inputs[0].shape
+        stride, rate, length = window.strides[axis], window.dilation[axis], shape[1 + axis]
+        spacing = int(taps[1] - taps[0]) * rate if len(taps) > 1 else 1
+        span = (len(taps) - 1) * spacing + 1
+        before = window.pads[axis][0] - int(taps[0]) * rate
+        after = (node.shape[1 + axis] - 1) * stride + span - length - before
+        after = 0 if -stride < after < 0 else after
+        cropped = length + min(before, 0) + min(after, 0)
+        pads = (max(before, 0), max(after, 0))
+        alone = Window(
+            replaced(window.size, axis, len(taps)),
+            window.strides,
+            replaced(window.dilation, axis, spacing),
+            replaced(window.pads, axis, pads),
+        )
+        is_padded = alone.padding((1, *replaced(shape[1:3], axis, cropped), shape[3])) is None
+        is_pointwise = len(taps) == 1 and window.size[1 - axis] == 1
+        form = Form(is_pointwise, spacing > 1, cropped != length, is_padded)
+        return cls(form, cropped, cropped + sum(pads) if is_padded else cropped)
+
+
+class States:
+    """All states of a kernel, and which one the masks are in."""
+
+    def __init__(self, node: Node, layer: PITLayer) -> None:
+        self.axis = layer.kernel_axis if len(layer.kernel_size) == 2 else 1
+        mask = layer.kernel_mask
+        self.reaches, self.steps = max(mask.lags) + 1, len(mask.steps)
+        lags = np.array(mask.lags)
+        self.all = [
+            State.of(np.flatnonzero((lags <= reach) & (lags % step == 0)), node, self.axis)
+            for reach in range(self.reaches)
+            for step in mask.steps
+        ]
+
+    def index(self, layer: PITLayer, reader: Reader) -> Any:
+        """The number of the state that the masks are in."""
+        reach: Any = self.reaches - 1
+        if layer.beta is not None:
+            on = ops.cast(ops.greater(reader.value(layer.beta), THRESHOLD), "int32")
+            reach = ops.max(on * np.arange(self.reaches, dtype="int32"))
+        step: Any = 0
+        if layer.gamma is not None:
+            on = ops.greater(reader.value(layer.gamma), THRESHOLD)
+            step = ops.min(ops.where(on, np.arange(self.steps, dtype="int32"), self.steps - 1))
+        return reach * self.steps + step
+
+    def look_up(self, index: Any, value: Callable[[State], float]) -> Any:
+        """A number that belongs to the state."""
+        table = np.array([value(state) for state in self.all], "float32")
+        return table[0] if (table == table[0]).all() else ops.take(table, index)
+
+
+def replaced(values: Any, axis: int, value: Any) -> Any:
+    """A tuple with another value at one place."""
+    return tuple(value if index == axis else old for index, old in enumerate(values))
