@@ -148,9 +148,10 @@ def test_gradient_of_a_channel_is_about_what_it_costs():
     assert slope[:4].sum() == pytest.approx(saved, rel=0.15)
 
 
-def test_exact_costs_are_in_the_logs():
+@pytest.mark.parametrize("jit", [False, True])
+def test_exact_costs_are_in_the_logs(jit):
     search = keras_pit.convert(made("causal"), {"flash": 1.0, "ram": 1.0, "latency": 1.0}, strength=30.0)
-    search.compile("adam", "sparse_categorical_crossentropy")
+    search.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit)
     x = samples(search, 64)
     history = search.fit(x, np.zeros(64), 8, epochs=16, verbose=0).history
     slim = keras_pit.export(search)

@@ -73,6 +73,23 @@ def test_loss_is_task_plus_relative_cost(batch):
     assert float(sum(search.losses)) == pytest.approx(0.5 * share, rel=1e-6)
 
 
+def test_cost_counts_inside_another_model(batch):
+    search = keras_pit.convert(small(), strength=0.5)
+
+    class Outer(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = search
+
+        def call(self, x, training=False):
+            return 2.0 * self.inner(x, training=training)
+
+    outer, inputs = Outer(), keras.Input((16, 3))
+    for model in (outer, keras.Model(inputs, layers.ReLU()(search(inputs)))):
+        model(batch[0])
+        assert [float(loss) for loss in model.losses] == pytest.approx([0.5], rel=1e-6)
+
+
 def test_shared_layer_pays_once():
     first, second = keras.Input((16, 3)), keras.Input((16, 3))
     shared = layers.Conv1D(4, 3, name="shared")
