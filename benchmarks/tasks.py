@@ -19,14 +19,15 @@ from dataclasses import astuple, dataclass
 from functools import partial
 from typing import Any
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "examples"))
+
+import keras
+import numpy as np
+
+from examples import networks, watch
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-from examples import networks, watch  # noqa: E402
-
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 

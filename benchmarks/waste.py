@@ -16,19 +16,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-from keras import layers  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import keras
+import numpy as np
+from keras import layers
+from rich.console import Console
+from rich.table import Table
 
-import keras_pit  # noqa: E402
-from examples.networks import NETWORKS, tcn  # noqa: E402
-from keras_pit.deployment.convert import quiet  # noqa: E402
-from keras_pit.deployment.runtimes import read_graph  # noqa: E402
+import keras_pit
+from examples.networks import NETWORKS, tcn
+from keras_pit.deployment.convert import quiet
+from keras_pit.deployment.runtimes import read_graph
 
 SMALL = 10_000
 LIMITS = {True: 0.55, False: 0.75}
