@@ -12,9 +12,10 @@ Two things keep the cost at the budget.
 * *Pressure*: each cost has a multiplier in the loss. It grows while the cost stands in the upper part of the band
   below its budget and shrinks while it stands in the lower part, so that in the end it is the price at which what
   fits is worth keeping (the multiplier of Lagrange, by dual ascent). It decides what goes and what stays.
-* *Shift*: when the cost has left the band all the same, all mask variables are shifted by one number, found by
-  bisection, the smallest one with which every cost fits. What was nearest to being switched off (or on) is. It holds
-  for every optimizer and learning rate, which is why no bound is ever exceeded once the ramp is over.
+* *Shift*: when the cost has left the band all the same, each mask variable is shifted in proportion to what it adds to
+  the tightest cost, by the smallest factor with which every cost fits, found by bisection. So what is worth least for
+  what it costs is switched off (or on), and what costs nothing stays. It holds for every optimizer and learning rate,
+  which is why no bound is ever exceeded once the ramp is over.
 
 A bound that the seed meets does not press: its budget is the seed's cost from beginning to end. If all bounds are met,
 what the task alone switches off beyond the band is switched on again. All state is in variables of the search model,
@@ -46,7 +47,9 @@ LIFTS = 100
 STEPS_ELSEWHERE = 1000
 """Length of a search that is not trained by `fit` (`train_on_batch`, loops by hand)."""
 
-_REACH = 2.5 * MARGIN
+_FLOOR = 0.05
+"""The least that a mask is shifted, relative to the one that costs most: in the end, all must be able to go."""
+_REACH = 2.5 * MARGIN / _FLOOR
 """A shift that switches everything on or off."""
 _ROUNDS, _GAP = 12, 0.002
 _SPREAD = 0.002
@@ -137,6 +140,16 @@ class Controller:
         parts = ops.split(values, self._ends[:-1])
         return self._costs({id(variable): part for variable, part in zip(self._masks, parts, strict=True)})
 
+    def _slopes(self, values: Any, budgets: Any) -> Any:
+        """How far to shift each mask, relative to the others: as the tightest cost depends on it."""
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            tightest = ops.max(self._costs_of(values) / budgets)
+        slopes = ops.maximum(tape.gradient(tightest, values), 0.0)
+        slopes = ops.maximum(slopes / ops.maximum(ops.max(slopes), keras.backend.epsilon()), _FLOOR)
+        spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
+        return slopes * ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
+
     def _fitted(self, values: Any, budgets: Any) -> tuple[Any, Any]:
         """The masks, shifted so that all costs fit and the tightest one stands near `AIM`; and the costs.
 
@@ -145,8 +158,7 @@ class Controller:
         stronger but smaller ones make room.
         """
         least = ops.max(self._least / budgets)
-        spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
-        weights = ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
+        weights = self._slopes(values, budgets)
         zero = ops.zeros((), "int32")
 
         def share(values: Any) -> Any:
@@ -154,7 +166,7 @@ class Controller:
 
         def turn(count: Any, values: Any, weights: Any, limit: Any, aside: float) -> tuple[Any, ...]:
             # In the order in which a growing shift switches them, some first masks are off, and the rest on.
-            crossings = ops.where(weights > 0, (values - THRESHOLD) / ops.maximum(weights, 0.5), _REACH)
+            crossings = ops.where(weights > 0, (values - THRESHOLD) / ops.maximum(weights, _FLOOR / 2), _REACH)
             order = ops.argsort(crossings)
             ordered = ops.take(crossings, order)
             edges = ops.concatenate([ordered[:1] - _GAP, ordered, ordered[-1:] + _GAP])
