@@ -3,7 +3,8 @@
     python benchmarks/targets.py [--only watch] [--metrics size macs] [--shares 0.5 0.2 0.0667] [--epochs 24]
 
 Bounds are shares of the cost of the seed. A bound is met if the exported model costs 85 to 100 % of it, and exceeded if
-it costs more. Some lie below what is left with all that is searched switched off; `convert` refuses them. Accuracy is that of the exported model on held-out people, with no training after the search. Tasks and
+it costs more. Some lie below what is left with all that is searched switched off; `convert` refuses them. Accuracy is
+that of the exported model on held-out people, with no training after the search. Tasks and
 data: see `tasks`; a run in parts trains each seed network once and keeps it beside the output.
 """
 
@@ -40,13 +41,13 @@ class Result:
     bound: float
     seed_accuracy: float
     seconds: float
-    reached: float = math.nan
-    accuracy: float = math.nan
+    reached: float | None = None
+    accuracy: float | None = None
     refused: str = ""
 
     @property
     def ratio(self) -> float:
-        return self.reached / self.bound
+        return math.nan if self.reached is None else self.reached / self.bound
 
 
 def trained(name: str, seed: int, split: Split, epochs: int, directory: pathlib.Path) -> keras.Model:
