@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import os
-import pathlib
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 from rich.console import Console
 from rich.table import Table
-from tasks import TASKS, Split, accuracy, parser, train
+from tasks import TASKS, Split, accuracy, parser, trained
 
 import keras_pit
 
@@ -48,18 +47,6 @@ class Result:
     @property
     def ratio(self) -> float:
         return math.nan if self.reached is None else self.reached / self.bound
-
-
-def trained(name: str, seed: int, split: Split, epochs: int, directory: pathlib.Path) -> keras.Model:
-    """The trained network that the searches start from, from an earlier run if there was one."""
-    path = directory / f"{name}_{seed}_{epochs}.keras"
-    if not path.exists():
-        keras.utils.set_random_seed(seed)
-        model = TASKS[name].seed()
-        train(model, split, epochs, TASKS[name].batch)
-        directory.mkdir(parents=True, exist_ok=True)
-        model.save(path)
-    return keras.models.load_model(path)
 
 
 def search(task: str, seed: int, whole: keras.Model, split: Split, metric: str, share: float, epochs: int) -> Result:
@@ -103,7 +90,7 @@ def main(given: argparse.Namespace) -> None:
     for task in given.only:
         split = TASKS[task].load(given.data)
         for seed in given.seeds:
-            whole = trained(task, seed, split, given.seed_epochs or TASKS[task].epochs, given.output.parent / "seeds")
+            whole = trained(task, seed, split, given.output.parent / "seeds", given.seed_epochs)
             for metric in given.metrics:
                 for share in given.shares:
                     epochs = given.epochs or TASKS[task].search_epochs

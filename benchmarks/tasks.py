@@ -90,6 +90,20 @@ def train(model: keras.Model, split: Split, epochs: int, batch: int, *, decay: b
     model.fit(x, y, batch, epochs, verbose=0, **options)
 
 
+def trained(name: str, seed: int, split: Split, directory: pathlib.Path, epochs: int | None = None) -> keras.Model:
+    """The trained network that searches start from, from an earlier run if there was one."""
+    task = TASKS[name]
+    epochs = epochs or task.epochs
+    path = directory / f"{name}_{seed}_{epochs}.keras"
+    if not path.exists():
+        keras.utils.set_random_seed(seed)
+        model = task.seed()
+        train(model, split, epochs, task.batch)
+        directory.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+    return keras.models.load_model(path)
+
+
 def accuracy(model: keras.Model, split: Split) -> float:
     """The share of the test samples that the model gets right."""
     *_, x, y = split
