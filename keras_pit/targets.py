@@ -12,10 +12,11 @@ Two things keep the cost at the budget.
 * *Pressure*: each cost has a multiplier in the loss. It grows while the cost stands in the upper part of the band
   below its budget and shrinks while it stands in the lower part, so that in the end it is the price at which what
   fits is worth keeping (the multiplier of Lagrange, by dual ascent). It decides what goes and what stays.
-* *Shift*: when the cost has left the band all the same, each mask variable is shifted in proportion to what it adds to
-  the tightest cost, by the smallest factor with which every cost fits, found by bisection. So what is worth least for
-  what it costs is switched off (or on), and what costs nothing stays. It holds for every optimizer and learning rate,
-  which is why no bound is ever exceeded once the ramp is over.
+* *Shift*: when the cost has left the band all the same, the masks are shifted, by the smallest factor with which every
+  cost fits, found by bisection: each in proportion to what it adds to the tightest cost, times how many of its layer
+  are on. So what is worth least for what it costs goes, what costs nothing stays, and all layers keep about the same
+  share of what they have. It holds for every optimizer and learning rate, which is why no bound is ever exceeded once
+  the ramp is over.
 
 A bound that the seed meets does not press: its budget is the seed's cost from beginning to end. If all bounds are met,
 what the task alone switches off beyond the band is switched on again. All state is in variables of the search model,
@@ -80,6 +81,7 @@ class Controller:
     ) -> None:
         self._masks = list(variables)
         self._ends = np.cumsum([variable.shape[0] for variable in variables]).tolist()
+        self._variable_of = np.repeat(np.arange(len(self._masks)), [variable.shape[0] for variable in variables])
         self._costs = costs
         # A function of its own in the graph: the costs are computed in several places.
         function = tf.function(self._costs_of, autograph=False, experimental_attributes={"_noinline": True})
@@ -141,11 +143,16 @@ class Controller:
         return self._costs({id(variable): part for variable, part in zip(self._masks, parts, strict=True)})
 
     def _slopes(self, values: Any, budgets: Any) -> Any:
-        """How far to shift each mask, relative to the others: as the tightest cost depends on it."""
+        """How far to shift each mask, relative to the others.
+
+        It is the gradient of the tightest cost by the logarithm of how many entries of the variable are on.
+        """
         with tf.GradientTape() as tape:
             tape.watch(values)
             tightest = ops.max(self._costs_of(values) / budgets)
-        slopes = ops.maximum(tape.gradient(tightest, values), 0.0)
+        on = ops.cast(ops.greater(values, THRESHOLD), "float32")
+        count = ops.take(ops.segment_sum(on, self._variable_of, len(self._masks)), self._variable_of)
+        slopes = ops.maximum(tape.gradient(tightest, values), 0.0) * ops.maximum(count, 1.0)
         slopes = ops.maximum(slopes / ops.maximum(ops.max(slopes), keras.backend.epsilon()), _FLOOR)
         spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
         return slopes * ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
