@@ -41,7 +41,7 @@ def pack(tree: Any, schema: ModuleType, identifier: bytes) -> bytes:
         >>> pack(unpack(tflite), schema, b"TFL3")
         b'...'
     """
-    parts = _Parts(schema)
+    parts = Parts(schema)
     root = parts.add(tree)
     vtables = b"".join(parts.vtables)
     places = {-number - 1: at for number, at in enumerate(np.cumsum([8, *map(len, parts.vtables)]).tolist())}
@@ -59,7 +59,7 @@ def pack(tree: Any, schema: ModuleType, identifier: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """Content, with zeros where references (their place, and the part's number, or -1 - the vtable's) will be."""
 
     content: bytes
@@ -67,36 +67,37 @@ class _Part:
     alignment: int = _WORD
 
 
-class _Parts:
+class Parts:
     """The parts of a tree, children first; equal ones have the same number."""
 
     def __init__(self, schema: ModuleType):
         self._schema = schema
-        self._numbers: dict[_Part, int] = {}
+        self._numbers: dict[Part, int] = {}
         self.vtables: dict[bytes, int] = {}
 
     @property
-    def parts(self) -> list[_Part]:
+    def parts(self) -> list[Part]:
+        """The parts by their numbers."""
         return list(self._numbers)
 
     def add(self, value: Any, alignment: int = 1) -> int:
         """The number of a table, vector or string."""
         if isinstance(value, (bytes, str)):
             text = value.encode() if isinstance(value, str) else value
-            part = _Part(struct.pack("<I", len(text)) + text + b"\0")
+            part = Part(struct.pack("<I", len(text)) + text + b"\0")
         elif isinstance(value, np.ndarray):
             numbers = value.astype(value.dtype.newbyteorder("<")).tobytes()
             aligned = max(_WORD, value.itemsize, alignment)
-            part = _Part(struct.pack("<I", len(value)) + numbers, alignment=aligned)
+            part = Part(struct.pack("<I", len(value)) + numbers, alignment=aligned)
         elif isinstance(value, list):
             others = [self.add(one) for one in value]
             length = struct.pack("<I", len(others)) + bytes(_WORD * len(others))
-            part = _Part(length, tuple((_WORD * place, other) for place, other in enumerate(others, 1)))
+            part = Part(length, tuple((_WORD * place, other) for place, other in enumerate(others, 1)))
         else:
             part = self._table(value)
         return self._numbers.setdefault(part, len(self._numbers))
 
-    def _table(self, tree: Any) -> _Part:
+    def _table(self, tree: Any) -> Part:
         kind = type(tree).__name__[:-1]
         noted = _Fields()
         for name, value in vars(tree).items():
@@ -119,7 +120,7 @@ class _Parts:
                 content += struct.pack("<" + _FORMATS[field.type], field.value)
         vtable = struct.pack(f"<{2 + len(offsets)}H", 4 + 2 * len(offsets), len(content), *offsets)
         references.append((0, -1 - self.vtables.setdefault(vtable, len(self.vtables))))
-        return _Part(content, tuple(references), max((_WORD, *(field.width for field in fields))))
+        return Part(content, tuple(references), max((_WORD, *(field.width for field in fields))))
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class _Fields:
         return prepend
 
 
-def _places(parts: list[_Part], root: int, at: int) -> dict[int, int]:
+def _places(parts: list[Part], root: int, at: int) -> dict[int, int]:
     """Where each part goes: behind those that refer to it, aligned."""
     children = [[other for _, other in part.references if other >= 0] for part in parts]
     missing = Counter(other for others in children for other in others)
@@ -169,7 +170,7 @@ def _places(parts: list[_Part], root: int, at: int) -> dict[int, int]:
         new = [other for other in dict.fromkeys(children[number]) if missing[other] == 0]
 
 
-def _size(part: _Part) -> int:
+def _size(part: Part) -> int:
     return len(part.content) + -len(part.content) % _WORD
 
 
