@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 from .program import BIAS, Call, Operator, Program, Scalar, Tensor, choose, is_number, round_up
@@ -54,7 +55,7 @@ def flash(program: Program) -> Scalar:
 
     Example:
         >>> flash(program)
-        5056
+        3340
     """
     calls = list(program.calls())
     tables = _Tables()
@@ -116,7 +117,7 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> Scalar:
             layout = layout[:-1]
         key = (*layout, *(value for _, value, _ in fields))
         # Without fields, they are the table of the buffer without data.
-        if layout and call.op.name not in _BARE and not any(_equal(key, other) is True for other in written):
+        if layout and call.op.name not in _BARE and _is_among(key, written) is not True:
             tables.add(layout)
             written.append(key)
     return _vector(len(names)) + _vector(sum(op.presence for op in program.operators))
@@ -224,9 +225,7 @@ def _once(rows: Iterable[Row]) -> Scalar:
     total: Scalar = 0
     before: list[tuple[Any, ...]] = []
     for key, size in rows:
-        again: Any = False
-        for other in before:
-            again = again | _equal(key, other)
+        again = _is_among(key, before)
         if again is True:
             continue
         total = total + choose(again, 0, size)
@@ -234,14 +233,22 @@ def _once(rows: Iterable[Row]) -> Scalar:
     return total
 
 
-def _equal(one: tuple[Any, ...], two: tuple[Any, ...]) -> Any:
-    """Whether two keys are equal: a boolean tensor where they are one soft size each, and no where they are more.
+def _is_among(key: tuple[Any, ...], others: list[tuple[Any, ...]]) -> Any:
+    """Whether a key is there already: a boolean tensor where that depends on a single soft size, and no if on more.
 
     To compare all soft shapes of a network would take longer than to train it; some vectors then count twice.
     """
-    if len(one) == len(two) == 1:
-        return one[0] == two[0]
-    return all(map(_known, one + two)) and one == two
+    if all(map(_known, key)) and any(all(map(_known, other)) and key == other for other in others):
+        return True
+    if len(key) != 1:
+        return False
+    from keras import ops
+
+    sizes = [other[0] for other in others if len(other) == 1]
+    soft = [size for size in sizes if not _known(size)]
+    numbers = [] if _known(*key) else [float(size) for size in sizes if is_number(size)]
+    found = [ops.any(ops.equal(ops.stack(group), key[0])) for group in (numbers, soft) if group]
+    return reduce(ops.logical_or, found) if found else False
 
 
 def _known(value: Any) -> bool:
