@@ -1,5 +1,6 @@
 """What a microcontroller charges: hand-counted programs, soft sizes, and the measured networks where they are."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -288,15 +289,19 @@ def test_choose():
     assert float(choose(tf.constant(False), 1, tf.constant(2.0))) == 2
 
 
+def benchmark(name):
+    """A module of the folder benchmarks."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+
+
 @pytest.mark.skipif(not MEASURED.exists(), reason="the measured networks are not here")
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
 def test_measured_networks_kept_aside(core):
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import measured
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
-    aside = [network for network in measured.read(MEASURED) if network.kept_aside]
+    aside = [network for network in benchmark("measured").read(MEASURED) if network.kept_aside]
     assert len(aside) == 108
     errors = []
     for network in aside:
@@ -304,3 +309,11 @@ def test_measured_networks_kept_aside(core):
         assert true <= estimated <= 1.05 * true + 256
         errors.append(abs(instructions(network.program, core) / network.invoke[core] - 1))
     assert np.median(errors) <= 0.05 and np.percentile(errors, 95) <= 0.15
+
+
+@pytest.mark.skipif(not MEASURED.exists(), reason="the measured networks are not here")
+def test_flash_of_measured_networks_kept_aside():
+    aside = [network for network in benchmark("measured").read(MEASURED) if network.kept_aside]
+    found = benchmark("cost_models").flashes(MEASURED, aside)
+    assert found["networks within 2 %"] == found["networks"] == 108
+    assert found["median"] <= 0.001

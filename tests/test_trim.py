@@ -15,6 +15,7 @@ from untrimmed import naive, untrimmed
 
 from keras_pit.deployment import run_litert, run_tflite_micro, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_graph, unpack
+from keras_pit.deployment.packing import Parts, pack
 
 MEASURED = Path(__file__).resolve().parents[1].parent / "shared/data/cortex_m_nets.zip"
 
@@ -132,6 +133,33 @@ def test_constants_are_aligned(row):
     for number in range(1, model.BuffersLength()):
         table = model.Buffers(number)._tab
         assert table.Vector(table.Offset(4)) % 16 == 0
+
+
+def plain(tree):
+    """A tree of the schema's objects as one of lists and dictionaries."""
+    if isinstance(tree, list):
+        return [plain(one) for one in tree]
+    if hasattr(tree, "__dict__"):
+        return {name: plain(value) for name, value in vars(tree).items()}
+    return tree.tolist() if isinstance(tree, np.ndarray) else tree
+
+
+@pytest.mark.parametrize("row", FILES, ids=ids)
+def test_a_packed_file_holds_the_same(row):
+    """Also names, metadata and all else that is in a file before trimming."""
+    tflite, _ = converted(*row)
+    packed = pack(unpack(tflite), schema, b"TFL3")
+    assert len(packed) < len(tflite)
+    assert plain(unpack(packed)) == plain(unpack(tflite))
+
+
+@pytest.mark.parametrize("row", FILES, ids=ids)
+def test_parts_leave_no_gaps(row):
+    trimmed = trim(converted(*row)[0])
+    parts = Parts(schema)
+    parts.add(unpack(trimmed))
+    sizes = [8, sum(map(len, parts.vtables)), *(len(part.content) for part in parts.parts)]
+    assert 0 <= len(trimmed) - sum(size + -size % 4 for size in sizes) <= 4
 
 
 @pytest.mark.parametrize(

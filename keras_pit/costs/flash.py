@@ -1,48 +1,50 @@
 """Bytes of the int8 .tflite file as this package writes it, from the network alone.
 
-A trimmed file (deployment/trim.py) holds each distinct table and vector once, so its size is counted in the same way:
+A trimmed file (deployment/trim.py) holds each distinct part once, and no gaps (deployment/packing.py). So its size is a
+sum over its parts, each a multiple of 4 bytes:
 
-    weights, biases, other constants    their bytes, each in a vector that starts at a multiple of 16
-    quantisation                        a scale a channel; zero points of weights once for each number of channels
-    tensors, operators                  a table each, their shapes and options once where equal
-    the file                            the tables and vectors that all files have
+    vectors    a length and the numbers: constants, scales, zero points, shapes, lists of parts
+    tables     a word and the fields that do not have their default value
+    vtables    where the fields are, once for all tables with the same fields
 
 What a network does not tell is taken as it is after training: no two biases are equal, two activations have different
-scales unless their operator hands values on (pooling, padding), a sum has the scale of an operand that it is the last
-to read, and one zero point serves all that are behind a ReLU. Where values decide otherwise, it is up to 100 bytes off.
+scales unless their operator hands values on (pooling, padding), and one zero point serves all that are behind a ReLU.
+Where values decide otherwise, it is some bytes off: 12 for two zero points that are equal, 16 or 32 for a sum.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
-from .program import BIAS, Call, Program, Scalar, Tensor, choose, is_number, round_up
+from .program import BIAS, Call, Operator, Program, Scalar, Tensor, choose, is_number, round_up
 
-_ALIGNMENT = 16
-# Header, root, subgraph and the empty buffer with the vtables of all kinds of tables, but for operators' options.
-_FILE = 238
-_CODE = 12 + 4  # with its place in the vector of all of them, as the next ones
-_ACTIVATION = 16
-_PLACE = 4
-_WEIGHTS = 20 + 4
-_CONSTANT = 16 + 4
-_OPERATOR = 24 + 4
-_QUANTIZATION = 12
-_SCALE = 8  # a vector of one
-_ZERO_POINT = 16  # a vector of one 64-bit number, aligned
-# Operators with options of their own; all of a kind share a vtable.
-_OPTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D", "TRANSPOSE_CONV")
-_OPTIONS_VTABLE = 14
-_AXIS_VTABLE = 18
+Row = tuple[tuple[Any, ...], Scalar]
+"""What tells two parts of a file apart, and their size."""
+Layout = tuple[int, ...]
+"""The widths of a table's fields in the order of the schema; 0 where a field is left out."""
+
+_WORD = 4
+_HEADER = 8
+# Tables; a field of 4 bytes is a number or a reference to another part.
+_MODEL = (4, 4, 4, 0, 4)
+_SUBGRAPH = (4, 4, 4, 4)
+_NO_DATA = ()
+_BUFFER = (4,)
+_ACTIVATION = (4, 1, 0, 0, 4)
+_WEIGHTS = (4, 1, 4, 0, 4)
+_CONSTANT = (4, 1, 4)
+_QUANTIZATION = (0, 0, 4, 4)
+_ALONG_LAST_AXIS = (0, 0, 4, 4, 0, 0, 4)
+# Operators that the schema has no options for, and those in the first version of their kernel.
+_BARE = {"LOGISTIC", "RESHAPE", "TANH", "RELU", "RELU6", "PRELU"}
+_FIRST_VERSION = {"RESHAPE"}
 # Operators whose result has the quantisation of what they read, and those whose result has a fixed one.
 _HAND_ON = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "STRIDED_SLICE", "TRANSPOSE", "CONCATENATION"}
 _HAND_ON |= {"REDUCE_MAX", "REDUCE_MIN"}
 _FIXED_RANGE = ("SOFTMAX", "LOGISTIC", "TANH")
-
-Row = tuple[tuple[Any, ...], Scalar]
-"""What tells two parts of a file apart, and their size."""
 
 
 def flash(program: Program) -> Scalar:
@@ -53,104 +55,160 @@ def flash(program: Program) -> Scalar:
 
     Example:
         >>> flash(program)
-        5056
+        3340
     """
-    calls, there = list(program.calls()), program.presences()
-    total: Scalar = _FILE + _CODE * len({call.op.name for call in calls})
-    for number, presence in there.items():
-        total = total + presence * _place(program.tensors[number])
-    shapes = {number: program.tensors[number].shape for number in there}
-    total = total + _once((shape, (4 + 4 * len(shape)) * there[number]) for number, shape in shapes.items())
-    lists = {program.inputs: 1, program.outputs: 1}
+    calls = list(program.calls())
+    tables = _Tables()
+    for layout in (_MODEL, _SUBGRAPH, _NO_DATA):
+        tables.add(layout)
+    total = _operators(program, calls, tables) + _constants(calls, tables) + _activations(program, tables)
+    # The subgraph, and the buffer without data.
+    lists = _vector(1) + _vector(1) + _tensors(program)
+    return _HEADER + lists + total + tables.bytes
+
+
+class _Tables:
+    """The bytes of tables, and the layouts that there are."""
+
+    def __init__(self) -> None:
+        self._total: Scalar = 0
+        self._layouts: set[Layout] = set()
+
+    def add(self, layout: Layout, times: Scalar = 1) -> None:
+        self._layouts.add(layout)
+        self._total = self._total + times * _table(layout)
+
+    @property
+    def bytes(self) -> Scalar:
+        return self._total + round_up(sum(4 + 2 * len(layout) for layout in self._layouts), _WORD)
+
+
+def _table(layout: Layout) -> int:
+    return _WORD + int(round_up(sum(layout), _WORD))
+
+
+def _vector(length: Scalar, width: int = 4) -> Scalar:
+    return _WORD + round_up(length * width, _WORD) if width % _WORD else _WORD + length * width
+
+
+def _tensors(program: Program) -> Scalar:
+    """Places in the list of tensors, their shapes, and the numbers that operators know them by."""
+    there = program.presences()
+    numbers: dict[tuple[int, ...], Scalar] = {program.inputs: 1, program.outputs: 1}
     for op in program.operators:
-        total = total + _OPERATOR * op.presence
-        lists |= {op.inputs: op.presence, op.outputs: op.presence}
-    total = total + sum(presence * (4 + 4 * len(numbers)) for numbers, presence in lists.items())
-    total += _once((_options(call), _options_table(call)) for call in calls)
-    total += _OPTIONS_VTABLE * len({call.op.name for call in calls} & set(_OPTIONS))
-    total += _AXIS_VTABLE * any(call.op.name == "DEPTHWISE_CONV_2D" for call in calls)
-    total = total + _constants(program, calls) + _activations(program)
-    return round_up(total, _ALIGNMENT)
+        numbers |= {op.inputs: op.presence, op.outputs: op.presence}
+    lists = [*numbers.items(), *((program.tensors[number].shape, presence) for number, presence in there.items())]
+    return _vector(sum(there.values())) + _once((found, _vector(len(found)) * times) for found, times in lists)
 
 
-def _constants(program: Program, calls: list[Call]) -> Scalar:
-    """Contents and quantisation of constants."""
+def _operators(program: Program, calls: list[Call], tables: _Tables) -> Scalar:
+    """Lists of operators and of their codes; their tables and those of their options."""
+    names = dict.fromkeys(op.name for op in program.operators)
+    for name in names:
+        tables.add((int(name != "ADD"), 0, 0 if name in _FIRST_VERSION else 4)[: 1 if name in _FIRST_VERSION else 3])
+    for op in program.operators:
+        code = 0 if op.name == next(iter(names)) else 4
+        tables.add((code, 4, 4) if op.name in _BARE else (code, 4, 4, 1, 4), op.presence)
+    written: list[tuple[Any, ...]] = []
+    for call in calls:
+        fields = _options(call.op)
+        layout = tuple(0 if _known(value) and value == default else width for width, value, default in fields)
+        while layout and not layout[-1]:
+            layout = layout[:-1]
+        key = (*layout, *(value for _, value, _ in fields))
+        # Without fields, they are the table of the buffer without data.
+        if layout and call.op.name not in _BARE and _is_among(key, written) is not True:
+            tables.add(layout)
+            written.append(key)
+    return _vector(len(names)) + _vector(sum(op.presence for op in program.operators))
+
+
+def _options(op: Operator) -> tuple[tuple[int, Any, Any], ...]:
+    """The fields of an operator's options: width, value, and the value that is left out."""
+    padding, activation = (1, op.padding, "same"), (1, op.activation, "none")
+    strides, windows = (tuple((4, step, None) for step in reversed(pair)) for pair in (op.stride, op.window))
+    dilations = tuple((4, step, 1) for step in reversed(op.dilation))
+    pool = (padding, *strides, *windows, activation)
+    return {
+        "CONV_2D": (padding, *strides, activation, *dilations),
+        "DEPTHWISE_CONV_2D": (padding, *strides, (4, op.multiplier, None), activation, *dilations),
+        "TRANSPOSE_CONV": (padding, *strides, activation),
+        "AVERAGE_POOL_2D": pool,
+        "MAX_POOL_2D": pool,
+        "SOFTMAX": ((4, "beta", None),),
+        "LEAKY_RELU": ((4, "alpha", None),),
+        "CONCATENATION": ((4, "axis", None), activation),
+    }.get(op.name, (activation,))
+
+
+def _constants(calls: list[Call], tables: _Tables) -> Scalar:
+    """Constants and their quantisation."""
     total: Scalar = 0
     widths: list[Row] = []
-    contents: list[Row] = []
+    others: list[Row] = []
     counted: set[int] = set()
     for call in calls:
         for place, (number, tensor) in enumerate(zip(call.op.inputs, call.inputs, strict=True)):
             if tensor is None or not tensor.constant or number in counted:
                 continue
             counted.add(number)
-            size, there = _buffer(tensor.bytes), call.op.presence
+            there = call.op.presence
             if tensor.dtype in ("int8", "int16"):
-                axis = 4 * (call.op.name == "DEPTHWISE_CONV_2D")  # the last one, instead of the first
-                total = total + there * (size + _QUANTIZATION + axis + 4 + 4 * tensor.channels)
-                widths.append(((tensor.channels,), 4 + 8 * tensor.channels + 4))
+                tables.add(_WEIGHTS, there)
+                tables.add(_BUFFER, there)
+                tables.add(_ALONG_LAST_AXIS if call.op.name == "DEPTHWISE_CONV_2D" else _QUANTIZATION, there)
+                total = total + there * (_content(tensor) + _vector(tensor.channels))
+                widths.append(((tensor.channels,), _vector(tensor.channels, 8)))
             elif place == BIAS.get(call.op.name):
-                alone = _QUANTIZATION + _SCALE  # the kernel compares a single scale
-                total = total + there * (size + choose(call.weights.channels <= 1, alone, 0))
+                tables.add(_CONSTANT, there)
+                tables.add(_BUFFER, there)
+                # The kernel compares a single scale.
+                alone = _table(_WEIGHTS) - _table(_CONSTANT) + _table(_QUANTIZATION) + _vector(1)
+                total = total + there * (_content(tensor) + choose(call.weights.channels <= 1, alone, 0))
             else:
-                contents.append((_told(call), there * size))
-    return total + _once(widths) + _once(contents)
+                tables.add(_CONSTANT, 0)
+                tables.add(_BUFFER, 0)
+                others.append((_told(call), there * (_table(_CONSTANT) + _table(_BUFFER) + _content(tensor))))
+    return total + _once(widths) + _once(others)
 
 
-def _activations(program: Program) -> Scalar:
+def _content(tensor: Tensor) -> Scalar:
+    """A constant, and its place in the list of all of them."""
+    return _WORD + _vector(tensor.bytes, 1)
+
+
+def _activations(program: Program, tables: _Tables) -> Scalar:
     """Tables and quantisation of activations; equal ones have one table."""
     scale = _scales(program)
-    lowest = {
-        scale[number]
+    makers = {number: op for op in program.operators for number in op.outputs}
+    lowest = {number for number, op in makers.items() if op.activation != "none" or op.name in _FIXED_RANGE}
+    others = {n for n in scale if n not in lowest and (n not in makers or makers[n].name not in _HAND_ON)}
+    distinct, apart = set(scale.values()), {scale[number] for number in others}
+    tables.add(_QUANTIZATION, len(distinct))
+    tables.add(_ACTIVATION, 0)
+    quantization = _vector(1) * len(distinct) + _vector(1, 8) * (len(apart) + (apart != distinct))
+    equal = _once(((scale[n], *program.tensors[n].shape), _table(_ACTIVATION)) for n in scale)
+    # Calibration adds in place. So it sees the sum in the operand that is not needed any more, but if that has been in
+    # a wider range before, they differ. Mostly they are equal, so two thirds of what that saves lie between the two.
+    reads = Counter(number for op in program.operators for number in op.inputs)
+    saved = _table(_QUANTIZATION) + _vector(1) + _vector(1, 8) + _table(_ACTIVATION)
+    in_place = [
+        op.presence * (2 * saved // 3)
         for op in program.operators
-        if op.activation != "none" or op.name in _FIXED_RANGE
-        for number in op.outputs
-    }
-    distinct = set(scale.values())
-    zero_points = len(distinct - lowest) + bool(lowest)
-    quantization = (_QUANTIZATION + _SCALE) * len(distinct) + _ZERO_POINT * zero_points
-    return quantization + _once(((scale[n], *program.tensors[n].shape), _ACTIVATION) for n in scale)
+        for last in op.inputs[-1:]
+        if op.name == "ADD" and reads[last] == 1 and last in scale and (op.activation == "none" or last in lowest)
+    ]
+    return quantization + equal - sum(in_place)
 
 
 def _scales(program: Program) -> dict[int, int]:
     """For each activation, the first one with the same quantisation."""
     scale = {number: number for number, tensor in enumerate(program.tensors) if not tensor.constant}
-    reads = Counter(number for op in program.operators for number in op.inputs)
     for op in program.operators:
-        tied = [number for number in (*op.outputs, *op.inputs) if number in scale] if op.name in _HAND_ON else []
-        if op.name == "ADD" and reads[op.inputs[-1]] == 1 and op.inputs[-1] in scale:
-            # Calibration adds in place, and so sees the sum's range in the operand that is not needed any more.
-            tied = [op.inputs[-1], *op.outputs]
-        same = {scale[number] for number in tied}
-        scale = {number: min(same) if first in same else first for number, first in scale.items()}
+        if op.name in _HAND_ON:
+            same = {scale[number] for number in (*op.outputs, *op.inputs) if number in scale}
+            scale = {number: min(same) if first in same else first for number, first in scale.items()}
     return scale
-
-
-def _place(tensor: Tensor) -> int:
-    if not tensor.constant:
-        return _PLACE  # its table may be that of another
-    return _WEIGHTS if tensor.dtype in ("int8", "int16") else _CONSTANT
-
-
-def _buffer(size: Scalar) -> Scalar:
-    """A constant with its length and its table, which fills a part of the gap in front of it."""
-    return _PLACE + round_up(size + 4 + 8, _ALIGNMENT)
-
-
-def _options(call: Call) -> tuple[Any, ...]:
-    op = call.op
-    return (op.name, op.padding, op.activation, op.multiplier, *op.stride, *op.dilation, *op.window)
-
-
-def _options_table(call: Call) -> int:
-    """Fields with their default value are left out."""
-    op = call.op
-    size = 4 + 4 * (op.name == "SOFTMAX")
-    size += 4 * (op.activation != "none" or (op.padding == "valid" and op.name in _OPTIONS))
-    if op.name in _OPTIONS:
-        size += 8 + 4 * sum(step != 1 for step in op.dilation if is_number(step))
-        size += 8 * ("POOL" in op.name) + 4 * (op.name == "DEPTHWISE_CONV_2D")
-    return size
 
 
 def _told(call: Call) -> tuple[Any, ...]:
@@ -167,9 +225,7 @@ def _once(rows: Iterable[Row]) -> Scalar:
     total: Scalar = 0
     before: list[tuple[Any, ...]] = []
     for key, size in rows:
-        again: Any = False
-        for other in before:
-            again = again | _equal(key, other)
+        again = _is_among(key, before)
         if again is True:
             continue
         total = total + choose(again, 0, size)
@@ -177,14 +233,22 @@ def _once(rows: Iterable[Row]) -> Scalar:
     return total
 
 
-def _equal(one: tuple[Any, ...], two: tuple[Any, ...]) -> Any:
-    """Whether two keys are equal: a boolean tensor where they are one soft size each, and no where they are more.
+def _is_among(key: tuple[Any, ...], others: list[tuple[Any, ...]]) -> Any:
+    """Whether a key is there already: a boolean tensor where that depends on a single soft size, and no if on more.
 
     To compare all soft shapes of a network would take longer than to train it; some vectors then count twice.
     """
-    if len(one) == len(two) == 1:
-        return one[0] == two[0]
-    return all(map(_known, one + two)) and one == two
+    if all(map(_known, key)) and any(all(map(_known, other)) and key == other for other in others):
+        return True
+    if len(key) != 1:
+        return False
+    from keras import ops
+
+    sizes = [other[0] for other in others if len(other) == 1]
+    soft = [size for size in sizes if not _known(size)]
+    numbers = [] if _known(*key) else [float(size) for size in sizes if is_number(size)]
+    found = [ops.any(ops.equal(ops.stack(group), key[0])) for group in (numbers, soft) if group]
+    return reduce(ops.logical_or, found) if found else False
 
 
 def _known(value: Any) -> bool:
