@@ -9,7 +9,6 @@ import keras
 from . import costs, seeds
 from .blueprint import Blueprint
 from .channels import trace
-from .layers.search import Reader
 from .model import SearchModel, require_search
 from .totals import total
 
@@ -32,7 +31,7 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) ->
     """
     known = costs.get(metric)
     if isinstance(model, SearchModel):
-        return model.cost(metric) if discrete else model.costs([metric], Reader())[0]
+        return model.cost(metric) if discrete else model.costs([metric], model.reader())[0]
     with seeds.functional(model) as graph:
         return known.function(Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
 
@@ -56,4 +55,4 @@ def get_regularization_loss(search: SearchModel) -> Any:
         TypeError: if it is no search model.
     """
     names = list(require_search(search).origin.costs)
-    return cost(search, names[0]) if len(names) == 1 else search.relative_cost(Reader())
+    return cost(search, names[0]) if len(names) == 1 else search.relative_cost(search.reader())

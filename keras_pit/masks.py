@@ -20,7 +20,7 @@ Knows no graphs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,29 +120,13 @@ class Blocks:
         return np.isin(np.arange(len(self.group_of)), [entry for _, entry in self.rests])
 
 
-def channel_mask(alpha: Any, blocks: Blocks) -> Any:
-    """The mask of each entry of an alpha, shape (entries,), float32.
+def kept_blocks(alpha: np.ndarray, blocks: Blocks) -> np.ndarray:
+    """Which entries of an alpha stay, boolean: those that are on, and of each group the strongest.
 
     Args:
-        alpha: variable of shape (entries,).
-        blocks: what they stand for; each group keeps its strongest block (of equals the first).
+        alpha: values of shape (entries,).
+        blocks: what they stand for; of equally strong ones the first counts.
     """
-    alpha = ops.convert_to_tensor(alpha)
-    on = ops.greater(alpha, THRESHOLD)
-    ranked = alpha - _ranks(alpha.shape[0])
-    if len(blocks.groups) == 1 and not blocks.rests:
-        best = ops.max(ranked)
-    else:
-        best = ops.take(ops.max(ops.where(blocks.members, ranked, -np.inf), axis=1), blocks.group_of)
-    kept = ops.logical_or(on, ops.greater_equal(ranked, best))
-    if blocks.rests:
-        whole = ops.all(ops.logical_or(kept, ~blocks.members), axis=1)
-        kept = ops.where(blocks.is_rest, ops.logical_and(on, ops.take(whole, blocks.group_of)), kept)
-    return straight_through(ops.cast(kept, "float32"), alpha)
-
-
-def kept_blocks(alpha: np.ndarray, blocks: Blocks) -> np.ndarray:
-    """As `channel_mask`, boolean, in numpy."""
     kept = alpha > THRESHOLD
     ranked = alpha - _ranks(len(alpha))
     for members in blocks.members:
@@ -187,32 +171,9 @@ class KernelMask:
         return cls(lags, tuple(step for step in steps if step == 1 or step % stride == 0))
 
     @cached_property
-    def _of_taps(self) -> _Tables:
-        """Constant matrices from beta and gamma to taps."""
-        lags = np.array(self.lags)[:, None]
-        levels = [max(p for p, step in enumerate(self.steps) if lag % step == 0) for lag in self.lags]
-        level = np.array(levels)[:, None]
-        lag, step = np.arange(max(self.lags) + 1), np.arange(len(self.steps))
-        tables = (lags == lag, lags <= lag, lags == 0, level == step, step <= level, level == len(self.steps) - 1)
-        return _Tables(*(table.astype("float32") for table in tables))
-
-    def soft(self, beta: Any, gamma: Any) -> Any:
-        """The tap mask, shape (taps,), float32.
-
-        Args:
-            beta: variable of shape (longest lag + 1,), or None where the receptive field is not searched.
-            gamma: variable of shape (steps,), or None where the dilation is not searched.
-        """
-        tables = self._of_taps
-        parts = []
-        if beta is not None:
-            parts.append(_kept(beta, tables.own_beta, tables.betas, tables.first))
-        if gamma is not None:
-            parts.append(_kept(gamma, tables.own_gamma, tables.gammas, tables.coarsest))
-        hards, softs = zip(*parts, strict=True)
-        hard = hards[0] if len(parts) == 1 else ops.logical_and(*hards)
-        soft = softs[0] if len(parts) == 1 else ops.add(*softs)
-        return straight_through(ops.cast(hard, "float32"), soft)[:, 0]
+    def levels(self) -> np.ndarray:
+        """For each tap the number of the coarsest step whose grid it is on."""
+        return np.array([max(p for p, step in enumerate(self.steps) if lag % step == 0) for lag in self.lags])
 
     def state(self, beta: np.ndarray | None, gamma: np.ndarray | None) -> tuple[int, int]:
         """The longest lag that is on and the dilation, both in units of the layer's own taps."""
@@ -232,20 +193,87 @@ class KernelMask:
         return np.flatnonzero((lags <= reach) & (lags % step == 0))
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """Rows are taps. Which entry is a tap's own, which ones keep it, whether it is kept anyway."""
+class MaskRow:
+    """All masks of a model in one row: a few operations compute it, however many there are.
 
-    own_beta: np.ndarray
-    betas: np.ndarray
-    first: np.ndarray
-    own_gamma: np.ndarray
-    gammas: np.ndarray
-    coarsest: np.ndarray
+    The row starts with a mask that is always on. In two steps: first each entry of the variables stays or not,
+
+        in a group of channels      if it is on, or the strongest
+        in a beta                   up to the last one that is on; the first always
+        in a gamma                  from the first one that is on; the last always
+
+    then each place in the row stays if its own entries do: a channel has one, a tap one of beta and one of gamma.
+
+    Args:
+        channels: what the entries of each alpha stand for.
+        kernels: the kernel masks, and whether each has a beta and a gamma.
+    """
+
+    def __init__(self, channels: Sequence[Blocks], kernels: Sequence[tuple[KernelMask, bool, bool]]) -> None:
+        sizes = [len(blocks.group_of) for blocks in channels]
+        self._ties = _joined(map(_ranks, sizes), "float32")
+        self._groups = _joined(_numbered([blocks.group_of for blocks in channels]))
+        self._is_rest = _joined([blocks.is_rest for blocks in channels], bool)
+        count = 1 + sum(sizes)
+        places = [np.stack([np.arange(count), np.zeros(count, int)])]
+        reaches = []
+        for mask, has_beta, has_gamma in kernels:
+            own = np.zeros((2, len(mask.lags)), int)
+            if has_beta:
+                own[0] = count + np.array(mask.lags)
+                reaches.append(np.arange(1 + max(mask.lags)))
+                count += len(reaches[-1])
+            if has_gamma:
+                own[1] = count + mask.levels
+                reaches.append(np.arange(len(mask.steps))[::-1])
+                count += len(reaches[-1])
+            places.append(own)
+        self._reaches = _joined(reaches, "float32")
+        self._sets = _joined(_numbered([np.zeros(len(reach), int) for reach in reaches]))
+        self._own = np.concatenate(places, axis=1).astype("int32")
+        self.sizes = [1, *sizes, *(len(mask.lags) for mask, *_ in kernels)]
+        """The length of each mask in the row: the one that is always on, those of the channels, of the kernels."""
+
+    def soft(self, variables: Sequence[Any]) -> Any:
+        """The row, float32.
+
+        Args:
+            variables: the alphas, then of each kernel its beta and its gamma, those that there are.
+        """
+        values = ops.concatenate([np.zeros(1, "float32"), *variables])
+        end = 1 + len(self._groups)
+        stay = ops.concatenate([np.ones(1, bool), self._channels_stay(values[1:end]), self._taps_stay(values[end:])])
+        hard = ops.all(ops.take(stay, self._own), axis=0)
+        return straight_through(ops.cast(hard, "float32"), ops.sum(ops.take(values, self._own), axis=0))
+
+    def _channels_stay(self, alphas: Any) -> Any:
+        on, groups = ops.greater(alphas, THRESHOLD), self._groups
+        if not len(groups):
+            return on
+        ranked = alphas - self._ties
+        if self._is_rest.any():
+            ranked = ops.where(self._is_rest, -np.inf, ranked)
+        strongest = ops.take(ops.segment_max(ranked, groups, 1 + groups[-1]), groups)
+        stay = ops.logical_or(on, ops.greater_equal(ranked, strongest))
+        if self._is_rest.any():
+            full = ops.cast(ops.logical_or(stay, self._is_rest), "int32")
+            full = ops.take(ops.segment_min(full, groups, 1 + groups[-1]), groups)
+            stay = ops.where(self._is_rest, ops.logical_and(on, ops.cast(full, "bool")), stay)
+        return stay
+
+    def _taps_stay(self, values: Any) -> Any:
+        on, sets = ops.greater(values, THRESHOLD), self._sets
+        if not len(sets):
+            return on
+        furthest = ops.segment_max(ops.where(on, self._reaches, 0.0), sets, 1 + sets[-1])
+        return ops.less_equal(self._reaches, ops.take(furthest, sets))
 
 
-def _kept(variable: Any, own: np.ndarray, keepers: np.ndarray, anyway: np.ndarray) -> tuple[Any, Any]:
-    """Whether each tap is kept, and what carries the gradient to the variable; shapes (taps, 1)."""
-    column = ops.reshape(ops.convert_to_tensor(variable), (-1, 1))
-    on = ops.cast(ops.greater(column, THRESHOLD), "float32")
-    return ops.greater(ops.matmul(keepers, on), THRESHOLD - anyway), ops.matmul(own, column)
+def _joined(parts: Iterable[np.ndarray], dtype: Any = "int32") -> np.ndarray:
+    return np.concatenate([np.zeros(0), *parts]).astype(dtype)
+
+
+def _numbered(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Parts that each number something from 0 on, numbered on from one to the next."""
+    starts = np.cumsum([0, *(1 + part[-1] for part in parts)])
+    return [start + part for start, part in zip(starts, parts, strict=False)]

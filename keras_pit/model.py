@@ -7,7 +7,7 @@ shared, and `model.save("search.keras")` is all it takes to go on another day.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ from . import _keras, costs
 from .arguments import Arguments, check_strength
 from .blueprint import Blueprint
 from .channels import Channels
-from .layers.search import PITLayer, Reader
+from .layers.reader import Reader
+from .layers.search import PITLayer
 from .masks import MARGIN, THRESHOLD
 from .targets import Controller, Progress
 from .totals import total
@@ -66,7 +67,7 @@ class SearchModel(keras.Model):
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
         least = {name: float(self.cost(name)) for name in names}
-        least_soft = self.costs(names, Reader())
+        least_soft = self.costs(names, self.reader())
         for mask, value in zip(masks, open_masks, strict=True):
             mask.assign(value)
         for name, bound in target.items():
@@ -79,10 +80,14 @@ class SearchModel(keras.Model):
         # The costs of a board are bounds from above while sizes are soft (see `costs.flash`).
         seed, least_now = (
             [max(known[name], float(now)) for name, now in zip(names, soft, strict=True)]
-            for known, soft in ((self.origin.costs, self.costs(names, Reader())), (least, least_soft))
+            for known, soft in ((self.origin.costs, self.costs(names, self.reader())), (least, least_soft))
         )
         return Controller(
-            masks, lambda values: self.costs(names, Reader(values)), seed, least_now, [target[name] for name in names]
+            masks,
+            lambda values: self.costs(names, self.reader(values)),
+            seed,
+            least_now,
+            [target[name] for name in names],
         )
 
     @property
@@ -101,6 +106,10 @@ class SearchModel(keras.Model):
 
         metric = costs.get(name)
         return metric.function(Blueprint.of(export_now(self)).program()) if metric.whole else total(self.channels, name)
+
+    def reader(self, values: Mapping[int, Any] | None = None) -> Reader:
+        """Reads the masks; `values` as for `Reader`."""
+        return Reader(self.search_layers, values)
 
     def costs(self, names: Iterable[str], reader: Reader) -> Any:
         """Costs with the gradient of the masks, float32 of shape (costs,)."""
@@ -122,9 +131,11 @@ class SearchModel(keras.Model):
         self._strength.assign(check_strength(value))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        outputs = super().call(inputs, training=training, mask=mask)
+        reader = self.reader()
+        with reader.shared():
+            outputs = super().call(inputs, training=training, mask=mask)
         # Not the model's own method, which functional models refuse.
-        keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(Reader()))
+        keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(reader))
         return outputs
 
     def relative_cost(self, reader: Reader) -> Any:
@@ -156,10 +167,16 @@ class SearchModel(keras.Model):
             if now[name] > bound
         ]
 
+    def make_train_function(self, force: bool = False) -> Any:
+        # TensorFlow would trace a step that makes variables twice, and keep both.
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def train_step(self, data: Any) -> dict[str, Any]:
         logs = super().train_step(data)
         # After the update, so that the last step of an epoch logs the costs of the architecture as it then is.
-        now = self.costs(self.origin.costs, Reader()) if self.controller is None else self.controller.step()
+        now = self.costs(self.origin.costs, self.reader()) if self.controller is None else self.controller.step()
         return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:

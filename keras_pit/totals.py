@@ -7,7 +7,8 @@ from typing import Any
 from . import costs, table
 from .channels import Channels
 from .costs.geometry import Geometry
-from .layers.search import PITLayer, Reader
+from .layers.reader import Reader
+from .layers.search import PITLayer
 
 
 def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:

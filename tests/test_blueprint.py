@@ -11,7 +11,6 @@ import keras_pit
 from keras_pit import boards
 from keras_pit.blueprint import Blueprint
 from keras_pit.deployment.flatbuffer import read_program
-from keras_pit.layers.search import Reader
 
 
 def causal(length=64):
@@ -112,7 +111,7 @@ def test_blueprint_is_what_the_file_holds(name):
 def test_soft_costs_are_those_of_the_exported_model(name):
     search = keras_pit.convert(made(name), {"latency": 1.0})
     names = [*METRICS, "flash"]
-    soft = tf.function(lambda: search.costs(names, Reader()))
+    soft = tf.function(lambda: search.costs(names, search.reader()))
     for seed, density in enumerate((None, 0.3, 0.6, 0.9)):
         random_masks(search, np.random.default_rng(seed), density)
         slim = keras_pit.export(search)

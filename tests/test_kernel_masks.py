@@ -23,7 +23,7 @@ from keras import layers
 
 import keras_pit
 from keras_pit.kernels import Axis, Window
-from keras_pit.masks import KernelMask
+from keras_pit.masks import KernelMask, MaskRow
 
 SIZES = range(1, 18)
 # Keras has no stride together with a dilation.
@@ -58,19 +58,23 @@ def variables(mask: KernelMask) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield beta, gamma
 
 
+def soft(mask: KernelMask, beta: np.ndarray | None, gamma: np.ndarray | None) -> np.ndarray:
+    """The mask as a search computes it."""
+    row = MaskRow([], [(mask, beta is not None, gamma is not None)])
+    return keras.ops.convert_to_numpy(row.soft([values for values in (beta, gamma) if values is not None]))[1:]
+
+
 @pytest.mark.parametrize("anchor", ["last", "centre"])
 @pytest.mark.parametrize("size", SIZES)
 def test_mask_is_the_formula_of_the_papers(size, anchor):
     mask = KernelMask.of(size, anchor)
     for beta, gamma in variables(mask):
         expected = formula(mask, beta, gamma)
-        soft = keras.ops.convert_to_numpy(mask.soft(beta, gamma))
-        assert np.flatnonzero(soft).tolist() == mask.taps(beta, gamma).tolist() == expected
-        assert set(soft.tolist()) <= {0.0, 1.0}
-        beta_alone = keras.ops.convert_to_numpy(mask.soft(beta, None))
-        assert np.flatnonzero(beta_alone).tolist() == formula(mask, beta, np.ones_like(gamma))
-        gamma_alone = keras.ops.convert_to_numpy(mask.soft(None, gamma))
-        assert np.flatnonzero(gamma_alone).tolist() == formula(mask, np.ones_like(beta), gamma)
+        both = soft(mask, beta, gamma)
+        assert np.flatnonzero(both).tolist() == mask.taps(beta, gamma).tolist() == expected
+        assert set(both.tolist()) <= {0.0, 1.0}
+        assert np.flatnonzero(soft(mask, beta, None)).tolist() == formula(mask, beta, np.ones_like(gamma))
+        assert np.flatnonzero(soft(mask, None, gamma)).tolist() == formula(mask, np.ones_like(beta), gamma)
 
 
 # Size of the kernel, the tap that stays, and then all that can be reached of the kernel, as pictures.

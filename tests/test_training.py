@@ -64,6 +64,25 @@ def test_log_reaches_callbacks(tmp_path, batch):
     assert keras_pit.cost(best, "macs", discrete=True) == min(history["macs"])
 
 
+def test_step_is_traced_once(batch, monkeypatch):
+    search = keras_pit.convert(small())
+    search.compile("adam", LOSS, jit_compile=False)
+    steps, step = [], search.train_step
+    monkeypatch.setattr(search, "train_step", lambda data: steps.append(data) or step(data))
+    search.fit(*batch, batch_size=8, epochs=2, verbose=0)
+    assert len(steps) == 1
+
+
+def test_layers_alone_read_the_same_masks(batch):
+    search = keras_pit.convert(small())
+    for variable in keras_pit.mask_variables(search):
+        variable.assign(np.random.default_rng(1).uniform(size=variable.shape))
+    x = batch[0]
+    for layer in search.layers[1:]:
+        x = layer(x)
+    np.testing.assert_array_equal(x, search(batch[0]))
+
+
 def test_loss_is_task_plus_relative_cost(batch):
     search = keras_pit.convert(small(), "size", strength=0.5)
     for variable in keras_pit.mask_variables(search):

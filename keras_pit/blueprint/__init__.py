@@ -22,7 +22,8 @@ import keras
 from .. import lowering
 from ..channels import Channels
 from ..costs.program import Program
-from ..layers.search import ChannelMasks, PITLayer, Reader
+from ..layers.reader import Reader
+from ..layers.search import ChannelMasks, PITLayer
 from ..lowering import Network, Node
 from ..ownership import masks_of
 from .axes import Axis, axis_of

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from ..layers.search import PITLayer, Reader
+from ..layers.reader import Reader
+from ..layers.search import PITLayer
 from ..lowering import Node
 from ..lowering import operators as kinds
 from ..lowering.operators import Window

@@ -8,10 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from keras import ops
 
 from ..costs.program import Operator, Program, Scalar, Tensor, is_number, product
-from ..layers.search import Reader
+from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
 from .states import Form, State, States, replaced
@@ -167,7 +166,7 @@ class Writer:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
-        index, taps, output = states.index(layer, self.reader), ops.sum(self.reader.taps(layer)), self.tensor(shape)
+        index, taps, output = states.index(layer, self.reader), self.reader.count_taps(layer), self.tensor(shape)
         readers: dict[tuple[bool, bool], int] = {}
         for cropped, padded in dict.fromkeys((state.is_cropped, state.is_padded) for state in states.all):
             readers[cropped, padded] = self.resized(states, index, source, cropped=cropped, padded=padded)

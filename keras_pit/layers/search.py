@@ -10,8 +10,9 @@ without wiring is its Keras base class plus kernel masks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar
 
 import keras
@@ -20,40 +21,10 @@ from keras import layers, ops
 
 from .. import masks
 from ..costs import geometry
+from .reader import Reader
 
 SEARCHES = ("channels", "kernel", "dilation", "kernel_2d")
 """What can be searched; "kernel_2d" extends the other two to Conv2D kernels of shape (K, 1) and (1, K)."""
-
-
-class Reader:
-    """Reads the masks of search layers, each only once, however many layers ask for it.
-
-    Args:
-        values: tensors to read in place of mask variables, by the variable's identity.
-    """
-
-    def __init__(self, values: Mapping[int, Any] | None = None) -> None:
-        self._values = values or {}
-        self._masks: dict[int, Any] = {}
-
-    def channels(self, owner: PITLayer) -> Any:
-        """The mask of each entry of the alpha of a layer."""
-        if id(owner) not in self._masks:
-            self._masks[id(owner)] = masks.channel_mask(self.value(owner.alpha), owner.blocks)
-        return self._masks[id(owner)]
-
-    def taps(self, layer: PITLayer) -> Any | None:
-        """The mask of the taps of a layer's kernel, along the searched axis; None if its kernel is not searched."""
-        if layer.beta is None and layer.gamma is None:
-            return None
-        key = -id(layer)
-        if key not in self._masks:
-            self._masks[key] = layer.kernel_mask.soft(self.value(layer.beta), self.value(layer.gamma))
-        return self._masks[key]
-
-    def value(self, variable: Any) -> Any:
-        """What to read in place of a mask variable."""
-        return self._values.get(id(variable), variable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,31 +34,32 @@ class ChannelMasks:
     owners: tuple[PITLayer, ...]
     index: np.ndarray
 
-    def soft(self, reader: Reader) -> Any | None:
-        """The mask, shape (channels,), float32; None if all channels stay."""
-        if not self.owners:
-            return None
+    def soft(self, reader: Reader) -> Any:
+        """The mask, shape (channels,), float32; for channels some of which can go."""
         parts = [reader.channels(owner) for owner in self.owners]
-        size = sum(part.shape[0] for part in parts)
-        if np.array_equal(self.index, np.arange(1, size + 1)):
+        if np.array_equal(self.index, np.arange(1, self._size + 1)):
             return parts[0] if len(parts) == 1 else ops.concatenate(parts)
-        return ops.take(ops.concatenate([np.ones(1, "float32"), *parts]), self.index)
+        return ops.take(ops.concatenate([reader.on, *parts]), self.index)
 
     def count(self, reader: Reader) -> Any:
         """The number of channels that stay, with gradient."""
-        parts = [reader.channels(owner) for owner in self.owners]
-        times = np.bincount(self.index, minlength=1 + sum(part.shape[0] for part in parts)).astype("float32")
+        times = np.bincount(self.index, minlength=1 + self._size).astype("float32")
         total: Any = float(times[0])
         start = 1
-        for part in parts:
-            end = start + part.shape[0]
+        for owner in self.owners:
+            end = start + len(owner.blocks.group_of)
             first = float(times[start])
             if (times[start:end] == first).all():
-                total = total + (ops.sum(part) if first == 1 else first * ops.sum(part))
+                count = reader.count_channels(owner)
+                total = total + (count if first == 1 else first * count)
             else:
-                total = total + ops.sum(part * times[start:end])
+                total = total + ops.sum(reader.channels(owner) * times[start:end])
             start = end
         return total
+
+    @property
+    def _size(self) -> int:
+        return sum(len(owner.blocks.group_of) for owner in self.owners)
 
     def kept(self) -> np.ndarray:
         """Which channels stay, boolean."""
@@ -189,6 +161,11 @@ class PITLayer(layers.Layer):
         """The mask variables this layer owns."""
         return [variable for variable in (self.alpha, self.beta, self.gamma) if variable is not None]
 
+    @property
+    def searches_taps(self) -> bool:
+        """Whether the taps of the kernel have masks."""
+        return self.beta is not None or self.gamma is not None
+
     def kept_blocks(self) -> np.ndarray:
         """Which blocks of channels stay, by the entries of alpha."""
         return masks.kept_blocks(self._values("alpha"), self.blocks)
@@ -214,20 +191,18 @@ class PITLayer(layers.Layer):
     def mask_kernel(self, kernel: Any, role: str | None = "in", axis: int = -2) -> Any:
         """A kernel without the taps and the input channels that are switched off."""
         kernel = ops.convert_to_tensor(kernel)
-        reader = Reader()
+        read = self.wiring.roles.get(role) if self.wiring is not None and role is not None else None
+        owners = read.owners if read is not None else ()
+        reader = Reader.of(self, owners)
         factors = []
-        if self.wiring is not None and role in self.wiring.roles:
-            channels = self.wiring.roles[role].soft(reader)
-            if channels is not None:
-                factors.append(ops.reshape(channels, (-1,) + (1,) * (-1 - axis)))
-        taps = reader.taps(self)
-        if taps is not None:
+        if read is not None and owners:
+            factors.append(ops.reshape(read.soft(reader), (-1,) + (1,) * (-1 - axis)))
+        if self.searches_taps:
             shape = [1] * len(kernel.shape)
             shape[self.kernel_axis] = -1
-            factors.append(ops.reshape(taps, shape))
-        for factor in factors:
-            kernel = kernel * ops.cast(factor, kernel.dtype)
-        return kernel
+            factors.append(ops.reshape(reader.taps(self), shape))
+        # The factors first: they are small.
+        return kernel * ops.cast(reduce(ops.multiply, factors), kernel.dtype) if factors else kernel
 
     # -- cost -------------------------------------------------------------------------------------------------------
 
@@ -246,13 +221,12 @@ class PITLayer(layers.Layer):
                 "keras_pit.convert(model) and train what it returns."
             )
         read, out = self.wiring.roles["read"], self.wiring.roles["out"]
-        searched = self.beta is not None or self.gamma is not None
         taps: Any = math.prod(getattr(self, "kernel_size", ()))
         if reader is None:
-            taps = len(self.kept_taps()) if searched else taps
+            taps = len(self.kept_taps()) if self.searches_taps else taps
             counts = geometry.Counts(int(read.kept().sum()), int(out.kept().sum()), taps)
         else:
-            taps = ops.sum(reader.taps(self)) if searched else float(taps)
+            taps = reader.count_taps(self) if self.searches_taps else float(taps)
             counts = geometry.Counts(read.count(reader), out.count(reader), taps)
         return type(self).costs(self, counts, self.wiring.sites)
 

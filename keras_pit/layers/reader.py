@@ -1,0 +1,102 @@
+"""Reading masks: those of all layers at once, and only once in a step.
+
+    reader = Reader(layers)
+    with reader.shared():           # layers that are called in here take their masks from this reader,
+        outputs = model(inputs)
+    size = reader.count(layer)      # and the cost counts the same ones
+
+A layer that is called by itself makes a reader of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import ops
+
+from ..masks import MaskRow
+
+if TYPE_CHECKING:
+    from .search import PITLayer
+
+_shared: ContextVar[Reader | None] = ContextVar("shared", default=None)
+
+
+class Reader:
+    """Reads the masks of search layers.
+
+    Args:
+        layers: those whose masks will be asked for.
+        values: tensors to read in place of mask variables, by the variable's identity.
+    """
+
+    def __init__(self, layers: Iterable[PITLayer] = (), values: Mapping[int, Any] | None = None) -> None:
+        self._values = values or {}
+        layers = list(layers)
+        makers = [layer for layer in layers if layer.alpha is not None]
+        kernels = [layer for layer in layers if layer.searches_taps]
+        self._layers = set(map(id, layers))
+        self._channels = {id(layer): place for place, layer in enumerate(makers, 1)}
+        self._taps = {id(layer): place for place, layer in enumerate(kernels, 1 + len(makers))}
+        if not makers and not kernels:
+            return
+        row = MaskRow(
+            [layer.blocks for layer in makers],
+            [(layer.kernel_mask, layer.beta is not None, layer.gamma is not None) for layer in kernels],
+        )
+        variables = [layer.alpha for layer in makers]
+        variables += [variable for layer in kernels for variable in (layer.beta, layer.gamma) if variable is not None]
+        self._row, self._sizes = row.soft([self.value(variable) for variable in variables]), row.sizes
+        self._masks = ops.split(self._row, np.cumsum(row.sizes[:-1]).tolist())
+
+    @classmethod
+    def of(cls, layer: PITLayer, owners: Iterable[PITLayer]) -> Reader:
+        """For the call of a layer that reads the channels of others: the shared one, or else one for this call."""
+        shared = _shared.get()
+        if shared is not None and id(layer) in shared._layers:
+            return shared
+        return cls(dict.fromkeys([layer, *owners]))
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """A context in which the layers of this reader use it when they are called."""
+        token = _shared.set(self)
+        try:
+            yield
+        finally:
+            _shared.reset(token)
+
+    @property
+    def on(self) -> Any:
+        """The mask of what is never switched off, shape (1,)."""
+        return self._masks[0]
+
+    def channels(self, owner: PITLayer) -> Any:
+        """The mask of each entry of the alpha of a layer."""
+        return self._masks[self._channels[id(owner)]]
+
+    def taps(self, layer: PITLayer) -> Any:
+        """The mask of the taps of a layer's kernel, along the searched axis."""
+        return self._masks[self._taps[id(layer)]]
+
+    def count_channels(self, owner: PITLayer) -> Any:
+        """How many entries of the alpha of a layer stay."""
+        return self._counts[self._channels[id(owner)]]
+
+    def count_taps(self, layer: PITLayer) -> Any:
+        """How many taps of a layer's kernel stay."""
+        return self._counts[self._taps[id(layer)]]
+
+    @cached_property
+    def _counts(self) -> list[Any]:
+        places = np.repeat(np.arange(len(self._sizes)), self._sizes)
+        return ops.unstack(ops.segment_sum(self._row, places, len(self._sizes)), len(self._sizes))
+
+    def value(self, variable: Any) -> Any:
+        """What to read in place of a mask variable."""
+        return self._values.get(id(variable), variable)
