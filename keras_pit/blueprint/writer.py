@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ..costs.program import Operator, Program, Scalar, Tensor, is_number, produc
 from ..layers.search import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
-from .states import Form, State, States, replaced
+from .states import Form, State, replaced
 
 if TYPE_CHECKING:
     from . import Blueprint
@@ -50,6 +50,7 @@ class Writer:
         self.numbers: dict[Node, int] = {}
         self.padded: dict[Any, int] = {}
         self.paddings: dict[Any, int] = {}
+        self.folds: dict[int, Fold] = {}
 
     def build(self) -> Program:
         network = self.blueprint.network
@@ -81,8 +82,32 @@ class Writer:
     def put(self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], **options: Any) -> int:
         """A new operator; the number of the tensor that it makes."""
         number = self.tensor(shape)
-        self.operators.append(Operator(name, tuple(inputs), (number,), **options))
+        self.add(Operator(name, tuple(inputs), (number,), **options))
         return number
+
+    def add(self, operator: Operator, reader: Node | None = None, *, sees_zeros: bool = False) -> None:
+        """An operator; where an affine before it may be folded (see `folds`), once behind the affine and once not.
+
+        Args:
+            operator: reads the affine's result.
+            reader: the searched convolution that it is a form of.
+            sees_zeros: whether that form adds zeros, so that it takes no affine.
+        """
+        fold = self.folds.get(operator.inputs[0]) if operator.inputs else None
+        if fold is None:
+            self.operators.append(operator)
+            return
+        if not sees_zeros:
+            constants = [self.copy(number) for number in operator.inputs[1:]]
+            presence = operator.presence * fold.is_folded
+            self.operators.append(replace(operator, inputs=(fold.source, *constants), presence=presence))
+        if sees_zeros or fold.takers != (reader,):
+            self.operators.append(replace(operator, presence=operator.presence * (1 - fold.is_folded)))
+
+    def copy(self, number: int) -> int:
+        """Another tensor like this one; its number."""
+        self.tensors.append(self.tensors[number])
+        return len(self.tensors) - 1
 
     def shape(self, node: Node) -> tuple[Scalar, ...]:
         """The shape of a node's output, as the masks leave it."""
@@ -131,17 +156,27 @@ class Writer:
     def convolution(self, node: Node, source: int, shape: Sequence[Scalar]) -> int:
         window = node.operator.window
         word = window.padding(node.inputs[0].shape)
-        if word is None:
-            source = self.pad(node, source)
-        return self.put(
+        takers = self.blueprint.folds.get(node, ())
+        is_folded = product(tuple(self.takes_affine(taker) for taker in takers)) if takers else 0
+        read = self.pad(node, source) if word is None else source
+        number = self.put(
             _name(node),
-            [source, *self.kernel(node, window.size, source, shape)],
+            [read, *self.kernel(node, window.size, read, shape)],
             shape,
             stride=window.strides,
             dilation=window.dilation,
             multiplier=_multiplier(node),
             padding=(word or "VALID").lower(),
+            presence=1 - is_folded,
         )
+        if takers:
+            self.folds[number] = Fold(source, takers, is_folded)
+        return number
+
+    def takes_affine(self, node: Node) -> Any:
+        """Whether a convolution whose kernel is searched is in a state without padding."""
+        layer, states = self.blueprint.kernels[node]
+        return states.look_up(states.index(layer, self.reader), lambda state: not state.sees_zeros)
 
     def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
         """Weights and bias of a convolution."""
@@ -167,15 +202,15 @@ class Writer:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
-        index, taps, output = states.index(layer, self.reader), ops.sum(self.reader.taps(layer)), self.tensor(shape)
+        index, taps = states.index(layer, self.reader), ops.sum(self.reader.taps(layer))
         readers: dict[tuple[bool, bool], int] = {}
-        for cropped, padded in dict.fromkeys((state.is_cropped, state.is_padded) for state in states.all):
-            readers[cropped, padded] = self.resized(states, index, source, cropped=cropped, padded=padded)
+        for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
+            readers[padded, cropped] = self.resized(node, index, source, padded=padded, cropped=cropped)
+        output = self.tensor(shape)
         for form in dict.fromkeys(state.form for state in states.all):
-            presence = states.look_up(index, partial(_is_in, form))
-            read = readers[form.is_cropped, form.is_padded]
+            read = readers[form.is_padded, form.is_cropped]
             size = replaced(window.size, axis, 1 if form.is_pointwise else taps)
-            self.operators.append(
+            self.add(
                 Operator(
                     _name(node),
                     (read, *self.kernel(node, size, read, shape)),
@@ -184,24 +219,40 @@ class Writer:
                     # Which dilation it is makes no difference, but that it may be another one than elsewhere does.
                     dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
                     multiplier=_multiplier(node),
-                    presence=presence,
-                )
+                    padding=form.padding,
+                    presence=states.look_up(index, partial(_is_in, form)),
+                ),
+                node,
+                sees_zeros=form.padding == "same",
             )
         return output
 
-    def resized(self, states: States, index: Any, source: int, *, cropped: bool, padded: bool) -> int:
-        """The input of a convolution in states that crop it, pad it, both or neither."""
-        presence = states.look_up(index, lambda state: (state.is_cropped, state.is_padded) == (cropped, padded))
+    def resized(self, node: Node, index: Any, source: int, *, padded: bool, cropped: bool) -> int:
+        """The input of a convolution in states that pad it, crop it, both or neither."""
+        _, states = self.blueprint.kernels[node]
+        presence = states.look_up(index, lambda state: (state.is_padded, state.is_cropped) == (padded, cropped))
         for name, is_needed, settings, length in (
-            ("SLICE", cropped, 2, lambda state: state.cropped),
             ("PAD", padded, 1, lambda state: state.padded),
+            ("SLICE", cropped, 2, lambda state: state.cropped),
         ):
             if is_needed:
                 constants = [self.tensor((4, 2), "int32", constant=True) for _ in range(settings)]
                 read = self.tensors[source].shape
-                sizes = (1, *replaced(read[1:3], states.axis, states.look_up(index, length)), read[3])
-                source = self.put(name, [source, *constants], sizes, presence=presence)
+                output = self.tensor((1, *replaced(read[1:3], states.axis, states.look_up(index, length)), read[3]))
+                resizing = Operator(name, (source, *constants), (output,), presence=presence)
+                self.add(resizing, node, sees_zeros=padded)
+                source = output
         return source
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """An affine that some states fold."""
+
+    source: int
+    """What it reads, and its readers do where it is folded."""
+    takers: tuple[Node, ...]
+    is_folded: Scalar
 
 
 def _is_in(form: Form, state: State) -> bool:
