@@ -18,7 +18,7 @@ from keras import ops
 from ..layers.search import PITLayer, Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
-from ..lowering.windows import NO_PADDING, Window
+from ..lowering.windows import NO_PADDING, Pair, Window
 from ..masks import THRESHOLD
 
 
@@ -49,10 +49,14 @@ class State:
     """A kernel in one state of its masks: its form, and the length of its input once padded, and then cropped."""
 
     form: Form
+    pads: tuple[Pair, Pair]
+    """The zeros that it sees along rows and columns, by whomever they are added."""
     padded: int
     cropped: int
-    sees_zeros: bool
-    """Whether any zeros are added, by whomever."""
+
+    @property
+    def sees_zeros(self) -> bool:
+        return self.pads != NO_PADDING
 
     @property
     def is_cropped(self) -> bool:
@@ -80,9 +84,8 @@ class State:
             replaced(window.dilation, axis, spacing),
             replaced(window.pads, axis, pads),
         )
-        sees_zeros = alone.pads != NO_PADDING
         word = alone.padding((1, *replaced(shape[1:3], axis, length + cut), shape[3]))
-        is_padded = word is None or (sees_zeros and cut < 0)
+        is_padded = word is None or (alone.pads != NO_PADDING and cut < 0)
         form = Form(
             is_pointwise=len(taps) == 1 and window.size[1 - axis] == 1,
             is_dilated=spacing > 1,
@@ -91,7 +94,7 @@ class State:
             padding="valid" if is_padded else str(word).lower(),
         )
         padded = length + (sum(pads) if is_padded else 0)
-        return cls(form, padded, padded + cut, sees_zeros)
+        return cls(form, alone.pads, padded, padded + cut)
 
 
 class States:

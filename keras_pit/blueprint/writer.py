@@ -51,6 +51,9 @@ class Writer:
         self.padded: dict[Any, int] = {}
         self.paddings: dict[Any, int] = {}
         self.folds: dict[int, Fold] = {}
+        self.codes: dict[Any, int] = {}
+        self.pads: dict[int, list[Padded]] = {}
+        self.choices: dict[int, list[Choice]] = {}
 
     def build(self) -> Program:
         network = self.blueprint.network
@@ -86,23 +89,28 @@ class Writer:
         return number
 
     def add(self, operator: Operator, reader: Node | None = None, *, sees_zeros: bool = False) -> None:
-        """An operator; where an affine before it may be folded (see `folds`), once behind the affine and once not.
+        """An operator, in several versions if what it reads is there in some states only.
 
         Args:
-            operator: reads the affine's result.
+            operator: what to add.
             reader: the searched convolution that it is a form of.
             sees_zeros: whether that form adds zeros, so that it takes no affine.
         """
-        fold = self.folds.get(operator.inputs[0]) if operator.inputs else None
+        for version, (number, presence) in enumerate(self.read(operator.inputs, reader, sees_zeros)):
+            constants = map(self.copy, operator.inputs[1:]) if version else operator.inputs[1:]
+            there = operator.presence * presence
+            self.operators.append(replace(operator, inputs=(number, *constants), presence=there))
+
+    def read(self, inputs: tuple[int, ...], reader: Node | None, sees_zeros: bool) -> list[Choice]:
+        """What an operator reads first."""
+        source = inputs[0]
+        fold = self.folds.get(source)
         if fold is None:
-            self.operators.append(operator)
-            return
-        if not sees_zeros:
-            constants = [self.copy(number) for number in operator.inputs[1:]]
-            presence = operator.presence * fold.is_folded
-            self.operators.append(replace(operator, inputs=(fold.source, *constants), presence=presence))
-        if sees_zeros or fold.takers != (reader,):
-            self.operators.append(replace(operator, presence=operator.presence * (1 - fold.is_folded)))
+            return self.choices.get(source, [(source, 1)])
+        folded, unfolded = (fold.source, fold.is_folded), (source, 1 - fold.is_folded)
+        if sees_zeros:
+            return [unfolded]
+        return [folded] if fold.takers == (reader,) else [folded, unfolded]
 
     def copy(self, number: int) -> int:
         """Another tensor like this one; its number."""
@@ -195,8 +203,31 @@ class Writer:
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
             if pads not in self.paddings:
                 self.paddings[pads] = self.tensor((4, 2), "int32", constant=True)
-            self.padded[source, pads] = self.put("PAD", [source, self.paddings[pads]], shape)
+            number = self.tensor(shape)
+            code = self.code(pads)
+            presence = self.share(Padded(number, code, frozenset({code}), 1), source)
+            self.add(Operator("PAD", (source, self.paddings[pads]), (number,), presence=presence), sees_zeros=True)
+            self.padded[source, pads] = number
         return self.padded[source, pads]
+
+    def share(self, new: Padded, source: int) -> Scalar:
+        """Where an earlier PAD of the same source adds the same zeros, that one is read; how present the new one is."""
+        earlier = self.pads.setdefault(source, [])
+        choices: list[Choice] = []
+        left: Scalar = 1
+        for other in earlier:
+            if new.possible & other.possible:
+                same = left * other.presence * _equal(new.code, other.code)
+                choices.append((other.number, same))
+                left = left - same
+        earlier.append(new)
+        if choices:
+            self.choices[new.number] = [*choices, (new.number, left)]
+        return left
+
+    def code(self, pads: Any) -> int:
+        """A number for these zeros."""
+        return self.codes.setdefault(pads, len(self.codes))
 
     def searched(self, node: Node, source: int, shape: Sequence[Scalar]) -> int:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
@@ -209,11 +240,10 @@ class Writer:
         output = self.tensor(shape)
         for form in dict.fromkeys(state.form for state in states.all):
             read = readers[form.is_padded, form.is_cropped]
-            size = replaced(window.size, axis, 1 if form.is_pointwise else taps)
             self.add(
                 Operator(
                     _name(node),
-                    (read, *self.kernel(node, size, read, shape)),
+                    (read, *self.kernel(node, replaced(window.size, axis, taps), read, shape)),
                     (output,),
                     stride=window.strides,
                     # Which dilation it is makes no difference, but that it may be another one than elsewhere does.
@@ -230,19 +260,45 @@ class Writer:
     def resized(self, node: Node, index: Any, source: int, *, padded: bool, cropped: bool) -> int:
         """The input of a convolution in states that pad it, crop it, both or neither."""
         _, states = self.blueprint.kernels[node]
-        presence = states.look_up(index, lambda state: (state.is_padded, state.is_cropped) == (padded, cropped))
-        for name, is_needed, settings, length in (
-            ("PAD", padded, 1, lambda state: state.padded),
-            ("SLICE", cropped, 2, lambda state: state.cropped),
-        ):
-            if is_needed:
-                constants = [self.tensor((4, 2), "int32", constant=True) for _ in range(settings)]
-                read = self.tensors[source].shape
-                output = self.tensor((1, *replaced(read[1:3], states.axis, states.look_up(index, length)), read[3]))
-                resizing = Operator(name, (source, *constants), (output,), presence=presence)
-                self.add(resizing, node, sees_zeros=padded)
-                source = output
+        wanted = [state for state in states.all if (state.is_padded, state.is_cropped) == (padded, cropped)]
+        presence = states.look_up(index, lambda state: state in wanted)
+        if padded:
+            other = 1 - states.axis
+            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.padded))
+            size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
+            output, paddings = self.resize(source, size), self.tensor((4, 2), "int32", constant=True)
+            left: Scalar = 1
+            if not cropped:
+                code = states.look_up(index, lambda state: self.code(state.pads))
+                possible = frozenset(self.code(state.pads) for state in wanted)
+                left = self.share(Padded(output, code, possible, presence), source)
+            self.add(Operator("PAD", (source, paddings), (output,), presence=presence * left), node, sees_zeros=True)
+            source = output
+        if cropped:
+            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.cropped))
+            output, settings = self.resize(source, size), [self.tensor((4,), "int32", constant=True) for _ in range(2)]
+            self.add(Operator("SLICE", (source, *settings), (output,), presence=presence), node, sees_zeros=padded)
+            source = output
         return source
+
+    def resize(self, source: int, size: tuple[Scalar, ...]) -> int:
+        """A tensor with so many rows and columns, and the channels of another one; its number."""
+        return self.tensor((1, *size, self.tensors[source].shape[3]))
+
+
+Choice = tuple[int, Scalar]
+"""A tensor that an operator may read, and its presence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """What a PAD in front of a convolution makes."""
+
+    number: int
+    code: Scalar
+    """Which zeros it adds."""
+    possible: frozenset[int]
+    presence: Scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +313,10 @@ class Fold:
 
 def _is_in(form: Form, state: State) -> bool:
     return state.form == form
+
+
+def _equal(one: Scalar, two: Scalar) -> Scalar:
+    return int(one == two) if is_number(one) and is_number(two) else ops.cast(ops.equal(one, two), "float32")
 
 
 def _multiplier(node: Node) -> int:
