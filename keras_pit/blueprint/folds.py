@@ -4,7 +4,8 @@
                                                      one tap left: it takes over what batch normalization does
 
 An affine is folded if all that read it can take it over (see `lowering.affine`). A convolution can, unless zeros are
-added to its input.
+added to its input. What affines pass on their way to a convolution, as pooling, is not followed here: such an affine
+counts in every state, so costs are above those of the exported model.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from ..layers.search import PITLayer
 from ..lowering import Network, Node
-from ..lowering.affine import passed, takes
+from ..lowering.affine import takes
 from ..lowering.operators import Affine, Depthwise
 from ..lowering.windows import Window
 from .states import States
@@ -30,26 +31,16 @@ def folds_of(
         for source in node.inputs:
             readers[source].append(node)
 
-    def takers(node: Node, affine: Affine) -> list[Node] | None:
-        """The searched convolutions among those that take over an affine; None if some reader never does."""
-        found: list[Node] = []
-        for reader in readers[node]:
-            if reader in kernels:
-                found.append(reader)
-            elif not takes(reader.operator, affine, node.shape):
-                behind = passed(reader.operator, affine, node.shape)
-                others = takers(reader, behind) if behind is not None else None
-                if others is None:
-                    return None
-                found += others
-        return None if node in network.outputs else found
-
     result: dict[Node, tuple[Node, ...]] = {}
     for node in network.nodes():
-        if _is_affine(node, layers.get(node.name)):
-            found = takers(node, Affine(node.operator.kernel.reshape(-1), node.operator.bias))
-            if found and all(any(not state.sees_zeros for state in kernels[taker][1].all) for taker in found):
-                result[node] = tuple(dict.fromkeys(found))
+        if node in network.outputs or not _is_affine(node, layers.get(node.name)):
+            continue
+        affine = Affine(node.operator.kernel.reshape(-1), node.operator.bias)
+        takers = dict.fromkeys(reader for reader in readers[node] if reader in kernels)
+        others = [reader for reader in readers[node] if reader not in kernels]
+        can_take = [any(not state.sees_zeros for state in kernels[taker][1].all) for taker in takers]
+        if takers and all(can_take) and all(takes(other.operator, affine, node.shape) for other in others):
+            result[node] = tuple(takers)
     return result
 
 

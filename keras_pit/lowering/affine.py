@@ -135,9 +135,10 @@ def _willing(network: Network) -> Node | None:
         return node not in network.outputs and all(willing(reader, affine, node.shape) for reader in readers[node])
 
     def willing(reader: Node, affine: Affine, shape: Shape) -> bool:
-        if takes(reader.operator, affine, shape):
-            return True
-        after = passed(reader.operator, affine, shape)
+        operator, kind = reader.operator, type(reader.operator)
+        if kind in _BEFORE:
+            return takes(operator, affine, shape)
+        after = _FORWARD[kind](operator, affine, shape) if kind in _FORWARD else None
         return after is not None and taken(reader, after)
 
     for node in network.nodes():
@@ -147,15 +148,9 @@ def _willing(network: Network) -> Node | None:
 
 
 def takes(operator: Operator, affine: Affine, shape: Shape) -> bool:
-    """Whether an operator can take over an affine before it, on an input of this shape."""
+    """Whether an operator can take over an affine that it reads, of this shape."""
     kind = type(operator)
     return kind in _BEFORE and _BEFORE[kind](operator, affine, shape) is not None
-
-
-def passed(operator: Operator, affine: Affine, shape: Shape) -> Affine | None:
-    """What an affine before an operator is behind it, if it can pass."""
-    kind = type(operator)
-    return _FORWARD[kind](operator, affine, shape) if kind in _FORWARD else None
 
 
 def _fold_forward(network: Network, affine: Node) -> Network:
@@ -169,8 +164,8 @@ def _fold_forward(network: Network, affine: Node) -> Network:
         (source,) = before.inputs
         if kind in _BEFORE:
             return replace(node, operator=_BEFORE[kind](operator, scaling, source.shape), inputs=(source,))
-        behind: Any = passed(operator, scaling, source.shape)
-        after = Node.of(behind, node.on(source), name=before.name)
+        passed: Any = _FORWARD[kind](operator, scaling, source.shape)
+        after = Node.of(passed, node.on(source), name=before.name)
         moving.add(after)
         return after
 
