@@ -4,13 +4,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from generator import random_masks
+from generator import arguments, describe, random_masks, random_network, randomize
 from keras import layers
 
 import keras_pit
+from examples import networks
 from keras_pit import boards
 from keras_pit.blueprint import Blueprint
+from keras_pit.costs.arena import arena
+from keras_pit.costs.device import flash
+from keras_pit.costs.latency import instructions
 from keras_pit.deployment.flatbuffer import read_program
+from keras_pit.layers.reader import Reader
+
+# A channel axis of length 1 is no accident in random networks.
+pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning")
 
 
 def causal(length=64):
@@ -68,6 +76,16 @@ def sharing_names():
 
 NETWORKS = {network.__name__: network for network in (causal, same, valid, depthwise, branches, sharing_names)}
 METRICS = ("ram", "latency", "ram:pico2", "latency:disco-f746ng")
+CORES = ("cortex-m0+", "cortex-m4", "cortex-m55")
+"""One for each set of kernels: plain C, DSP and Helium."""
+FIXED, FRESH, SLOW_FRESH = 20, 3, 1000
+
+
+def pytest_generate_tests(metafunc):
+    if "number" in metafunc.fixturenames:
+        fresh = np.random.default_rng(metafunc.config.option.fresh_seed)
+        count = SLOW_FRESH if metafunc.config.option.runslow else FRESH
+        metafunc.parametrize("number", [*range(FIXED), *map(int, fresh.integers(10**3, 10**9, count))])
 
 
 def made(name):
@@ -123,6 +141,176 @@ def test_soft_costs_are_those_of_the_exported_model(name):
         assert [keras_pit.cost(search, metric, discrete=True) for metric in METRICS] == exact
         exact = keras_pit.cost(slim, "flash")
         assert exact <= flash <= 1.03 * exact + 400
+
+
+def sparse_kernels(search, rng):
+    """All channels, and few taps of each kernel."""
+    for variable in keras_pit.mask_variables(search):
+        on = np.ones(variable.shape, bool) if variable.name == "alpha" else rng.random(variable.shape) < 0.1
+        variable.assign(np.where(on, 0.6, 0.4))
+
+
+def soft_and_exact(search, core):
+    """RAM, instructions and flash of a search model by its soft sizes, and of what it exports."""
+    programs = search.blueprint.program(search.reader()), Blueprint.of(keras_pit.export(search)).program()
+    for program in programs:
+        yield [float(arena(program, core).total), float(instructions(program, core)), float(flash(program, None))]
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_soft_costs_of_known_networks(name):
+    rng = np.random.default_rng(len(name))
+    model = networks.NETWORKS[name].build()
+    randomize(model, rng)
+    search = keras_pit.convert(model)
+    place = list(networks.NETWORKS).index(name)
+    (random_masks, sparse_kernels)[place % 2](search, rng)
+    soft, exact = soft_and_exact(search, CORES[place % 3])
+    assert exact[0] * (1 - 1e-6) <= soft[0] <= 1.01 * exact[0]
+    assert soft[1] == pytest.approx(exact[1], rel=1e-5)
+    assert exact[2] <= soft[2] <= 1.03 * exact[2] + 400
+    slim = keras_pit.export(search)
+    for metric in ("ram", "latency", "flash", "size", "macs"):
+        assert keras_pit.cost(search, metric, discrete=True) == keras_pit.cost(slim, metric)
+
+
+def test_soft_costs_of_random_networks(number):
+    """They may be above: an operation that is taken as it is keeps its channels, a slice of what is whole is there."""
+    rng, model = np.random.default_rng(number), random_network(number)
+    search = keras_pit.convert(model, **arguments(model, np.random.default_rng(number)))
+    for change in (random_masks, sparse_kernels):
+        change(search, rng)
+        soft, exact = soft_and_exact(search, CORES[number % len(CORES)])
+        assert all(one >= other * (1 - 1e-6) for one, other in zip(soft, exact, strict=True)), describe(model)
+
+
+@pytest.mark.parametrize("name", ["causal", "same", "depthwise", "ecgtcn_seed", "tcn"])
+def test_flash_is_the_length_of_the_file(name):
+    model = made(name) if name in NETWORKS else networks.NETWORKS[name].build()
+    if name not in NETWORKS:
+        randomize(model, np.random.default_rng(0))
+    search = keras_pit.convert(model)
+    random_masks(search, np.random.default_rng(2), 0.6)
+    slim = keras_pit.export(search)
+    length = len(keras_pit.to_tflite(slim, samples(slim), verify=False))
+    assert keras_pit.cost(search, "flash", discrete=True) == pytest.approx(length, rel=0.02)
+
+
+def twins():
+    """Two convolutions that need the same padding share a PAD; batch norm before a kernel of one tap is folded."""
+    inputs = keras.Input((32, 4))
+    x = layers.BatchNormalization()(layers.Conv1D(8, 3, padding="same", activation="relu")(inputs))
+    x = layers.Add()([layers.Conv1D(8, taps, padding="causal")(x) for taps in (4, 5)])
+    x = layers.BatchNormalization()(layers.ReLU()(x))
+    x = layers.Conv1D(6, 7, padding="same", activation="relu")(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_soft_costs_in_every_state_of_a_kernel(core):
+    keras.utils.set_random_seed(0)
+    model = twins()
+    randomize(model, np.random.default_rng(0))
+    search = keras_pit.convert(model)
+    _, one, two, last = [layer for layer in search.search_layers if layer.beta is not None]
+    for reach, other, end in [(0, 0, 0), (0, 2, 3), (2, 2, 0), (3, 3, 2), (3, 4, 1), (1, 0, 3)]:
+        for layer, lag in zip((one, two, last), (reach, other, end), strict=True):
+            layer.beta.assign(np.where(np.arange(layer.beta.shape[0]) <= lag, 0.6, 0.4))
+        (ram, count, _), (exact_ram, exact_count, _) = soft_and_exact(search, core)
+        assert ram == pytest.approx(exact_ram, rel=1e-5)
+        assert count == pytest.approx(exact_count, rel=1e-5)
+
+
+# -- gradients --------------------------------------------------------------------------------------------------------
+
+
+class Relaxed(Reader):
+    """Masks that are not binarised: they move from where they are as far as their variables do."""
+
+    def __init__(self, search, moves):
+        super().__init__(search.search_layers)
+        self.moves = moves
+
+    def channels(self, owner):
+        return super().channels(owner) + self.moves[id(owner.alpha)]
+
+    def taps(self, layer):
+        found = super().taps(layer)
+        if layer.beta is not None:
+            found = found + self.moves[id(layer.beta)][list(layer.kernel_mask.lags)]
+        if layer.gamma is not None:
+            found = found + self.moves[id(layer.gamma)][layer.kernel_mask.levels]
+        return found
+
+    def count_channels(self, owner):
+        return tf.reduce_sum(self.channels(owner))
+
+    def count_taps(self, layer):
+        return tf.reduce_sum(self.taps(layer))
+
+
+def slopes(search, metrics):
+    """The gradient of each metric, by mask variable."""
+    variables = keras_pit.mask_variables(search)
+    with tf.GradientTape(persistent=True) as tape:
+        values = tf.unstack(search.costs(metrics, search.reader()))
+    for value in values:
+        found = tape.gradient(value, [variable.value for variable in variables], unconnected_gradients="zero")
+        yield {id(v): tf.convert_to_tensor(slope).numpy() for v, slope in zip(variables, found, strict=True)}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_of_sums_are_those_of_relaxed_masks(name):
+    search, rng = keras_pit.convert(made(name)), np.random.default_rng(5)
+    random_masks(search, rng, 0.6)
+    metrics, variables, step = ("size", "macs"), keras_pit.mask_variables(search), 0.5
+    found = list(slopes(search, metrics))
+    for moved in variables:
+        direction = rng.uniform(0.5, 1.5, moved.shape).astype("float32")
+        ends = []
+        for sign in (step, -step):
+            moves = {id(v): np.zeros(v.shape, "float32") for v in variables} | {id(moved): sign * direction}
+            ends.append(search.costs(metrics, Relaxed(search, moves)).numpy().astype("float64"))
+        for slope, more, less in zip(found, *ends, strict=True):
+            assert slope[id(moved)] @ direction == pytest.approx((more - less) / (2 * step), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_more_never_costs_less(name):
+    metrics = ("size", "macs", "flash", *METRICS)
+    search = keras_pit.convert(made(name))
+    for density in (1.0, None):
+        random_masks(search, np.random.default_rng(3), density)
+        for metric, slope in zip(metrics, slopes(search, metrics), strict=True):
+            assert all((values >= 0).all() for values in slope.values())
+            if metric.partition(":")[0] != "ram":
+                assert all(values.max() > 0 for values in slope.values())
+
+
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("kind", ["alpha", "beta", "gamma"])
+def test_gradients_of_a_board_are_what_a_switch_saves(kind, core):
+    """Costs have stairs, of up to 16 channels: the gradient is their slope."""
+    inputs = x = keras.Input((64, 16))
+    for _ in range(2):
+        x = layers.Conv1D(64, 17, padding="causal", activation="relu")(x)
+    model = keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling1D()(x)))
+    randomize(model, np.random.default_rng(0))
+    search = keras_pit.convert(model)
+    variable = getattr(search.search_layers[1 if kind == "alpha" else 0], kind)
+    places = np.arange(variable.shape[0])
+    # Helium takes another path for any dilation: from 2 to 4.
+    already = places < (1 if kind == "gamma" else 0)
+    off = {"alpha": places >= 48, "beta": places >= 9, "gamma": places == 1}[kind]
+    variable.assign(np.where(already, 0.4, 0.6))
+    with tf.GradientTape(persistent=True) as tape:
+        program = search.blueprint.program(search.reader())
+        before = [arena(program, core).total, instructions(program, core), flash(program, None)]
+    found = [tape.gradient(value, variable.value).numpy() for value in before]
+    variable.assign(np.where(already | off, 0.4, 0.6))
+    after, _ = soft_and_exact(search, core)
+    for slope, one, other in zip(found, before, after, strict=True):
+        assert slope[off].sum() == pytest.approx(float(one) - other, rel=0.05, abs=1)
 
 
 @pytest.mark.parametrize("metric", ["flash", "ram", "latency"])

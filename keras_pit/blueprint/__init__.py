@@ -27,6 +27,7 @@ from ..layers.search import ChannelMasks, PITLayer
 from ..lowering import Network, Node
 from ..ownership import masks_of
 from .axes import Axis, axis_of
+from .folds import folds_of
 from .states import States, searches_kernel
 from .writer import Writer
 
@@ -42,11 +43,13 @@ class Blueprint:
     """For nodes whose channels are searched: their axis (negative), and their masks."""
     kernels: Mapping[Node, tuple[PITLayer, States]]
     """For convolutions whose kernel is searched: the search layer, and its states."""
+    folds: Mapping[Node, tuple[Node, ...]]
+    """For affines that some states of kernels fold: the convolutions whose states these are (see `folds`)."""
 
     @classmethod
     def of(cls, model: keras.Model) -> Blueprint:
         """The blueprint of a plain model: all sizes are numbers."""
-        return cls(lowering.lower_with_padding(model), {}, {})
+        return cls(lowering.lower_with_padding(model), {}, {}, {})
 
     @classmethod
     def searched(cls, whole: keras.Model, layers: Mapping[str, Any], channels: Channels) -> Blueprint:
@@ -67,7 +70,7 @@ class Blueprint:
             if isinstance(layer, PITLayer) and searches_kernel(layer, node):
                 kernels[node] = (layer, States(node, layer))
         masks = {node: (axis.axis, masks_of(channels, axis.labels)) for node, axis in axes.items() if axis.labels.any()}
-        return cls(network, masks, kernels)
+        return cls(network, masks, kernels, folds_of(network, kernels, layers))
 
     def program(self, reader: Reader | None = None) -> Program:
         """The operators and tensors; of a search model with the sizes that the reader's masks leave."""

@@ -19,7 +19,7 @@ from ..layers.reader import Reader
 from ..layers.search import PITLayer
 from ..lowering import Node
 from ..lowering import operators as kinds
-from ..lowering.operators import Window
+from ..lowering.windows import NO_PADDING, Pair, Window
 from ..masks import THRESHOLD
 
 
@@ -37,17 +37,27 @@ class Form:
 
     is_pointwise: bool
     is_dilated: bool
-    is_cropped: bool
     is_padded: bool
+    """By a PAD, and then """
+    is_cropped: bool
+    """by a SLICE."""
+    padding: str
+    """What the convolution adds by itself, "same" or "valid"."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A kernel in one state of its masks: its form, and the length of its input once cropped, and then padded."""
+    """A kernel in one state of its masks: its form, and the length of its input once padded, and then cropped."""
 
     form: Form
-    cropped: int
+    pads: tuple[Pair, Pair]
+    """The zeros that it sees along rows and columns, by whomever they are added."""
     padded: int
+    cropped: int
+
+    @property
+    def sees_zeros(self) -> bool:
+        return self.pads != NO_PADDING
 
     @property
     def is_cropped(self) -> bool:
@@ -67,7 +77,7 @@ class State:
         before = window.pads[axis][0] - int(taps[0]) * rate
         after = (node.shape[1 + axis] - 1) * stride + span - length - before
         after = 0 if -stride < after < 0 else after
-        cropped = length + min(before, 0) + min(after, 0)
+        cut = min(before, 0) + min(after, 0)
         pads = (max(before, 0), max(after, 0))
         alone = Window(
             replaced(window.size, axis, len(taps)),
@@ -75,10 +85,17 @@ class State:
             replaced(window.dilation, axis, spacing),
             replaced(window.pads, axis, pads),
         )
-        is_padded = alone.padding((1, *replaced(shape[1:3], axis, cropped), shape[3])) is None
-        is_pointwise = len(taps) == 1 and window.size[1 - axis] == 1
-        form = Form(is_pointwise, spacing > 1, cropped != length, is_padded)
-        return cls(form, cropped, cropped + sum(pads) if is_padded else cropped)
+        word = alone.padding((1, *replaced(shape[1:3], axis, length + cut), shape[3]))
+        is_padded = word is None or (alone.pads != NO_PADDING and cut < 0)
+        form = Form(
+            is_pointwise=len(taps) == 1 and window.size[1 - axis] == 1,
+            is_dilated=spacing > 1,
+            is_padded=is_padded,
+            is_cropped=cut < 0,
+            padding="valid" if is_padded else str(word).lower(),
+        )
+        padded = length + (sum(pads) if is_padded else 0)
+        return cls(form, alone.pads, padded, padded + cut)
 
 
 class States:

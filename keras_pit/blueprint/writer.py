@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from keras import ops
 
 from ..costs.program import Operator, Program, Scalar, Tensor, is_number, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
-from .states import Form, State, States, replaced
+from .states import Form, State, replaced
 
 if TYPE_CHECKING:
     from . import Blueprint
@@ -49,6 +50,10 @@ class Writer:
         self.numbers: dict[Node, int] = {}
         self.padded: dict[Any, int] = {}
         self.paddings: dict[Any, int] = {}
+        self.folds: dict[int, Fold] = {}
+        self.codes: dict[Any, int] = {}
+        self.pads: dict[int, list[Padded]] = {}
+        self.choices: dict[int, list[Choice]] = {}
 
     def build(self) -> Program:
         network = self.blueprint.network
@@ -80,8 +85,37 @@ class Writer:
     def put(self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], **options: Any) -> int:
         """A new operator; the number of the tensor that it makes."""
         number = self.tensor(shape)
-        self.operators.append(Operator(name, tuple(inputs), (number,), **options))
+        self.add(Operator(name, tuple(inputs), (number,), **options))
         return number
+
+    def add(self, operator: Operator, reader: Node | None = None, *, sees_zeros: bool = False) -> None:
+        """An operator, in several versions if what it reads is there in some states only.
+
+        Args:
+            operator: what to add.
+            reader: the searched convolution that it is a form of.
+            sees_zeros: whether that form adds zeros, so that it takes no affine.
+        """
+        for version, (number, presence) in enumerate(self.read(operator.inputs, reader, sees_zeros)):
+            constants = map(self.copy, operator.inputs[1:]) if version else operator.inputs[1:]
+            there = operator.presence * presence
+            self.operators.append(replace(operator, inputs=(number, *constants), presence=there))
+
+    def read(self, inputs: tuple[int, ...], reader: Node | None, sees_zeros: bool) -> list[Choice]:
+        """What an operator reads first."""
+        source = inputs[0]
+        fold = self.folds.get(source)
+        if fold is None:
+            return self.choices.get(source, [(source, 1)])
+        folded, unfolded = (fold.source, fold.is_folded), (source, 1 - fold.is_folded)
+        if sees_zeros:
+            return [unfolded]
+        return [folded] if fold.takers == (reader,) else [folded, unfolded]
+
+    def copy(self, number: int) -> int:
+        """Another tensor like this one; its number."""
+        self.tensors.append(self.tensors[number])
+        return len(self.tensors) - 1
 
     def shape(self, node: Node) -> tuple[Scalar, ...]:
         """The shape of a node's output, as the masks leave it."""
@@ -130,17 +164,27 @@ class Writer:
     def convolution(self, node: Node, source: int, shape: Sequence[Scalar]) -> int:
         window = node.operator.window
         word = window.padding(node.inputs[0].shape)
-        if word is None:
-            source = self.pad(node, source)
-        return self.put(
+        takers = self.blueprint.folds.get(node, ())
+        is_folded = product(tuple(self.takes_affine(taker) for taker in takers)) if takers else 0
+        read = self.pad(node, source) if word is None else source
+        number = self.put(
             _name(node),
-            [source, *self.kernel(node, window.size, source, shape)],
+            [read, *self.kernel(node, window.size, read, shape)],
             shape,
             stride=window.strides,
             dilation=window.dilation,
             multiplier=_multiplier(node),
             padding=(word or "VALID").lower(),
+            presence=1 - is_folded,
         )
+        if takers:
+            self.folds[number] = Fold(source, takers, is_folded)
+        return number
+
+    def takes_affine(self, node: Node) -> Any:
+        """Whether a convolution whose kernel is searched is in a state without padding."""
+        layer, states = self.blueprint.kernels[node]
+        return states.look_up(states.index(layer, self.reader), lambda state: not state.sees_zeros)
 
     def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
         """Weights and bias of a convolution."""
@@ -159,52 +203,120 @@ class Writer:
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
             if pads not in self.paddings:
                 self.paddings[pads] = self.tensor((4, 2), "int32", constant=True)
-            self.padded[source, pads] = self.put("PAD", [source, self.paddings[pads]], shape)
+            number = self.tensor(shape)
+            code = self.code(pads)
+            presence = self.share(Padded(number, code, frozenset({code}), 1), source)
+            self.add(Operator("PAD", (source, self.paddings[pads]), (number,), presence=presence), sees_zeros=True)
+            self.padded[source, pads] = number
         return self.padded[source, pads]
+
+    def share(self, new: Padded, source: int) -> Scalar:
+        """Where an earlier PAD of the same source adds the same zeros, that one is read; how present the new one is."""
+        earlier = self.pads.setdefault(source, [])
+        choices: list[Choice] = []
+        left: Scalar = 1
+        for other in earlier:
+            if new.possible & other.possible:
+                same = left * other.presence * _equal(new.code, other.code)
+                choices.append((other.number, same))
+                left = left - same
+        earlier.append(new)
+        if choices:
+            self.choices[new.number] = [*choices, (new.number, left)]
+        return left
+
+    def code(self, pads: Any) -> int:
+        """A number for these zeros."""
+        return self.codes.setdefault(pads, len(self.codes))
 
     def searched(self, node: Node, source: int, shape: Sequence[Scalar]) -> int:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
-        index, taps, output = states.index(layer, self.reader), self.reader.count_taps(layer), self.tensor(shape)
+        index, taps = states.index(layer, self.reader), self.reader.count_taps(layer)
         readers: dict[tuple[bool, bool], int] = {}
-        for cropped, padded in dict.fromkeys((state.is_cropped, state.is_padded) for state in states.all):
-            readers[cropped, padded] = self.resized(states, index, source, cropped=cropped, padded=padded)
+        for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
+            readers[padded, cropped] = self.resized(node, index, source, padded=padded, cropped=cropped)
+        output = self.tensor(shape)
         for form in dict.fromkeys(state.form for state in states.all):
-            presence = states.look_up(index, partial(_is_in, form))
-            read = readers[form.is_cropped, form.is_padded]
-            size = replaced(window.size, axis, 1 if form.is_pointwise else taps)
-            self.operators.append(
+            read = readers[form.is_padded, form.is_cropped]
+            self.add(
                 Operator(
                     _name(node),
-                    (read, *self.kernel(node, size, read, shape)),
+                    (read, *self.kernel(node, replaced(window.size, axis, taps), read, shape)),
                     (output,),
                     stride=window.strides,
                     # Which dilation it is makes no difference, but that it may be another one than elsewhere does.
                     dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
                     multiplier=_multiplier(node),
-                    presence=presence,
-                )
+                    padding=form.padding,
+                    presence=states.look_up(index, partial(_is_in, form)),
+                ),
+                node,
+                sees_zeros=form.padding == "same",
             )
         return output
 
-    def resized(self, states: States, index: Any, source: int, *, cropped: bool, padded: bool) -> int:
-        """The input of a convolution in states that crop it, pad it, both or neither."""
-        presence = states.look_up(index, lambda state: (state.is_cropped, state.is_padded) == (cropped, padded))
-        for name, is_needed, settings, length in (
-            ("SLICE", cropped, 2, lambda state: state.cropped),
-            ("PAD", padded, 1, lambda state: state.padded),
-        ):
-            if is_needed:
-                constants = [self.tensor((4, 2), "int32", constant=True) for _ in range(settings)]
-                read = self.tensors[source].shape
-                sizes = (1, *replaced(read[1:3], states.axis, states.look_up(index, length)), read[3])
-                source = self.put(name, [source, *constants], sizes, presence=presence)
+    def resized(self, node: Node, index: Any, source: int, *, padded: bool, cropped: bool) -> int:
+        """The input of a convolution in states that pad it, crop it, both or neither."""
+        _, states = self.blueprint.kernels[node]
+        wanted = [state for state in states.all if (state.is_padded, state.is_cropped) == (padded, cropped)]
+        presence = states.look_up(index, lambda state: state in wanted)
+        if padded:
+            other = 1 - states.axis
+            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.padded))
+            size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
+            output, paddings = self.resize(source, size), self.tensor((4, 2), "int32", constant=True)
+            left: Scalar = 1
+            if not cropped:
+                code = states.look_up(index, lambda state: self.code(state.pads))
+                possible = frozenset(self.code(state.pads) for state in wanted)
+                left = self.share(Padded(output, code, possible, presence), source)
+            self.add(Operator("PAD", (source, paddings), (output,), presence=presence * left), node, sees_zeros=True)
+            source = output
+        if cropped:
+            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.cropped))
+            output, settings = self.resize(source, size), [self.tensor((4,), "int32", constant=True) for _ in range(2)]
+            self.add(Operator("SLICE", (source, *settings), (output,), presence=presence), node, sees_zeros=padded)
+            source = output
         return source
+
+    def resize(self, source: int, size: tuple[Scalar, ...]) -> int:
+        """A tensor with so many rows and columns, and the channels of another one; its number."""
+        return self.tensor((1, *size, self.tensors[source].shape[3]))
+
+
+Choice = tuple[int, Scalar]
+"""A tensor that an operator may read, and its presence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """What a PAD in front of a convolution makes."""
+
+    number: int
+    code: Scalar
+    """Which zeros it adds."""
+    possible: frozenset[int]
+    presence: Scalar
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """An affine that some states fold."""
+
+    source: int
+    """What it reads, and its readers do where it is folded."""
+    takers: tuple[Node, ...]
+    is_folded: Scalar
 
 
 def _is_in(form: Form, state: State) -> bool:
     return state.form == form
+
+
+def _equal(one: Scalar, two: Scalar) -> Scalar:
+    return int(one == two) if is_number(one) and is_number(two) else ops.cast(ops.equal(one, two), "float32")
 
 
 def _multiplier(node: Node) -> int:

@@ -184,15 +184,15 @@ def _conv(call: Call, kernels: str) -> list[Scalar]:
     channels = call.source.shape[-1]
     taps = height * width * channels
     column = 4 * round_up(taps, 16) if kernels == "helium" else 4 * round_up(taps, 4)
-    if kernels == "helium" and _along_one_axis(call):
-        column = _row_buffer(call, column)
+    if kernels == "helium":
+        column = choose(_along_one_axis(call), _row_buffer(call, column), column)
     pointwise = (top + left <= 0) & (height * width <= 1) & (call.op.dilation == (1, 1))
     return [choose(pointwise, 0, column)]
 
 
-def _along_one_axis(call: Call) -> bool:
+def _along_one_axis(call: Call) -> Any:
     """Whether Helium's convolution along a row applies, but for the width of the input (see `_row_buffer`)."""
-    return bool(call.source.shape[1] == 1 and call.kernel[0] == 1 and call.op.dilation[1] == 1)
+    return (call.source.shape[1] <= 1) & (call.kernel[0] <= 1) & (call.op.dilation[1] == 1)
 
 
 def _row_buffer(call: Call, general: Scalar) -> Scalar:

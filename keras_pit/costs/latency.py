@@ -20,7 +20,7 @@ from functools import cache
 from typing import Any
 
 from . import cores
-from .program import Call, Program, Scalar, choose, floor_div, larger, leftover, product
+from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, product
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
 INVOKE = "invoke"
@@ -119,14 +119,15 @@ def _conv(call: Call, measured: str) -> list[Path]:
         loops = loops | {"copy": copies, "copied_4": copies * fours, "copied_rest": copies * rest}
         return [fast, Path("conv", loops)]
     loops = loops | {"copy": copies, "copy_vector": copies * floor_div(channels + 15, 16)}
-    if call.source.shape[1] != 1 or call.op.dilation[1] != 1:
+    rows = call.source.shape[1]
+    if (is_number(rows) and rows != 1) or call.op.dilation[1] != 1:
         return [fast, Path("conv", loops)]
     # Along a row, only windows that touch the padding are copied.
     edges = 2 * left / call.op.stride[1]
     outputs, vectors = call.result.shape[-1], floor_div(height * width * channels + 15, 16)
     row = loops | {"edge_output": edges * outputs, "edge_vector": edges * outputs * vectors}
-    whole_words = (leftover(call.op.stride[1] * channels, 4) <= 0) & (height <= 1)
-    return [fast, Path("conv_row", row, whole_words), Path("conv", loops)]
+    whole_words = leftover(call.op.stride[1] * channels, 4) <= 0
+    return [fast, Path("conv_row", row, whole_words & (height <= 1) & (rows <= 1)), Path("conv", loops)]
 
 
 def _products(call: Call, measured: str, positions: Scalar, rows: int) -> Loops:

@@ -132,12 +132,12 @@ def _willing(network: Network) -> Node | None:
             readers[source].append(node)
 
     def taken(node: Node, affine: Affine) -> bool:
-        return node not in network.outputs and all(takes(reader, affine, node.shape) for reader in readers[node])
+        return node not in network.outputs and all(willing(reader, affine, node.shape) for reader in readers[node])
 
-    def takes(reader: Node, affine: Affine, shape: Shape) -> bool:
+    def willing(reader: Node, affine: Affine, shape: Shape) -> bool:
         operator, kind = reader.operator, type(reader.operator)
         if kind in _BEFORE:
-            return _BEFORE[kind](operator, affine, shape) is not None
+            return takes(operator, affine, shape)
         after = _FORWARD[kind](operator, affine, shape) if kind in _FORWARD else None
         return after is not None and taken(reader, after)
 
@@ -145,6 +145,12 @@ def _willing(network: Network) -> Node | None:
         if isinstance(node.operator, Affine) and taken(node, node.operator):
             return node
     return None
+
+
+def takes(operator: Operator, affine: Affine, shape: Shape) -> bool:
+    """Whether an operator can take over an affine that it reads, of this shape."""
+    kind = type(operator)
+    return kind in _BEFORE and _BEFORE[kind](operator, affine, shape) is not None
 
 
 def _fold_forward(network: Network, affine: Node) -> Network:
