@@ -1,6 +1,6 @@
 """What `round_to` buys: searches for the same bound on MACs, with channels one by one and in blocks of four.
 
-    python benchmarks/rounding.py [--only watch] [--share 0.2] [--round-to 1 4] [--epochs 24]
+    python benchmarks/rounding.py [--only watch] [--share 0.1] [--round-to 1 4] [--epochs 24]
 
 Instructions are those of one inference of the exported model with CMSIS-NN (see `keras_pit.costs.latency`). CMSIS-NN
 computes four numbers at a time on a Cortex-M4, sixteen on a Cortex-M55: channels that fill no block of four take a slow
@@ -81,7 +81,7 @@ def main(given: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__, "rounding.json")
-    arguments.add_argument("--share", type=float, default=0.2, help="bound on MACs, as a share of the seed's")
+    arguments.add_argument("--share", type=float, default=0.1, help="bound on MACs, as a share of the seed's")
     arguments.add_argument("--round-to", type=int, nargs="+", default=[1, 4], help="sizes of blocks")
     arguments.add_argument("--epochs", type=int, help="epochs of each search (default: by task)")
     main(arguments.parse_args())
