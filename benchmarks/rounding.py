@@ -1,6 +1,6 @@
-"""What `round_to` buys: searches for the same bound on MACs, with channels one by one and in blocks of four.
+"""What `round_to` buys: searches for the same bound, with channels one by one and in blocks of four.
 
-    python benchmarks/rounding.py [--only watch] [--share 0.1] [--round-to 1 4] [--epochs 24]
+    python benchmarks/rounding.py [--only watch] [--metric latency] [--share 0.1] [--round-to 1 4] [--epochs 24]
 
 Instructions are those of one inference of the exported model with CMSIS-NN (see `keras_pit.costs.latency`). CMSIS-NN
 computes four numbers at a time on a Cortex-M4, sixteen on a Cortex-M55: channels that fill no block of four take a slow
@@ -39,13 +39,13 @@ class Result:
     instructions: dict[str, float]
 
 
-def search(task: str, seed: int, whole: keras.Model, split: Split, share: float, round_to: int, epochs: int) -> Result:
+def search(task: str, seed: int, whole: keras.Model, split: Split, given: argparse.Namespace, round_to: int) -> Result:
     keras.utils.set_random_seed(seed)
-    target = share * keras_pit.cost(whole, "macs")
-    model = keras_pit.convert(whole, "macs", target=target, round_to=round_to)
+    target = given.share * keras_pit.cost(whole, given.metric)
+    model = keras_pit.convert(whole, given.metric, target=target, round_to=round_to)
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     x, y, *_ = split
-    model.fit(x, y, TASKS[task].batch, epochs, verbose=0)
+    model.fit(x, y, TASKS[task].batch, given.epochs or TASKS[task].search_epochs, verbose=0)
     slim = keras_pit.export(model)
     program = Blueprint.of(slim).program()
     made = {core: float(instructions(program, core)) for core in CORES}
@@ -72,8 +72,7 @@ def main(given: argparse.Namespace) -> None:
         for seed in given.seeds:
             whole = trained(task, seed, split, given.output.parent / "seeds")
             for round_to in given.round_to:
-                epochs = given.epochs or TASKS[task].search_epochs
-                results.append(search(task, seed, whole, split, given.share, round_to, epochs))
+                results.append(search(task, seed, whole, split, given, round_to))
                 print(results[-1], flush=True)
                 given.output.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
     show(results)
@@ -81,7 +80,8 @@ def main(given: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__, "rounding.json")
-    arguments.add_argument("--share", type=float, default=0.1, help="bound on MACs, as a share of the seed's")
+    arguments.add_argument("--share", type=float, default=0.1, help="bound, as a share of the seed's cost")
+    arguments.add_argument("--metric", default="latency", help="the cost that is bounded")
     arguments.add_argument("--round-to", type=int, nargs="+", default=[1, 4], help="sizes of blocks")
     arguments.add_argument("--epochs", type=int, help="epochs of each search (default: by task)")
     main(arguments.parse_args())
