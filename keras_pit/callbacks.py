@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from .masks import THRESHOLD
 from .model import SearchModel, mask_variables, require_search
 from .report import Report, span, summary
 
@@ -81,7 +82,7 @@ class WarmUp(_SearchCallback):
 class StopWhenSettled(_SearchCallback):
     """Ends a search whose architecture has not changed for some epochs.
 
-    With a target, epochs count from when the budget has reached it.
+    Epochs count from when the first channel or tap is switched off; with a target, from when the budget has reached it.
 
     Args:
         patience: number of epochs without a change.
@@ -103,8 +104,10 @@ class StopWhenSettled(_SearchCallback):
             (layer.name, layer.kept_channels().tolist() if layer.alpha is not None else None, _kernel(layer))
             for layer in self.search.search_layers
         ]
+        masks = [keras.ops.convert_to_numpy(mask) for mask in mask_variables(self.search)]
+        untouched = all((mask > THRESHOLD).all() for mask in masks)
         coming_down = controller is not None and float(controller.tightness) < 1
-        self._unchanged = self._unchanged + 1 if now == self._last and not coming_down else 0
+        self._unchanged = self._unchanged + 1 if now == self._last and not untouched and not coming_down else 0
         self._last = now
         if self._unchanged >= self.patience:
             self.model.stop_training = True

@@ -134,8 +134,10 @@ class SearchModel(keras.Model):
         reader = self.reader()
         with reader.shared():
             outputs = super().call(inputs, training=training, mask=mask)
-        # Not the model's own method, which functional models refuse.
-        keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(reader))
+        # Pressure changes from step to step: with it, the loss of one evaluation would say nothing about another's.
+        if training or self.controller is None:
+            # Not the model's own method, which functional models refuse.
+            keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(reader))
         return outputs
 
     def relative_cost(self, reader: Reader) -> Any:
@@ -180,11 +182,7 @@ class SearchModel(keras.Model):
         return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        own: list[keras.callbacks.Callback] = [Progress(self.controller)] if self.controller else []
-        if any(costs.get(name).whole for name in self.origin.costs):
-            own.append(ExactCosts())
-        if not own:
-            return super().fit(*args, **kwargs)
+        own = [Exact(), *([Progress(self.controller)] if self.controller else [])]
         given = inspect.signature(super().fit).bind(*args, **kwargs)
         callbacks = given.arguments.get("callbacks") or []
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
@@ -217,12 +215,18 @@ class SearchModel(keras.Model):
         return convert(seed, **config)
 
 
-class ExactCosts(keras.callbacks.Callback):
-    """Puts the costs of a board into the logs of an epoch as they are for the exported model, to the byte."""
+class Exact(keras.callbacks.Callback):
+    """Puts the costs of a board into the logs of an epoch as they are for the exported model, to the byte.
+
+    Ends the search with an error when a mask is not finite any more.
+    """
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for layer in self.model.search_layers:
+            layer.check_masks()
         if logs is not None:
-            logs.update({name: float(self.model.cost(name)) for name in self.model.origin.costs})
+            whole = [name for name in self.model.origin.costs if costs.get(name).whole]
+            logs.update({name: float(self.model.cost(name)) for name in whole})
 
 
 def mask_variables(search: SearchModel) -> list[keras.Variable]:

@@ -46,7 +46,8 @@ PRESSURE = 1e-3, 1e3
 LIFTS = 100
 """How many times in a `fit` a cost below its band is looked at; one above its budget is never left for a step."""
 STEPS_ELSEWHERE = 1000
-"""Length of a search that is not trained by `fit` (`train_on_batch`, loops by hand)."""
+"""Length of a search that is not trained by `fit`: `train_on_batch`, and loops by hand, which call `Controller.step`
+after each step of the optimizer."""
 
 _FLOOR = 0.05
 """The least that a mask is shifted, relative to the one that costs most: in the end, all must be able to go."""
@@ -97,6 +98,8 @@ class Controller:
         self.tightness = _state("tightness", 0.0)
         self.progress = _state("progress", 0.0)
         self.pace = _state("pace", 1.0 / STEPS_ELSEWHERE)
+        self.steps = _state("steps", 0.0)
+        """In an epoch, once one is over."""
         self.waits = 0
         """Epochs of a `fit` before the budget starts to fall."""
         self._held = _state("held", np.full(self._ends[-1], THRESHOLD + MARGIN))
@@ -104,7 +107,7 @@ class Controller:
     @property
     def variables(self) -> list[keras.Variable]:
         """All state."""
-        return [self.pressure, self.tightness, self.progress, self.pace, self._held]
+        return [self.pressure, self.tightness, self.progress, self.pace, self.steps, self._held]
 
     def step(self) -> Any:
         """To be called after each step of the optimizer.
@@ -214,19 +217,18 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
-        self._steps: int | None = None
         self._begin = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._begin = int(self.model.optimizer.iterations)
-        steps, waiting = self.params["steps"] or self._steps, self._controller.waits
+        steps, waiting = self.params["steps"] or int(self._controller.steps), self._controller.waits
         epochs = max(self.params["epochs"] - waiting, 1)
         self._controller.progress.assign(max(epoch - waiting, 0) / epochs)
-        # In the first epoch of a generator the number of steps is not known: the budget waits.
+        # In the first epoch of data without a length the number of steps is not known: the budget waits.
         self._controller.pace.assign(1 / (epochs * steps) if steps and epoch >= waiting else 0.0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._steps = int(self.model.optimizer.iterations) - self._begin
+        self._controller.steps.assign(int(self.model.optimizer.iterations) - self._begin)
 
 
 def _state(name: str, value: Any) -> keras.Variable:

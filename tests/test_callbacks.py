@@ -55,6 +55,8 @@ def test_the_budget_waits_for_the_warm_up_and_the_target_is_met():
 def test_search_ends_when_the_architecture_has_settled():
     search = compiled(strength=0.0)
     search.compile(keras.optimizers.SGD(1e-6), LOSS)
+    assert len(fit(search, 8, callbacks.StopWhenSettled(3))["loss"]) == 8  # it has not begun yet
+    search.search_layers[0].alpha.assign(0.1 * np.arange(8) / 8 + 0.45)
     assert len(fit(search, 20, callbacks.StopWhenSettled(3))["loss"]) == 4
     falling = compiled(target=0.2 * keras_pit.cost(network(8)))
     stopped = fit(falling, 40, callbacks.StopWhenSettled(2))["size"]

@@ -49,7 +49,7 @@ def shares(search: keras.Model, target: dict[str, float]) -> dict[str, float]:
 
 def pressure(search: keras.Model) -> float:
     """What the costs add to the loss."""
-    search(np.zeros((1, 32, 3)))
+    search(np.zeros((1, 32, 3)), training=True)
     return float(sum(search.losses))
 
 
@@ -144,12 +144,20 @@ def test_a_second_fit_stays_at_the_bound():
     assert min(history["size"]) >= 0.85 * bound
 
 
+def test_evaluations_of_a_search_compare():
+    search = keras_pit.convert(network(), target=1_000.0)
+    search.compile("adam", LOSS)
+    before = search.evaluate(*samples(), verbose=0)
+    search.controller.pressure.assign([100.0])
+    assert search.evaluate(*samples(), verbose=0) == before
+
+
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_generator_of_unknown_length():
+def test_generator_of_unknown_length(tmp_path):
     x, y = samples()
     bound = 0.3 * keras_pit.cost(network())
     search = keras_pit.convert(network(), target=bound)
-    search.compile("adam", LOSS)
+    search.compile("adam", LOSS, jit_compile=False)
 
     def batches():
         for start in range(0, 256, 32):
@@ -157,8 +165,14 @@ def test_generator_of_unknown_length():
 
     spec = (tf.TensorSpec((None, 32, 3), tf.float32), tf.TensorSpec((None,), tf.int64))
     data = tf.data.Dataset.from_generator(batches, output_signature=spec)
-    search.fit(data, epochs=8, shuffle=False, verbose=0)
+    path = tmp_path / "search.keras"
+    save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: search.save(path) if epoch == 2 else None)
+    search.fit(data, epochs=8, shuffle=False, verbose=0, callbacks=[save])
     assert 0.85 * bound <= keras_pit.cost(keras_pit.export(search)) <= bound
+    resumed = keras.models.load_model(path)
+    resumed.fit(data, epochs=8, initial_epoch=3, shuffle=False, verbose=0)
+    for one, two in zip(search.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
 def test_without_fit():

@@ -261,3 +261,13 @@ def test_layers_placed_by_hand_are_the_ones_searched():
     slim = keras_pit.export(search)
     assert type(slim.get_layer("mine")) is layers.Conv1D
     np.testing.assert_allclose(slim(data), search(data), atol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["size", "flash"])
+def test_masks_that_are_not_finite_end_the_search(metric, batch):
+    search = keras_pit.convert(small(), metric)
+    search.compile("adam", LOSS, jit_compile=False)
+    layer = search.search_layers[0]
+    layer.alpha.assign(np.full(layer.alpha.shape, np.nan))
+    with pytest.raises(ValueError, match=rf"Layer '{layer.name}': mask variable alpha is not finite"):
+        search.fit(*batch, epochs=2, verbose=0)

@@ -166,6 +166,15 @@ class PITLayer(layers.Layer):
         """Whether the taps of the kernel have masks."""
         return self.beta is not None or self.gamma is not None
 
+    def check_masks(self) -> None:
+        """Check the values of the mask variables.
+
+        Raises:
+            ValueError: if one is NaN or infinite.
+        """
+        for name in ("alpha", "beta", "gamma"):
+            self._values(name)
+
     def kept_blocks(self) -> np.ndarray:
         """Which blocks of channels stay, by the entries of alpha."""
         return masks.kept_blocks(self._values("alpha"), self.blocks)
