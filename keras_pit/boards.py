@@ -13,9 +13,14 @@ chip it is that of the board named; networks run from there, but more slowly.
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
+from typing import Any
 
 KB = 1024
+
+CORES = ("cortex-m0+", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "xtensa-lx6", "xtensa-lx7")
+"""The processors that a board may have: those that `costs.cores` knows."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,17 @@ Cortex-M4, with CMSIS-NN); the rest is for the application. RAM: stack, buffers 
 
 @dataclass(frozen=True)
 class Board:
-    """One board."""
+    """One board.
+
+    Raises:
+        ValueError: if the name is empty, the core unknown, or the clock or a memory not above 0.
+    """
 
     name: str
     title: str
     chip: str
     core: str
-    """"cortex-m0+", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "xtensa-lx6" or "xtensa-lx7"."""
+    """One of `CORES`."""
     clock_mhz: float
     flash: int
     """Bytes."""
@@ -48,6 +57,19 @@ class Board:
     source: str
     """The data sheet of the chip, or the page of the board."""
     external_flash: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"A board needs a name, received {self.name!r}.")
+        if self.core not in CORES:
+            raise ValueError(
+                f"Board '{self.name}' has the unknown core {self.core!r}: expected one of "
+                f"{', '.join(map(repr, CORES))}. Take the most similar one."
+            )
+        for name in ("clock_mhz", "flash", "ram"):
+            value: Any = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                raise ValueError(f"Board '{self.name}' has {name}={value!r}: expected a finite number above 0.")
 
     def bounds(self, reserved: Reserved = RESERVED) -> dict[str, float]:
         """What is left for a network: bytes by the names of the costs "flash" and "ram".
@@ -111,12 +133,18 @@ def register(board: Board) -> Board:
     """Make a board known by its name.
 
     Raises:
+        TypeError: if it is no `Board`.
         ValueError: if the name is taken.
 
     Example:
 
         boards.register(boards.Board("mine", "Mine", "STM32L431", "cortex-m4", 80, 256 * 1024, 64 * 1024, "DS11453"))
     """
+    if not isinstance(board, Board):
+        raise TypeError(
+            f"Expected a keras_pit.boards.Board, received {type(board).__name__}: describe the board first, as in "
+            'boards.Board("mine", "Mine", "STM32L431", "cortex-m4", 80, 256 * 1024, 64 * 1024, "ST DS11453").'
+        )
     if board.name in _boards:
         raise ValueError(f"A board named '{board.name}' is registered already: choose another name.")
     _boards[board.name] = board

@@ -11,7 +11,7 @@ from . import _keras, costs, seeds, table
 from .arguments import Arguments, check_round_to, check_search, check_strength, pressed
 from .blueprint import Blueprint
 from .channels import Channels, trace
-from .costs.check import check
+from .costs.check import check, check_whole
 from .layers.search import PITLayer, Wiring
 from .model import Origin, SearchModel
 from .ownership import channel_masks
@@ -82,8 +82,11 @@ def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     plan = _Plan(seed, arguments)
     channels = trace(seed, plan.closed)
     for name in arguments.regularizer:
-        if not costs.get(name).whole:
-            check(costs.get(name), (stage for layer in channels.layers for stage in stages(layer, channels)))
+        metric = costs.get(name)
+        if not metric.whole:
+            check(metric, (stage for layer in channels.layers for stage in stages(layer, channels)))
+        elif not metric.built_in:
+            check_whole(metric, Blueprint.of(seed).program())
     of_seed = _costs(seed, channels, arguments.regularizer)
     for name, value in of_seed.items():
         if value <= 0:

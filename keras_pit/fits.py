@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ from . import boards, costs, seeds
 from .blueprint import Blueprint
 from .costs import cores
 from .costs.program import Program
-from .deployment.flatbuffer import read_program
+from .deployment.flatbuffer import BRIDGES, read_graph, read_program
+from .deployment.verify import require_static
 from .export import export_now
 from .model import SearchModel
 
@@ -82,7 +84,7 @@ class Fits:
 
 
 def fits(
-    model: keras.Model | bytes,
+    model: keras.Model | bytes | bytearray,
     board: str | boards.Board,
     *,
     latency: float | None = None,
@@ -91,7 +93,8 @@ def fits(
     """Tell whether a network fits a board, as the int8 file that `to_tflite` makes.
 
     Args:
-        model: a plain Keras model, a search model (as `export` would return it now), or the content of a .tflite file.
+        model: a plain Keras model, a search model (as `export` would return it now), or the content of a .tflite file
+            for int8.
         board: a board or its name.
         latency: milliseconds that one inference may take; None: any.
         reserved: flash and RAM that are not for the network.
@@ -100,16 +103,25 @@ def fits(
         A `Fits`: `if fits(...)`, `print(fits(...))`, `fits(...).ram.margin`.
 
     Raises:
-        TypeError: if it is neither a model nor bytes.
-        ValueError: if the board is unknown, or has nothing left for a network.
+        TypeError: if it is neither a model nor bytes, or `board` neither a board nor a name.
+        ValueError: if the board is unknown, or has nothing left for a network; if `latency` is no number above 0; if
+            the model's operators are not known before it is converted, or those of a file are not int8.
+        DeploymentError: if a file leaves a dimension open.
 
     Example:
 
         print(keras_pit.fits(tflite, "nano33ble", latency=20))
     """
     board = boards.get(board) if isinstance(board, str) else board
+    if not isinstance(board, boards.Board):
+        raise TypeError(
+            f"`board` must be a keras_pit.boards.Board or the name of one, received {type(board).__name__}: expected "
+            f"one of {', '.join(boards.names())}, or a board of your own."
+        )
+    if latency is not None:
+        _check_latency(latency)
     program = _program(model)
-    flash = len(model) if isinstance(model, bytes) else costs.flash(program, board)
+    flash = len(model) if isinstance(model, (bytes, bytearray)) else costs.flash(program, board)
     bounds = board.bounds(reserved)
     return Fits(
         board,
@@ -122,14 +134,37 @@ def fits(
 
 
 def _program(model: Any) -> Program:
-    if isinstance(model, bytes):
-        return read_program(model)
+    if isinstance(model, (bytes, bytearray)):
+        return _read(bytes(model))
     if isinstance(model, SearchModel):
         return Blueprint.of(export_now(model)).program()
     if isinstance(model, keras.Model):
         with seeds.functional(model) as graph:
             return Blueprint.of(graph).program()
-    raise TypeError(f"Expected a Keras model or the bytes of a .tflite file, received {type(model).__name__}.")
+    raise TypeError(
+        f"Expected a Keras model or the bytes of a .tflite file, received {type(model).__name__}. Read a file with "
+        "pathlib.Path(path).read_bytes()."
+    )
+
+
+def _read(tflite: bytes) -> Program:
+    """What a file makes a board do, if that is known."""
+    graph = read_graph(tflite)
+    require_static(graph)
+    for op in graph.ops:
+        others = sorted({t.dtype for t in (*op.inputs, *op.outputs) if t.floating or t.dtype == "int16"})
+        if others and op.name not in BRIDGES:
+            raise ValueError(
+                f"The file computes with {' and '.join(others)} ({op.name} at {graph.place(op)}): expected int8, the "
+                "only numbers whose time on a board is known. Make the file with keras_pit.to_tflite(model, "
+                "calibration), or see what keras_pit.profile says of this one."
+            )
+    return read_program(tflite)
+
+
+def _check_latency(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(f"`latency` must be a finite number of milliseconds above 0, or None; received {value!r}.")
 
 
 def _text(number: float | None, unit: str) -> str:

@@ -9,13 +9,14 @@ from keras import layers
 
 import keras_pit
 from examples import networks
-from keras_pit import boards
+from keras_pit import blueprint, boards, lowering
 from keras_pit.blueprint import Blueprint
 from keras_pit.costs.arena import arena
 from keras_pit.costs.device import flash
 from keras_pit.costs.latency import instructions
 from keras_pit.deployment.flatbuffer import read_program
 from keras_pit.layers.reader import Reader
+from keras_pit.lowering.operators import Foreign, Gather
 
 # A channel axis of length 1 is no accident in random networks.
 pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning")
@@ -174,9 +175,16 @@ def test_soft_costs_of_known_networks(name):
         assert keras_pit.cost(search, metric, discrete=True) == keras_pit.cost(slim, metric)
 
 
-def test_soft_costs_of_random_networks(number):
-    """They may be above: an operation that is taken as it is keeps its channels, a slice of what is whole is there."""
+def test_soft_costs_of_random_networks(number, monkeypatch):
+    """They may be above: an operation that is taken as it is keeps its channels, a slice of what is whole is there.
+
+    Most random networks have unknown operations. Those are refused; here they are let through, for all around them.
+    """
     rng, model = np.random.default_rng(number), random_network(number)
+    if any(isinstance(node.operator, (Foreign, Gather)) for node in lowering.lower(model).nodes()):
+        with pytest.raises(ValueError, match="are not known before it is converted, because of"):
+            Blueprint.of(model)
+        monkeypatch.setattr(blueprint, "refuse_unknown", lambda *_: None)
     search = keras_pit.convert(model, **arguments(model, np.random.default_rng(number)))
     for change in (random_masks, sparse_kernels):
         change(search, rng)
@@ -219,6 +227,76 @@ def test_soft_costs_in_every_state_of_a_kernel(core):
         (ram, count, _), (exact_ram, exact_count, _) = soft_and_exact(search, core)
         assert ram == pytest.approx(exact_ram, rel=1e-5)
         assert count == pytest.approx(exact_count, rel=1e-5)
+
+
+# -- what is not known beforehand ------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("tests")
+class Block(layers.Layer):
+    """A custom layer with a convolution in it."""
+
+    def build(self, shape):
+        self.conv = layers.Conv1D(shape[-1], 3, padding="same")
+        self.conv.build(shape)
+
+    def call(self, x):
+        return self.conv(x)
+
+
+def attended(x):
+    return layers.MultiHeadAttention(2, 4, name="it")(x, x)
+
+
+UNKNOWN = {
+    "attention": (attended, r"layer 'it' \(MultiHeadAttention\)"),
+    "gru": (layers.GRU(6, return_sequences=True, name="it"), r"layer 'it' \(GRU\)"),
+    "norm": (layers.LayerNormalization(name="it"), r"layer 'it' \(LayerNormalization\)"),
+    "custom": (Block(name="it"), r"layer 'it' \(Block\)"),
+    "gelu": (layers.Conv1D(4, 1, activation="gelu", name="it"), r"the activation gelu of layer 'it' \(Conv1D\)"),
+    "cumsum": (lambda x: keras.ops.cumsum(x, axis=1), r"operation 'cumsum"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_unknown_operators_are_refused(name):
+    unknown, message = UNKNOWN[name]
+    x = inputs = keras.Input((16, 3))
+    x = unknown(layers.Conv1D(4, 3, name="conv")(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)), name="net")
+    message = f"of model 'net' are not known before it is converted, because of {message}.*keras_pit.to_tflite"
+    for metric in ("flash", "ram", "latency"):
+        with pytest.raises(ValueError, match=message):
+            keras_pit.cost(model, metric)
+    with pytest.raises(ValueError, match=message):
+        keras_pit.fits(model, "pico")
+    with pytest.raises(ValueError, match=message):
+        keras_pit.convert(model, target="nano33ble")
+    search = keras_pit.convert(model, "macs")
+    assert "conv" in str(keras_pit.summary(search))
+    with pytest.raises(ValueError, match=message):
+        keras_pit.cost(search, "flash")
+
+
+def test_embedding_is_refused():
+    inputs = keras.Input((8,), dtype="int32")
+    x = layers.Conv1D(4, 3)(layers.Embedding(20, 4, name="words")(inputs))
+    with pytest.raises(ValueError, match=r"because of layer 'words' \(Embedding\)"):
+        keras_pit.cost(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))), "flash")
+
+
+def test_open_lengths_are_refused():
+    inputs = keras.Input((None, 6), name="signal")
+    x = layers.GlobalAveragePooling1D()(layers.Conv1D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x), name="net")
+    message = r"Input 'signal' of model 'net' has the shape \(None, 6\): .*keras\.Input\(\(128, 6\)\)"
+    for metric in ("flash", "ram", "latency"):
+        with pytest.raises(ValueError, match=message):
+            keras_pit.cost(model, metric)
+    with pytest.raises(ValueError, match=message):
+        keras_pit.fits(model, "pico")
+    with pytest.raises(ValueError, match=message):
+        keras_pit.cost(keras_pit.convert(model, "size"), "ram")
 
 
 # -- gradients --------------------------------------------------------------------------------------------------------

@@ -1,18 +1,18 @@
 """The table of boards, what it says about unknown ones, and whether a network fits."""
 
+import pathlib
 import re
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import keras_pit
 from keras_pit import boards
-
-CORES = {
-    "cortex-m0+", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "xtensa-lx7",
-}  # fmt: skip
+from keras_pit.costs import cores
+from keras_pit.deployment import DeploymentError
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_every_row_is_complete():
     for name in boards.names():
         board = boards.get(name)
         assert re.fullmatch(r"[a-z0-9-]+", name)
-        assert board.core in CORES
+        assert board.core in boards.CORES
         assert board.source
         assert board.ram < board.flash
         assert 16 <= board.clock_mhz <= 1000
@@ -70,6 +70,36 @@ def test_boards_of_users():
         boards.register(mine)
 
 
+def board(**changes):
+    given = {"name": "mine", "title": "Mine", "chip": "X", "core": "cortex-m4", "clock_mhz": 80}
+    return boards.Board(**{**given, "flash": 256 * 1024, "ram": 64 * 1024, "source": "none", **changes})
+
+
+def test_every_core_of_a_board_is_known():
+    assert all(cores.of_board(board(core=core)) for core in boards.CORES)
+    assert set(cores.names()) == {cores.of_board(board(core=core)).name for core in boards.CORES}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"core": "z80"}, r"Board 'mine' has the unknown core 'z80': expected one of 'cortex-m0\+', 'cortex-m4'"),
+        ({"clock_mhz": 0}, r"Board 'mine' has clock_mhz=0: expected a finite number above 0"),
+        ({"flash": "1M"}, r"Board 'mine' has flash='1M': expected a finite number above 0"),
+        ({"ram": -1}, r"Board 'mine' has ram=-1"),
+        ({"name": ""}, r"A board needs a name"),
+    ],
+)
+def test_wrong_boards(changes, message):
+    with pytest.raises(ValueError, match=message):
+        boards.register(board(**changes))
+
+
+def test_only_boards_are_registered():
+    with pytest.raises(TypeError, match=r"Expected a keras_pit\.boards\.Board, received str"):
+        boards.register("mine")
+
+
 def network() -> keras.Model:
     inputs = keras.Input((64, 4))
     x = layers.Conv1D(16, 5, padding="same", activation="relu", name="conv")(inputs)
@@ -82,6 +112,7 @@ def test_model_and_file_fit_with_the_same_margins():
     tflite = keras_pit.to_tflite(model, x)
     of_model, of_file = keras_pit.fits(model, "nano33ble"), keras_pit.fits(tflite, "nano33ble")
     assert of_model and of_file
+    assert keras_pit.fits(bytearray(tflite), "nano33ble") == of_file
     assert of_file.flash.used == len(tflite)
     assert of_model.flash.used == pytest.approx(len(tflite), rel=0.02)
     assert of_model.ram.used == of_file.ram.used == keras_pit.cost(model, "ram")
@@ -110,5 +141,30 @@ def test_search_model_fits_as_it_would_be_exported():
 
 
 def test_what_is_no_network_is_refused():
-    with pytest.raises(TypeError, match=r"Expected a Keras model or the bytes of a \.tflite file, received str"):
-        keras_pit.fits("model.tflite", "pico")
+    for wrong in ("model.tflite", pathlib.Path("model.tflite"), None):
+        kind = type(wrong).__name__
+        message = rf"Expected a Keras model or the bytes of a \.tflite file, received {kind}\. Read a file with"
+        with pytest.raises(TypeError, match=message):
+            keras_pit.fits(wrong, "pico")
+
+
+def test_wrong_bounds_and_boards_are_refused():
+    for wrong in (-1, 0, "20", True, float("nan")):
+        with pytest.raises(ValueError, match=rf"`latency` must be .* above 0, or None; received {wrong!r}"):
+            keras_pit.fits(network(), "pico", latency=wrong)
+    with pytest.raises(TypeError, match=r"`board` must be a keras_pit\.boards\.Board or the name of one, .*NoneType"):
+        keras_pit.fits(network(), None)
+
+
+@pytest.mark.parametrize(("quantization", "dtype"), [("int16x8", "int16"), (None, "float32")])
+def test_files_of_other_numbers_are_refused(quantization, dtype):
+    x = np.random.default_rng(0).normal(size=(4, 64, 4)).astype("float32")
+    tflite = keras_pit.to_tflite(network(), x, quantization=quantization, verify=False)
+    with pytest.raises(ValueError, match=rf"The file computes with {dtype} \(.*\): expected int8"):
+        keras_pit.fits(tflite, "pico")
+
+
+def test_files_with_an_open_batch_are_refused():
+    tflite = tf.lite.TFLiteConverter.from_keras_model(network()).convert()
+    with pytest.raises(DeploymentError, match="leaves a dimension open"):
+        keras_pit.fits(tflite, "pico")

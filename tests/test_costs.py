@@ -132,7 +132,11 @@ WRONG = [
     ),
     (
         lambda stage: stage.missing if stage.kind == "dense" else stage.weights,
-        "has no attribute 'missing'",
+        r"Cost 'wrong' of layer 'out' \(dense\) cannot be computed: AttributeError: .*has no attribute 'missing'",
+    ),
+    (
+        lambda program, board: 1,
+        r"of layer 'conv' \(conv\) cannot be computed: TypeError.*Expected a function of one stage \(.*whole=True",
     ),
 ]
 
@@ -140,8 +144,84 @@ WRONG = [
 @pytest.mark.parametrize(("function", "message"), WRONG, ids=range(len(WRONG)))
 def test_wrong_costs_are_refused_by_name_and_layer(function, message):
     costs.register("wrong")(function)
-    with pytest.raises((ValueError, AttributeError), match=message):
+    with pytest.raises(ValueError, match=message):
         keras_pit.convert(network(), "wrong")
+
+
+def all_bytes(program, board):
+    return sum(tensor.bytes for tensor in program.tensors)
+
+
+WRONG_WHOLE = [
+    (lambda program: 1.0, r"cannot be computed: TypeError.*Expected a function of a program and a board"),
+    (lambda program, board: None, r"is None: expected a finite number of at least 0"),
+    (lambda program, board: np.ones(2), r"is array\(\[1., 1.\]\): expected a finite number"),
+    (lambda program, board: True, r"is True: expected a finite number"),
+    (lambda program, board: int(max(tensor.bytes for tensor in program.tensors)), r"cannot be computed on tensors"),
+    (
+        lambda program, board: sum(
+            ops.round(t.bytes) if hasattr(t.bytes, "dtype") else round(t.bytes) for t in program.tensors
+        ),
+        "changes with the number of channels or taps, but has no gradient",
+    ),
+    (lambda program, board: board.clock_mhz, "is 64 whatever the number of channels and taps"),
+    (lambda program, board: len(program.operators), r"is 7 whatever the number of channels and taps"),
+    (
+        lambda program, board: all_bytes(program, board) if is_hard(program) else 2 * all_bytes(program, board),
+        r"is 916 for numbers, but 1832 for tensors of the same values",
+    ),
+]
+
+
+def is_hard(program):
+    return all(isinstance(size, int) for tensor in program.tensors for size in tensor.shape)
+
+
+@pytest.mark.parametrize(("function", "message"), WRONG_WHOLE, ids=range(len(WRONG_WHOLE)))
+def test_wrong_costs_of_the_whole_network_are_refused_by_name(function, message):
+    costs.register("wrong", whole=True)(function)
+    with pytest.raises(ValueError, match=f"Cost 'wrong' of the whole network {message}"):
+        keras_pit.convert(network(), "wrong")
+
+
+def test_costs_of_the_whole_network_may_name_their_arguments_freely():
+    costs.register("mine", whole=True)(lambda net, where: all_bytes(net, where) / where.clock_mhz)
+    search = keras_pit.convert(network(), "mine:pico")
+    assert keras_pit.cost(search, "mine:pico", discrete=True) == search.origin.costs["mine:pico"] > 0
+
+
+def test_numbers_of_numpy_are_numbers():
+    def mine(stage):
+        return np.float32(stage.weights) if isinstance(stage.weights, int) else stage.weights
+
+    costs.register("mine")(mine)
+    assert keras_pit.convert(network(), "mine").origin.costs["mine"] == keras_pit.cost(network(), "mine")
+
+
+def test_a_cost_defined_again_takes_its_own_place():
+    for price in (1, 2):
+
+        @costs.register("mine")
+        def mine(stage, price=price):
+            return price * stage.weights
+
+    assert costs.get("mine").function is mine
+    with pytest.raises(ValueError, match=r"'mine' is registered already: .*replace=True"):
+        costs.register("mine")(by_kind)
+    costs.register("mine", replace=True)(by_kind)
+    assert costs.get("mine").function is by_kind
+    with pytest.raises(ValueError, match=r"'size' is registered already: choose another name\.$"):
+        costs.register("size", replace=True)(by_kind)
+
+
+def test_names_that_no_cost_can_have():
+    for wrong in ("loss", "accuracy", "val_loss", "val_mine"):
+        with pytest.raises(ValueError, match=f"'{wrong}' is what Keras calls one of its own logs"):
+            costs.register(wrong)
+    with pytest.raises(ValueError, match=r'A cost needs a name, received <function by_kind.*register\("name"\)'):
+        costs.register(by_kind)
+    with pytest.raises(TypeError, match="Cost 'mine' must be a function, received int"):
+        costs.register("mine")(3)
 
 
 def test_arguments_are_checked():

@@ -18,7 +18,7 @@ from keras_pit.costs.arena import Buffer, arena, plan
 from keras_pit.costs.flash import flash
 from keras_pit.costs.latency import coefficients, instructions, milliseconds, operator_instructions, paths
 from keras_pit.costs.program import Operator, Program, Tensor, choose, floor_div, larger, leftover, round_up
-from keras_pit.deployment import to_tflite, trim
+from keras_pit.deployment import profile, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,6 +95,25 @@ def test_arena_counted_by_hand():
 def test_rows_of_weights_are_summed_in_advance_on_helium():
     program = conv_net()
     assert arenas.tail(program, "cortex-m55") == arenas.tail(program, "cortex-m4") - 4 + 16
+
+
+def test_a_softmax_of_16_bits_keeps_two_tables():
+    def program(dtype):
+        return Program((Operator("SOFTMAX", (0,), (1,)),), (Tensor((1, 4), dtype), Tensor((1, 4), dtype)), (0,), (1,))
+
+    assert arenas.tail(program("int16"), "cortex-m4") - arenas.tail(program("int8"), "cortex-m4") == 2 * 1040
+
+
+def test_host_takes_as_much_more_of_16_bits_as_of_8():
+    inputs = keras.Input((12, 2))
+    x = layers.GlobalAveragePooling1D()(layers.Conv1D(4, 3, activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    samples = np.random.default_rng(0).normal(size=(4, 12, 2)).astype("float32")
+    more = []
+    for quantization in ("int8", "int16x8"):
+        report = profile(to_tflite(model, samples, quantization=quantization, verify=False))
+        more.append(report.host_arena - report.arena["cortex-m4"].total)
+    assert abs(more[0] - more[1]) <= 72
 
 
 @pytest.mark.parametrize(

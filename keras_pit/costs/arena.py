@@ -279,6 +279,8 @@ _KERNEL_DATA = {
     "LOGISTIC": 16,
 }
 _OTHER_KERNEL_DATA = 40 + 64
+_TABLE = 2 * 513
+"""A softmax of 16 bits looks up exponentials and reciprocals, each in a table of so many bytes."""
 
 
 def tail(program: Program, core: str) -> Scalar:
@@ -294,6 +296,8 @@ def _kernel_data(call: Call, kernels: str) -> Scalar:
     name = call.op.name
     size: Scalar = _KERNEL_DATA.get(name, _OTHER_KERNEL_DATA)
     size = size + _PER_SCRATCH * len(_SCRATCH.get(name, _none)(call, kernels))
+    if name == "SOFTMAX" and call.source.dtype == "int16":
+        size = size + 2 * round_up(_TABLE, ALIGNMENT)
     if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
         size = size + 2 * round_up(4 * call.weights.channels, ALIGNMENT)
     if name == "FULLY_CONNECTED":

@@ -21,15 +21,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import wraps
+from typing import Any
 
 from .. import boards
 from .geometry import Geometry, Scalar
+from .program import Program
 
 Cost = Callable[[Geometry], Scalar]
 
 BOARD = "nano33ble"
 """The board of costs that name none."""
+
+_LOGS = ("loss", "accuracy", "learning_rate")
+"""What Keras logs itself, beside all that starts with "val_"."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,36 @@ class Metric:
     function: Callable[..., Scalar]
     whole: bool = False
 
+    @property
+    def source(self) -> tuple[str, str]:
+        """Where the function is written: its module and its name in there."""
+        function: Any = self.function
+        return getattr(function, "__module__", None) or "", getattr(function, "__qualname__", "")
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is one of keras_pit's own."""
+        return self.source[0].startswith(__name__.rpartition(".")[0])
+
 
 _metrics: dict[str, Metric] = {}
 
 
-def register(name: str, *, whole: bool = False) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
+def register(
+    name: str, *, whole: bool = False, replace: bool = False
+) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
     """Make a cost known by name, to `convert`, `cost` and all else that takes a metric.
+
+    A function that is defined again, as by running a cell of a notebook twice, takes the place of its former self.
 
     Args:
         name: of the cost, also in the logs of `fit`.
         whole: whether the function takes a whole network (a `Program`) and a `boards.Board` instead of one `Geometry`.
+        replace: whether to take the place of another function of yours with this name.
 
     Raises:
-        ValueError: if the name is taken.
+        TypeError: if what is decorated is no function.
+        ValueError: if the name is taken, or none that a cost can have.
 
     Example:
 
@@ -60,15 +82,21 @@ def register(name: str, *, whole: bool = False) -> Callable[[Callable[..., Scala
         def weight_bytes(stage):
             return stage.weights
     """
+    if not isinstance(name, str) or not name:
+        raise ValueError(f'A cost needs a name, received {name!r}: write @keras_pit.costs.register("name").')
+    if ":" in name:
+        raise ValueError(f"The name of a cost has no ':', which stands before a board; received {name!r}.")
+    if name in _LOGS or name.startswith("val_"):
+        raise ValueError(f"'{name}' is what Keras calls one of its own logs of `fit`: choose another name.")
 
     def decorate(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"A cost needs a name, received {name!r}.")
-        if ":" in name:
-            raise ValueError(f"The name of a cost has no ':', which stands before a board; received {name!r}.")
-        if name in _metrics:
-            raise ValueError(f"A cost named '{name}' is registered already: choose another name.")
-        _metrics[name] = Metric(name, function, whole)
+        if not callable(function):
+            raise TypeError(f"Cost '{name}' must be a function, received {type(function).__name__}.")
+        old, new = _metrics.get(name), Metric(name, function, whole)
+        if old is not None and (old.built_in or not (replace or old.source == new.source)):
+            cure = "" if old.built_in else ", or pass `replace=True`"
+            raise ValueError(f"A cost named '{name}' is registered already: choose another name{cure}.")
+        _metrics[name] = new
         return function
 
     return decorate
@@ -89,7 +117,13 @@ def get(name: str) -> Metric:
         )
     if not metric.whole:
         return metric
-    return Metric(name, partial(metric.function, board=boards.get(board or BOARD)), whole=True)
+    function, there = metric.function, boards.get(board or BOARD)
+
+    @wraps(function)
+    def on_board(program: Program) -> Scalar:
+        return function(program, there)
+
+    return Metric(name, on_board, whole=True)
 
 
 def names() -> list[str]:
