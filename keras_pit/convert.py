@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 
 from . import _keras, costs, seeds, table
-from .arguments import Arguments, check_round_to, check_search, check_strength, pressed
+from .arguments import Arguments, Regularizer, Target, check_round_to, check_search, check_strength, pressed
 from .blueprint import Blueprint
 from .channels import Channels, trace
 from .costs.check import check
@@ -21,10 +21,10 @@ from .totals import stages, total
 
 def convert(
     model: keras.Model,
-    regularizer: str | Mapping[str, float] | None = None,
+    regularizer: Regularizer | None = None,
     *,
     strength: float = 2.0,
-    target: float | Mapping[str, float] | str | None = None,
+    target: Target | None = None,
     input_shape: Any = None,
     exclude: Iterable[str | type] | str | type = (),
     search: Iterable[str] = ("channels", "kernel", "dilation"),
@@ -37,20 +37,24 @@ def convert(
 
     Args:
         model: Functional, Sequential or subclassed model. Left untouched; its weights are carried over.
-        regularizer: the cost that is pressed down: "size" (parameters; the default), "macs" or one of your own (see
-            `keras_pit.costs`). Several at once: a dictionary of names and weights.
+        regularizer: the cost that is pressed down: "size" (parameters; the default), "macs" (multiplications of one
+            inference), "flash" (bytes of the .tflite file), "ram" (bytes of the tensor arena), "latency" (milliseconds
+            of one inference) or one of your own (see `keras_pit.costs`). The last two are for the Nano 33 BLE unless
+            a board is named: "latency:pico2". Several at once: a list, or a dictionary of names and weights.
         strength: weight of the cost in the loss. `strength * cost / cost of the seed` is added, so that one value
             serves models of every size. The default was chosen on networks of 23 k to 91 k parameters: in some dozen
             epochs it takes them to between 1 % and a fifth of their MACs, within a point of their accuracy
             (`examples/watch.py`, `benchmarks/tradeoff.py`); less is gentler.
-        target: what the exported model may cost at most, in the unit of the cost; a dictionary for several costs. One
-            `fit` then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
+        target: what the exported model may cost at most: a number in the unit of the cost, a dictionary of names and
+            such numbers, or a board or its name, for the flash and RAM that it has (see `keras_pit.boards`). One `fit`
+            then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
         input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
             (a list of shapes for several inputs).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
             their whole kernel.
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
-            "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K).
+            "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K), and both
+            where neither is named.
         round_to: channels live and die in blocks of so many, which microcontrollers compute faster: exported layers
             have a multiple of it, or all the channels they had.
 

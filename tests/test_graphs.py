@@ -639,6 +639,12 @@ def test_normalization_keeps_what_it_adapted_to():
     np.testing.assert_allclose(keras_pit.export(search)(x), seed(x), rtol=1e-5)
 
 
+def test_kernel_2d_alone_is_the_whole_kernel():
+    model = keras.Sequential([keras.Input((8, 1, 3)), layers.Conv2D(4, (3, 1), name="a")])
+    layer = keras_pit.convert(model, search=("kernel_2d",)).get_layer("a")
+    assert (layer.alpha, layer.beta is None, layer.gamma is None) == (None, False, False)
+
+
 def test_python_lambda_is_frozen():
     inputs = keras.Input((8, 3))
     model = headed(conv("b", 5)(layers.Lambda(lambda x: 2 * x, name="double")(conv("a")(inputs))), inputs)
