@@ -582,6 +582,72 @@ def test_subclassed_model_is_traced(called):
     assert not model.first._inbound_nodes
 
 
+class Doubled(keras.Model):
+    """A Functional model with a call of its own."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2.0 * super().call(inputs, training=training, mask=mask)
+
+
+class DoubledSequential(keras.Sequential):
+    """The same as a Sequential model."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2.0 * super().call(inputs, training=training, mask=mask)
+
+
+def doubled_sequential() -> keras.Model:
+    return DoubledSequential(
+        [keras.Input((8, 3)), conv("a"), layers.Flatten(), layers.Dropout(0.5), dense("head", 2)], name="network"
+    )
+
+
+def doubled_functional() -> keras.Model:
+    inputs = keras.Input((8, 3))
+    return Doubled(inputs, dense("head", 2)(layers.Flatten()(conv("a")(inputs))), name="network")
+
+
+def doubled_inside() -> keras.Model:
+    inputs = keras.Input((8, 3))
+    return keras.Model(inputs, layers.ReLU()(doubled_functional()(inputs)), name="outer")
+
+
+@pytest.mark.parametrize("build", [doubled_functional, doubled_sequential])
+def test_calls_of_functional_and_sequential_models_are_traced(build):
+    model, x = build(), np.random.default_rng(0).normal(size=(2, 8, 3)).astype("float32")
+    recorded = [len(layer._inbound_nodes) for layer in model.layers]
+    search = keras_pit.convert(model)
+    np.testing.assert_array_equal(search(x), model(x))
+    np.testing.assert_allclose(keras_pit.export(search)(x), model(x), rtol=1e-5, atol=1e-6)
+    assert recorded == [len(layer._inbound_nodes) for layer in model.layers]
+
+
+class Held(keras.Model):
+    """Layers in lists, dictionaries and models, one of which is called piece by piece; one that is for training."""
+
+    def __init__(self) -> None:
+        super().__init__(name="network")
+        self.list, self.dict = [conv("a"), layers.ReLU()], {"b": conv("b")}
+        self.whole = keras.Sequential([conv("c"), layers.Dropout(0.5)])
+        self.pieces = keras.Sequential([keras.Input((8, 4)), conv("d"), layers.LSTM(3)])
+        self.noise, self.head = layers.GaussianNoise(0.1), dense("head", 2)
+
+    def call(self, x, training=False):
+        x = self.noise(x, training=training)
+        for layer in [*self.list, self.dict["b"], self.whole, *self.pieces.layers]:
+            x = layer(x)
+        return self.head(x)
+
+
+def test_layers_are_found_wherever_a_subclassed_model_holds_them():
+    model, x = Held(), np.random.default_rng(0).normal(size=(2, 8, 3)).astype("float32")
+    model.compile(loss="mse", metrics=["mae"])
+    expected = model(x)
+    search = keras_pit.convert(model)
+    np.testing.assert_array_equal(search(x), expected)
+    assert np.abs(search(x, training=True) - expected).max() > 1e-3
+
+
 def open_residual(x):
     x = conv("a")(x)
     return layers.MaxPooling1D(2)(x + conv("b", padding="causal", activation="sigmoid")(x))
@@ -709,6 +775,17 @@ class OwnWeights(Subclassed):
         return super().call(x) * self.scale
 
 
+class Branches(Subclassed):
+    """Looks at `training`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = layers.GaussianNoise(0.1, name="noise")
+
+    def call(self, x, training=False):
+        return super().call(self.noise(x) if training else x)
+
+
 class OwnStep(keras.Model):
     """Trains in its own way."""
 
@@ -780,6 +857,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
         lambda: keras_pit.convert(OwnWeights(), input_shape=(8, 3)),
         ValueError,
         ["'network' (OwnWeights)", "weight", "lost", "scale"],
+    ),
+    "branches on training": (
+        lambda: keras_pit.convert(Branches(), input_shape=(8, 3)),
+        ValueError,
+        ["'network' (Branches) does not use its layers 'noise'", "`training`", "pass them `training=`"],
+    ),
+    "own call inside": (
+        lambda: keras_pit.convert(doubled_inside()),
+        ValueError,
+        ["Model 'network' (Doubled) inside of 'outer' has a call of its own", "x = network.call(x)"],
+    ),
+    "own call without inputs": (
+        lambda: keras_pit.convert(DoubledSequential([conv("a")], name="network"), input_shape=(8, 3)),
+        ValueError,
+        ["Model 'network' (DoubledSequential) has a call of its own and is not built", "keras.Input"],
     ),
     "stray variable": (
         lambda: keras_pit.convert(reads_a_stray_variable()),
