@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,9 @@ from .model import Origin, SearchModel
 from .ownership import channel_masks
 from .rebuild import copy_state, rebuild
 from .totals import stages, total
+
+MOST_REASONS = 5
+"""How many layers an error explains."""
 
 
 def convert(
@@ -63,7 +67,8 @@ def convert(
 
     Raises:
         TypeError: if `model` is no Keras model, a search model, or has a training step that would be lost.
-        ValueError: if an argument is wrong, the target is below what can be reached, or the model cannot be followed.
+        ValueError: if an argument is wrong, the target is below what can be reached, nothing can be searched to meet
+            it, or the model cannot be followed.
 
     Reference: Risso et al., "Pruning In Time (PIT)", DAC 2021, arXiv 2203.14768.
 
@@ -92,8 +97,9 @@ def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     for name, value in of_seed.items():
         if value <= 0:
             raise ValueError(
-                f"Model '{seed.name}' has no convolution or Dense layer, so its {name} is 0: there is nothing to "
-                "search."
+                f"The {name} of model '{seed.name}' is {value:g}, expected more than 0: there is nothing to press "
+                "down. Costs are those of convolutions and Dense layers in the graph of the model, not of what is "
+                "inside of other layers and subclassed models."
             )
     rebuilt = rebuild(seed, lambda layer, call: plan.new_layer(layer, channels))
     for old, new in rebuilt.layers.items():
@@ -102,8 +108,23 @@ def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     for layer, known in channels.layers.items():
         if isinstance(layer, PITLayer):
             layer.wiring = Wiring(channel_masks(channels, known.roles), known.sites)
+    if not any(layer.mask_variables for layer in channels.layers if isinstance(layer, PITLayer)):
+        message = _nothing_searched(seed, channels, arguments)
+        if arguments.target is not None:
+            raise ValueError(message)
+        warnings.warn(message, stacklevel=3)
     origin = Origin(keras.saving.serialize_keras_object(seed), arguments, of_seed, channels)
     return SearchModel(rebuilt.inputs, rebuilt.outputs, name=seed.name, origin=origin)
+
+
+def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Arguments) -> str:
+    reasons = [f"layer '{layer.name}' {known.frozen}" for layer, known in channels.layers.items() if known.frozen]
+    more = [f"{len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
+    return (
+        f"Nothing can be searched in model '{seed.name}' with search={arguments.search}: no layer has channels that "
+        f"can go or a kernel whose taps are searched ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name more in "
+        "`search`, exclude less, set trainable=True, or start from a model with hidden layers."
+    )
 
 
 def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[str, float]:

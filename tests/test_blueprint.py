@@ -18,7 +18,10 @@ from keras_pit.deployment.flatbuffer import read_program
 from keras_pit.layers.reader import Reader
 
 # A channel axis of length 1 is no accident in random networks.
-pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Nothing can be searched:UserWarning"),
+]
 
 
 def causal(length=64):

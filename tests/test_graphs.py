@@ -711,6 +711,11 @@ def test_kernel_2d_alone_is_the_whole_kernel():
     assert (layer.alpha, layer.beta is None, layer.gamma is None) == (None, False, False)
 
 
+def test_nothing_to_search_is_told():
+    with pytest.warns(UserWarning, match="Nothing can be searched in model 'network'.*'d' reaches the output 'd'"):
+        keras_pit.convert(keras.Sequential([keras.Input((10,)), dense("d", 3)], name="network"))
+
+
 def test_python_lambda_is_frozen():
     inputs = keras.Input((8, 3))
     model = headed(conv("b", 5)(layers.Lambda(lambda x: 2 * x, name="double")(conv("a")(inputs))), inputs)
@@ -881,7 +886,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "nothing to search": (
         lambda: keras_pit.convert(without_weights()),
         ValueError,
-        ["Model 'network' has no convolution or Dense layer", "nothing to search"],
+        ["The size of model 'network' is 0", "nothing to press down", "convolutions and Dense layers in the graph"],
+    ),
+    "nothing that can go": (
+        lambda: keras_pit.convert(keras.Sequential([keras.Input((10,)), dense("d", 3)], name="network"), target=20),
+        ValueError,
+        ["Nothing can be searched in model 'network'", "layer 'd' reaches the output 'd'", "hidden layers"],
+    ),
+    "no kernels": (
+        lambda: keras_pit.convert(headed(dense("d", 4)(x := keras.Input((8, 3))), x), search=("kernel",), target=20),
+        ValueError,
+        ["with search=('kernel',)", f"layer 'd' {OTHER}; layer 'head' {OTHER}", "Name more in `search`"],
     ),
     "sequential without shape": (
         lambda: keras_pit.convert(unbuilt()),
