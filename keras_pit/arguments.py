@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from . import boards, costs
 from .layers.search import SEARCHES
 
 DEFAULT_REGULARIZER = "size"
+
+Cost = str | costs.Metric
+Regularizer = Cost | Iterable[Cost] | Mapping[str, float] | Mapping[Cost, float]
+Target = float | Mapping[str, float] | Mapping[Cost, float] | str | boards.Board
 
 
 @dataclass(frozen=True)
@@ -27,66 +32,74 @@ class Arguments:
     round_to: int
 
 
-def pressed(
-    regularizer: str | Mapping[str, float] | None, target: float | Mapping[str, float] | str | None
-) -> tuple[dict[str, float], dict[str, float] | None]:
+def pressed(regularizer: Regularizer | None, target: Target | None) -> tuple[dict[str, float], dict[str, float] | None]:
     """The costs in the loss with their weights, and the bounds on them.
 
     Raises:
         ValueError: if a cost is unknown, or the two arguments do not fit together.
     """
     if isinstance(target, str):
-        target = boards.get(target).target()
-    if isinstance(target, Mapping):
-        bounds = {name: _positive(value, f"target[{name!r}]") for name, value in target.items()}
+        target = boards.get(target)
+    if isinstance(target, (Mapping, boards.Board)):
+        bounds = _by_name(target.target() if isinstance(target, boards.Board) else target, "target")
         weights = dict.fromkeys(bounds, 1.0) if regularizer is None else _weights(regularizer)
         if weights.keys() != bounds.keys():
             raise ValueError(
                 f"`regularizer` names {', '.join(weights)}, but `target` bounds {', '.join(bounds)}: leave "
                 "`regularizer` away, the bounds say what is pressed down."
             )
-    else:
-        weights = _weights(DEFAULT_REGULARIZER if regularizer is None else regularizer)
-        bounds = {}
-        if target is not None:
-            if len(weights) > 1:
-                raise ValueError(
-                    f"`target` is one number for {len(weights)} costs: pass a dictionary with a bound for each of "
-                    f"{', '.join(weights)}."
-                )
-            bounds = {name: _positive(target, "target") for name in weights}
-    for name in weights:
-        costs.get(name)
-    return weights, bounds or None
+        return weights, bounds
+    weights = _weights(DEFAULT_REGULARIZER if regularizer is None else regularizer)
+    if target is None:
+        return weights, None
+    if len(weights) > 1:
+        raise ValueError(
+            f"`target` is one number for {len(weights)} costs: pass a dictionary with a bound for each of "
+            f"{', '.join(weights)}."
+        )
+    return weights, {name: _positive(target, "target") for name in weights}
 
 
-def _weights(regularizer: str | Mapping[str, float]) -> dict[str, float]:
+def _weights(regularizer: Regularizer) -> dict[str, float]:
+    if isinstance(regularizer, str) or not isinstance(regularizer, Iterable):
+        regularizer = [regularizer]
     if not isinstance(regularizer, Mapping):
-        return {regularizer: 1.0}
-    if not regularizer:
-        raise ValueError(f"`regularizer` has no cost: expected some of {', '.join(map(repr, costs.names()))}.")
-    return {name: _positive(value, f"regularizer[{name!r}]") for name, value in regularizer.items()}
+        regularizer = dict.fromkeys(map(_name, regularizer), 1.0)
+    return _by_name(regularizer, "regularizer")
+
+
+def _by_name(numbers: Mapping[Any, float], argument: str) -> dict[str, float]:
+    if not numbers:
+        raise ValueError(
+            f"`{argument}` has no cost: expected some of {', '.join(map(repr, costs.names()))}, received none. Name "
+            "one, or leave the argument away."
+        )
+    return {_name(cost): _positive(value, f"{argument}[{_name(cost)!r}]") for cost, value in numbers.items()}
+
+
+def _name(cost: Cost) -> str:
+    return costs.get(cost.name if isinstance(cost, costs.Metric) else cost).name
 
 
 def _positive(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
         raise ValueError(f"`{name}` must be a finite number above 0, received {value!r}.")
     return float(value)
 
 
-def check_strength(value: float) -> float:
+def check_strength(value: Any) -> float:
     """Return the strength as a float.
 
     Raises:
         ValueError: if it is not a finite number of at least 0.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= float(value) < math.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
         raise ValueError(f"`strength` must be a finite number of at least 0, received {value!r}.")
     return float(value)
 
 
 def check_search(search: Iterable[str] | str) -> tuple[str, ...]:
-    """Return the names of what is searched.
+    """Return the names of what is searched; "kernel_2d" alone means the whole kernel.
 
     Raises:
         ValueError: if one is unknown, or there is none.
@@ -95,15 +108,17 @@ def check_search(search: Iterable[str] | str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in SEARCHES]
     if unknown or not names:
         raise ValueError(f"`search` must name some of {', '.join(SEARCHES)}; received {search!r}.")
+    if "kernel_2d" in names and not {"kernel", "dilation"} & set(names):
+        names = (*names, "kernel", "dilation")
     return names
 
 
-def check_round_to(value: int) -> int:
+def check_round_to(value: Any) -> int:
     """Return the size of the blocks in which channels are searched.
 
     Raises:
         ValueError: if it is not a whole number of at least 1.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
         raise ValueError(f"`round_to` must be a whole number of at least 1, received {value!r}.")
-    return value
+    return int(value)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 
 from . import _keras, costs, seeds, table
-from .arguments import Arguments, check_round_to, check_search, check_strength, pressed
+from .arguments import Arguments, Regularizer, Target, check_round_to, check_search, check_strength, pressed
 from .blueprint import Blueprint
 from .channels import Channels, trace
 from .costs.check import check, check_whole
@@ -18,13 +19,16 @@ from .ownership import channel_masks
 from .rebuild import copy_state, rebuild
 from .totals import stages, total
 
+MOST_REASONS = 5
+"""How many layers an error explains."""
+
 
 def convert(
     model: keras.Model,
-    regularizer: str | Mapping[str, float] | None = None,
+    regularizer: Regularizer | None = None,
     *,
     strength: float = 2.0,
-    target: float | Mapping[str, float] | str | None = None,
+    target: Target | None = None,
     input_shape: Any = None,
     exclude: Iterable[str | type] | str | type = (),
     search: Iterable[str] = ("channels", "kernel", "dilation"),
@@ -37,20 +41,24 @@ def convert(
 
     Args:
         model: Functional, Sequential or subclassed model. Left untouched; its weights are carried over.
-        regularizer: the cost that is pressed down: "size" (parameters; the default), "macs" or one of your own (see
-            `keras_pit.costs`). Several at once: a dictionary of names and weights.
+        regularizer: the cost that is pressed down: "size" (parameters; the default), "macs" (multiplications of one
+            inference), "flash" (bytes of the .tflite file), "ram" (bytes of the tensor arena), "latency" (milliseconds
+            of one inference) or one of your own (see `keras_pit.costs`). The last two are for the Nano 33 BLE unless
+            a board is named: "latency:pico2". Several at once: a list, or a dictionary of names and weights.
         strength: weight of the cost in the loss. `strength * cost / cost of the seed` is added, so that one value
             serves models of every size. The default was chosen on networks of 23 k to 91 k parameters: in some dozen
             epochs it takes them to between 1 % and a fifth of their MACs, within a point of their accuracy
             (`examples/watch.py`, `benchmarks/tradeoff.py`); less is gentler.
-        target: what the exported model may cost at most, in the unit of the cost; a dictionary for several costs. One
-            `fit` then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
+        target: what the exported model may cost at most: a number in the unit of the cost, a dictionary of names and
+            such numbers, or a board or its name, for the flash and RAM that it has (see `keras_pit.boards`). One `fit`
+            then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
         input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
             (a list of shapes for several inputs).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
             their whole kernel.
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
-            "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K).
+            "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K), and both
+            where neither is named.
         round_to: channels live and die in blocks of so many, which microcontrollers compute faster: exported layers
             have a multiple of it, or all the channels they had.
 
@@ -59,7 +67,8 @@ def convert(
 
     Raises:
         TypeError: if `model` is no Keras model, a search model, or has a training step that would be lost.
-        ValueError: if an argument is wrong, the target is below what can be reached, or the model cannot be followed.
+        ValueError: if an argument is wrong, the target is below what can be reached, nothing can be searched to meet
+            it, or the model cannot be followed.
 
     Reference: Risso et al., "Pruning In Time (PIT)", DAC 2021, arXiv 2203.14768.
 
@@ -91,8 +100,9 @@ def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     for name, value in of_seed.items():
         if value <= 0:
             raise ValueError(
-                f"Model '{seed.name}' has no convolution or Dense layer, so its {name} is 0: there is nothing to "
-                "search."
+                f"The {name} of model '{seed.name}' is {value:g}, expected more than 0: there is nothing to press "
+                "down. Costs are those of convolutions and Dense layers in the graph of the model, not of what is "
+                "inside of other layers and subclassed models."
             )
     rebuilt = rebuild(seed, lambda layer, call: plan.new_layer(layer, channels))
     for old, new in rebuilt.layers.items():
@@ -101,8 +111,23 @@ def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
     for layer, known in channels.layers.items():
         if isinstance(layer, PITLayer):
             layer.wiring = Wiring(channel_masks(channels, known.roles), known.sites)
+    if not any(layer.mask_variables for layer in channels.layers if isinstance(layer, PITLayer)):
+        message = _nothing_searched(seed, channels, arguments)
+        if arguments.target is not None:
+            raise ValueError(message)
+        warnings.warn(message, stacklevel=3)
     origin = Origin(keras.saving.serialize_keras_object(seed), arguments, of_seed, channels)
     return SearchModel(rebuilt.inputs, rebuilt.outputs, name=seed.name, origin=origin)
+
+
+def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Arguments) -> str:
+    reasons = [f"layer '{layer.name}' {known.frozen}" for layer, known in channels.layers.items() if known.frozen]
+    more = [f"{len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
+    return (
+        f"Nothing can be searched in model '{seed.name}' with search={arguments.search}: no layer has channels that "
+        f"can go or a kernel whose taps are searched ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name more in "
+        "`search`, exclude less, set trainable=True, or start from a model with hidden layers."
+    )
 
 
 def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """Any Keras model as a graph: what `convert`, `cost` and `summary` do to a model before they look at it.
 
-Functional and Sequential models are graphs already. A subclassed model is traced: its `call` is run once on symbolic
-inputs. Whatever it takes, the user's model is afterwards as it was.
+Functional and Sequential models are graphs already, unless they have a `call` of their own. Such a model, and a
+subclassed one, is traced: its `call` is run once on symbolic inputs. Whatever it takes, the user's model is afterwards
+as it was.
 """
 
 from __future__ import annotations
@@ -38,15 +39,48 @@ def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
     if not isinstance(model, keras.Model):
         raise TypeError(f"Expected a keras.Model, received {type(model).__name__}.")
     _refuse_own_steps(model)
-    if isinstance(model, keras.Sequential):
+    with _graph(model, input_shape) as view:
+        for inner in own_calls(view):
+            raise ValueError(
+                f"Model '{inner.name}' ({type(inner).__name__}) inside of '{model.name}' has a call of its own beside "
+                f"its graph, which would be lost. Use what that call makes: x = {inner.name}.call(x) in place of "
+                f"x = {inner.name}(x)."
+            )
+        yield view
+
+
+def own_calls(model: Any) -> Iterator[Any]:
+    """The Functional and Sequential models, of a graph and those inside of it, that compute something else than theirs.
+
+    Their class has a `call` of its own.
+    """
+    if not _keras.is_graph(model):
+        return
+    if _has_own_call(model):
+        yield model
+    for call in _keras.calls(model):
+        yield from own_calls(call.operation)
+
+
+def _has_own_call(model: keras.Model) -> bool:
+    return type(model).call not in (_keras.Functional.call, keras.Sequential.call)
+
+
+@contextlib.contextmanager
+def _graph(model: keras.Model, input_shape: Any) -> Iterator[keras.Model]:
+    if isinstance(model, keras.Sequential) and not (model.built and _has_own_call(model)):
         with _built_sequential(model, input_shape) as view:
             yield view
     elif _keras.is_graph(model):
         _check_shape(model, input_shape)
-        yield model
+        if not _has_own_call(model):
+            yield model
+            return
+        with _keras.untouched(model):
+            yield _traced(model, keras.tree.map_structure(_like, _keras.input_structure(model)))
     else:
         with _keras.untouched(model):
-            yield _traced(model, input_shape)
+            yield _traced(model, _inputs(model, input_shape))
 
 
 def _refuse_own_steps(model: keras.Model) -> None:
@@ -67,6 +101,11 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
         with _keras.untouched(model):
             yield keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         return
+    if _has_own_call(model):
+        raise ValueError(
+            f"Model '{model.name}' ({type(model).__name__}) has a call of its own and is not built: start it with "
+            "keras.Input."
+        )
     if input_shape is None:
         raise ValueError(
             f"Model '{model.name}' is not built: pass `input_shape=`, the shape of one sample without batch, or start "
@@ -76,11 +115,19 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
     yield keras.Model(copy.inputs[0], copy.outputs[0], name=model.name)
 
 
-def _traced(model: keras.Model, input_shape: Any) -> keras.Model:
+def _inputs(model: keras.Model, input_shape: Any) -> Any:
+    """Symbolic inputs for a subclassed model, which is built for them."""
     shapes = _shapes(model, input_shape)
     if not model.built and type(model).build is not keras.Model.build:
         model.build(keras.tree.map_shape_structure(lambda shape: (None, *shape), shapes))
-    inputs = keras.tree.map_shape_structure(lambda shape: keras.Input(shape), shapes)
+    return keras.tree.map_shape_structure(lambda shape: keras.Input(shape), shapes)
+
+
+def _like(tensor: Any) -> Any:
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=_keras.input_name(tensor))
+
+
+def _traced(model: keras.Model, inputs: Any) -> keras.Model:
     try:
         outputs = model.call(inputs)
         view = keras.Model(inputs, outputs, name=model.name)
@@ -89,6 +136,14 @@ def _traced(model: keras.Model, input_shape: Any) -> keras.Model:
             f"The call of model '{model.name}' ({type(model).__name__}) cannot be traced on symbolic inputs: {error}\n"
             + FUNCTIONAL_CURE
         ) from error
+    unused = _leaves(model).keys() - _leaves(view).keys()
+    if unused:
+        names = ", ".join(f"'{layer.name}'" for key, layer in _leaves(model).items() if key in unused)
+        raise ValueError(
+            f"The call of model '{model.name}' ({type(model).__name__}) does not use its layers {names} on symbolic "
+            "inputs, so they would be lost. If it branches on `training`, call them always and pass them `training=`; "
+            "remove what is not used at all."
+        )
     owned = {id(weight) for layer in view.layers for weight in layer.weights}
     lost = [weight.path for weight in model.weights if id(weight) not in owned]
     if lost:
@@ -97,6 +152,13 @@ def _traced(model: keras.Model, input_shape: Any) -> keras.Model:
             f"which would be lost: {', '.join(lost)}. {FUNCTIONAL_CURE}"
         )
     return view
+
+
+def _leaves(model: keras.Model) -> dict[int, Any]:
+    """The layers in a model that hold no others, by their identity."""
+    inner: list[Any] = [layer for layer in _keras.all_layers(model) if layer is not model]
+    leaves = [layer for layer in inner if len(_keras.all_layers(layer)) == 1]
+    return {id(layer): layer for layer in leaves if not isinstance(layer, keras.layers.InputLayer)}
 
 
 def _shapes(model: keras.Model, input_shape: Any) -> Any:

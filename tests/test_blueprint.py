@@ -19,7 +19,10 @@ from keras_pit.layers.reader import Reader
 from keras_pit.lowering.operators import Foreign, Gather
 
 # A channel axis of length 1 is no accident in random networks.
-pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Nothing can be searched:UserWarning"),
+]
 
 
 def causal(length=64):

@@ -13,6 +13,7 @@ from keras import layers, ops
 
 import keras_pit
 from keras_pit import costs
+from keras_pit.arguments import pressed
 from keras_pit.costs import registry
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs" / "costs.md"
@@ -226,17 +227,25 @@ def test_names_that_no_cost_can_have():
 
 def test_arguments_are_checked():
     model = network()
-    for wrong in ("flops", 3, ("size", "macs")):
+    for wrong in ("flops", 3, ("size", "flops"), [["size"]]):
         with pytest.raises(
             ValueError, match=r"Unknown cost .*expected one of 'flash', 'latency', 'macs', 'ram', 'size'"
         ):
             keras_pit.convert(model, wrong)
-    with pytest.raises(ValueError, match="has no cost"):
-        keras_pit.convert(model, {})
+    for nothing in ({}, []):
+        with pytest.raises(ValueError, match="`regularizer` has no cost"):
+            keras_pit.convert(model, nothing)
     with pytest.raises(ValueError, match=r"`regularizer\['size'\]` must be a finite number above 0, received -1"):
         keras_pit.convert(model, {"size": -1})
     with pytest.raises(ValueError, match="'size' is registered already"):
         costs.register("size")(by_kind)
+
+
+def test_costs_are_named_in_several_ways():
+    both = {"size": 1.0, "macs": 1.0}
+    for given in (["size", "macs"], ("size", costs.get("macs")), {"size": 1, costs.get("macs"): np.float32(1)}):
+        assert pressed(given, None) == (both, None)
+    assert pressed(costs.get("latency:pico"), None) == ({"latency:pico": 1.0}, None)
 
 
 def test_search_model_with_unregistered_cost_says_so_when_loaded(tmp_path):

@@ -320,6 +320,16 @@ def simple(*stack, shape=(4,), **options):
     return keras.Sequential([layers.Input(shape, **options), *stack])
 
 
+class OwnCall(keras.Model):
+    def call(self, inputs):
+        return 2.0 * super().call(inputs)
+
+
+def own_call():
+    inputs = keras.Input((4,))
+    return OwnCall(inputs, layers.Dense(2)(inputs), name="double")
+
+
 BAD_MODELS = {
     "time": (
         lambda: simple(layers.Conv1D(2, 3), layers.GlobalMaxPool1D(), shape=(None, 3)),
@@ -334,6 +344,8 @@ BAD_MODELS = {
     "poisoned": (poisoned, r"'bad' \(Dense\): weight .*bad/bias' holds NaN"),
     "unused": (unused_input, "Input 'left' .* has no effect on the outputs"),
     "search": (lambda: simple(SearchLayer(2)), "search model; .* Call keras_pit.export first"),
+    "own call": (own_call, r"'double' \(OwnCall\) has a call of its own.*keras.Model\(x, model.call\(x\)\)"),
+    "own call inside": (lambda: simple(own_call()), r"'double' \(OwnCall\) has a call of its own"),
     "function": (lambda: abs, "Expected a keras.Model; received builtin_function"),
 }
 

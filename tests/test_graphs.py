@@ -582,6 +582,72 @@ def test_subclassed_model_is_traced(called):
     assert not model.first._inbound_nodes
 
 
+class Doubled(keras.Model):
+    """A Functional model with a call of its own."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2.0 * super().call(inputs, training=training, mask=mask)
+
+
+class DoubledSequential(keras.Sequential):
+    """The same as a Sequential model."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2.0 * super().call(inputs, training=training, mask=mask)
+
+
+def doubled_sequential() -> keras.Model:
+    return DoubledSequential(
+        [keras.Input((8, 3)), conv("a"), layers.Flatten(), layers.Dropout(0.5), dense("head", 2)], name="network"
+    )
+
+
+def doubled_functional() -> keras.Model:
+    inputs = keras.Input((8, 3))
+    return Doubled(inputs, dense("head", 2)(layers.Flatten()(conv("a")(inputs))), name="network")
+
+
+def doubled_inside() -> keras.Model:
+    inputs = keras.Input((8, 3))
+    return keras.Model(inputs, layers.ReLU()(doubled_functional()(inputs)), name="outer")
+
+
+@pytest.mark.parametrize("build", [doubled_functional, doubled_sequential])
+def test_calls_of_functional_and_sequential_models_are_traced(build):
+    model, x = build(), np.random.default_rng(0).normal(size=(2, 8, 3)).astype("float32")
+    recorded = [len(layer._inbound_nodes) for layer in model.layers]
+    search = keras_pit.convert(model)
+    np.testing.assert_array_equal(search(x), model(x))
+    np.testing.assert_allclose(keras_pit.export(search)(x), model(x), rtol=1e-5, atol=1e-6)
+    assert recorded == [len(layer._inbound_nodes) for layer in model.layers]
+
+
+class Held(keras.Model):
+    """Layers in lists, dictionaries and models, one of which is called piece by piece; one that is for training."""
+
+    def __init__(self) -> None:
+        super().__init__(name="network")
+        self.list, self.dict = [conv("a"), layers.ReLU()], {"b": conv("b")}
+        self.whole = keras.Sequential([conv("c"), layers.Dropout(0.5)])
+        self.pieces = keras.Sequential([keras.Input((8, 4)), conv("d"), layers.LSTM(3)])
+        self.noise, self.head = layers.GaussianNoise(0.1), dense("head", 2)
+
+    def call(self, x, training=False):
+        x = self.noise(x, training=training)
+        for layer in [*self.list, self.dict["b"], self.whole, *self.pieces.layers]:
+            x = layer(x)
+        return self.head(x)
+
+
+def test_layers_are_found_wherever_a_subclassed_model_holds_them():
+    model, x = Held(), np.random.default_rng(0).normal(size=(2, 8, 3)).astype("float32")
+    model.compile(loss="mse", metrics=["mae"])
+    expected = model(x)
+    search = keras_pit.convert(model)
+    np.testing.assert_array_equal(search(x), expected)
+    assert np.abs(search(x, training=True) - expected).max() > 1e-3
+
+
 def open_residual(x):
     x = conv("a")(x)
     return layers.MaxPooling1D(2)(x + conv("b", padding="causal", activation="sigmoid")(x))
@@ -637,6 +703,17 @@ def test_normalization_keeps_what_it_adapted_to():
     x = rng.normal(5.0, 3.0, size=(2, 8, 3)).astype("float32")
     np.testing.assert_allclose(search(x), seed(x), rtol=1e-5)
     np.testing.assert_allclose(keras_pit.export(search)(x), seed(x), rtol=1e-5)
+
+
+def test_kernel_2d_alone_is_the_whole_kernel():
+    model = keras.Sequential([keras.Input((8, 1, 3)), layers.Conv2D(4, (3, 1), name="a")])
+    layer = keras_pit.convert(model, search=("kernel_2d",)).get_layer("a")
+    assert (layer.alpha, layer.beta is None, layer.gamma is None) == (None, False, False)
+
+
+def test_nothing_to_search_is_told():
+    with pytest.warns(UserWarning, match="Nothing can be searched in model 'network'.*'d' reaches the output 'd'"):
+        keras_pit.convert(keras.Sequential([keras.Input((10,)), dense("d", 3)], name="network"))
 
 
 def test_python_lambda_is_frozen():
@@ -701,6 +778,17 @@ class OwnWeights(Subclassed):
 
     def call(self, x):
         return super().call(x) * self.scale
+
+
+class Branches(Subclassed):
+    """Looks at `training`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = layers.GaussianNoise(0.1, name="noise")
+
+    def call(self, x, training=False):
+        return super().call(self.noise(x) if training else x)
 
 
 class OwnStep(keras.Model):
@@ -775,6 +863,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
         ValueError,
         ["'network' (OwnWeights)", "weight", "lost", "scale"],
     ),
+    "branches on training": (
+        lambda: keras_pit.convert(Branches(), input_shape=(8, 3)),
+        ValueError,
+        ["'network' (Branches) does not use its layers 'noise'", "`training`", "pass them `training=`"],
+    ),
+    "own call inside": (
+        lambda: keras_pit.convert(doubled_inside()),
+        ValueError,
+        ["Model 'network' (Doubled) inside of 'outer' has a call of its own", "x = network.call(x)"],
+    ),
+    "own call without inputs": (
+        lambda: keras_pit.convert(DoubledSequential([conv("a")], name="network"), input_shape=(8, 3)),
+        ValueError,
+        ["Model 'network' (DoubledSequential) has a call of its own and is not built", "keras.Input"],
+    ),
     "stray variable": (
         lambda: keras_pit.convert(reads_a_stray_variable()),
         ValueError,
@@ -783,7 +886,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "nothing to search": (
         lambda: keras_pit.convert(without_weights()),
         ValueError,
-        ["Model 'network' has no convolution or Dense layer", "nothing to search"],
+        ["The size of model 'network' is 0", "nothing to press down", "convolutions and Dense layers in the graph"],
+    ),
+    "nothing that can go": (
+        lambda: keras_pit.convert(keras.Sequential([keras.Input((10,)), dense("d", 3)], name="network"), target=20),
+        ValueError,
+        ["Nothing can be searched in model 'network'", "layer 'd' reaches the output 'd'", "hidden layers"],
+    ),
+    "no kernels": (
+        lambda: keras_pit.convert(headed(dense("d", 4)(x := keras.Input((8, 3))), x), search=("kernel",), target=20),
+        ValueError,
+        ["with search=('kernel',)", f"layer 'd' {OTHER}; layer 'head' {OTHER}", "Name more in `search`"],
     ),
     "sequential without shape": (
         lambda: keras_pit.convert(unbuilt()),

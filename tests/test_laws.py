@@ -24,7 +24,10 @@ from keras import layers, ops
 import keras_pit
 
 # A channel axis of length 1 is no accident here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Nothing can be searched:UserWarning"),
+]
 
 FIXED, FRESH, SLOW_FRESH = 240, 60, 4000
 TOLERANCE = 1e-5

@@ -19,7 +19,10 @@ from keras_pit.deployment.flatbuffer import read_graph
 from keras_pit.lowering import Network, form, lower
 from keras_pit.lowering.operators import Activation, Binary, Input, Pool
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Nothing can be searched:UserWarning"),
+]
 
 SEQUENCE, IMAGE, VECTOR = (12, 4), (8, 6, 4), (5,)
 

@@ -3,6 +3,8 @@
 What "just below" means: 85 to 100 % of the bound.
 """
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import tensorflow as tf
 from keras import layers
 
 import keras_pit
-from keras_pit import targets
+from keras_pit import boards, targets
+from keras_pit.arguments import check_round_to, check_strength, pressed
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -221,6 +224,7 @@ WRONG = [
     ({"target": {"bytes": 1}}, r"Unknown cost 'bytes'"),
     ({"target": 5_000, "regularizer": {"size": 1.0, "macs": 1.0}}, r"one number for 2 costs.*each of size, macs"),
     ({"target": {"size": 1_000}, "regularizer": "macs"}, r"`regularizer` names macs, but `target` bounds size"),
+    ({"target": {}}, r"`target` has no cost: expected some of .*leave the argument away"),
     ({"target": "nano34ble"}, r"Unknown board 'nano34ble': did you mean 'nano33ble'"),
 ]
 
@@ -229,6 +233,14 @@ WRONG = [
 def test_wrong_targets_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         keras_pit.convert(network(), **arguments)
+
+
+def test_numbers_of_numpy_and_boards_are_taken():
+    config = json.dumps([pressed(None, np.int64(300)), pressed(None, {"macs": np.float32(300)})])
+    assert json.loads(config) == [[{"size": 1.0}, {"size": 300.0}], [{"macs": 1.0}, {"macs": 300.0}]]
+    assert pressed(None, boards.get("pico")) == pressed(None, "pico")
+    assert type(check_strength(np.float32(1))) is float
+    assert type(check_round_to(np.int64(4))) is int
 
 
 # -- law 6 ------------------------------------------------------------------------------------------------------------

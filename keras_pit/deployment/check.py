@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from keras_pit.seeds import own_calls
+
 
 def check_model(model: keras.Model) -> list[keras.KerasTensor]:
     """The model's inputs, if it can be converted at all."""
@@ -40,6 +42,12 @@ def check_model(model: keras.Model) -> list[keras.KerasTensor]:
             )
     for layer in _leaves(model):
         _check_layer(layer)
+    for inner in own_calls(model):
+        raise ValueError(
+            f"Model {inner.name!r} ({type(inner).__name__}) has a call of its own, which the file would lose; expected "
+            "Functional or Sequential models that compute their graph. Make one: x = keras.Input(shape); "
+            "model = keras.Model(x, model.call(x))."
+        )
     return inputs
 
 
