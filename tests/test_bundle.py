@@ -4,6 +4,7 @@ TFLite-Micro itself is not at hand, so `tflm_stub` stands in for it: the same in
 back what TFLite-Micro's Python build computed.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -21,7 +22,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 from keras import layers
 
 from keras_pit import deploy
-from keras_pit.deployment import DeploymentError, run_tflite_micro, to_tflite
+from keras_pit.deployment import DeploymentError, profile, run_tflite_micro, to_tflite
 from keras_pit.deployment import bundle as writing
 from keras_pit.deployment.cpp.literals import literal, string
 from keras_pit.deployment.cpp.names import check_labels, check_name, enumerator
@@ -349,7 +350,7 @@ def test_arena_is_the_estimate_with_a_margin(made, tmp_path):
             place = deploy(bundle.tflite, tmp_path / f"{core}{margin}", core=core, margin=margin)
             text = (place / "model_settings.h").read_text()
             sizes[core, margin] = int(re.search(r"\? \d+ : (\d+);", text)[1])
-            estimate, _ = writing._profile(bundle.tflite, core)
+            estimate = profile(bundle.tflite).arena[core].total
             assert 0 <= sizes[core, margin] - (estimate * (1 + margin) + writing.ARENA_SLACK) < 16
             assert sizes[core, margin] % 16 == 0
 
@@ -464,8 +465,30 @@ def test_names(name, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+ARDUINO = "PI HIGH LOW INPUT OUTPUT F A0 A15 D3 B101 Serial Serial1 byte boolean word setup loop"
+
+
+@pytest.mark.parametrize("name", ["int8_t", "uint_fast16_t", "size_t", "NULL", "EOF", "INT8_MAX", *ARDUINO.split()])
+def test_types_and_macros_are_no_names(name):
+    with pytest.raises(ValueError, match=f"name='{name}' is taken by a library in C"):
+        check_name(name)
+
+
 @compiled
-@pytest.mark.parametrize("name", ["watch", "Watch2", "model", "data", "net", "ecg", "value", "sine"])
+def test_macros_of_the_headers_in_use_are_no_names(tmp_path):
+    headers = "stdint stddef stdbool float inttypes"
+    (tmp_path / "test.cc").write_text("".join(f"#include <{header}.h>\n" for header in headers.split()))
+    macros = re.findall(r"#define ([A-Za-z]\w*) ", run("c++", "-std=c++17", "-dM", "-E", "test.cc", cwd=tmp_path))
+    free = []
+    for macro in macros:
+        with contextlib.suppress(ValueError):
+            check_name(macro)
+            free.append(macro)
+    assert not free
+
+
+@compiled
+@pytest.mark.parametrize("name", ["ECG", "A", "watch", "Watch2", "model", "data", "net", "ecg", "value", "sine"])
 def test_free_names(name, tmp_path):
     check_name(name)
     headers = "math stdio stdlib string time unistd signal sys/socket pthread ctype strings fcntl poll"
@@ -517,8 +540,10 @@ def test_labels_that_clash(labels, message, tmp_path):
         ),
         ({"margin": -0.1}, ValueError, "margin=-0.1 is not a share; expected 0 to 10, as 0.1 for 10 % more"),
         ({"margin": 20}, ValueError, "margin=20 is not a share"),
+        ({"margin": "x"}, ValueError, "margin='x' is not a share"),
         ({"core": "z80"}, ValueError, "core='z80' is not known; expected one of 'cortex-m4'"),
         ({"test_data": np.zeros((2, 5), "float32")}, ValueError, "expects an array of shape ('samples', 1, 32, 4)"),
+        ({"test_data": np.zeros((32, 4), "float32")}, ValueError, "Add the batch axis: x[None]"),
         ({"test_data": np.zeros((0, 32, 4), "float32")}, ValueError, "at least one, for every input"),
     ],
 )
@@ -526,6 +551,52 @@ def test_arguments(made, arguments, error, message, tmp_path):
     with pytest.raises(error, match=re.escape(message)):
         deploy(made("classifier").tflite, tmp_path / "out", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_arguments_are_checked_before_the_conversion(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "to_tflite", lambda *_, **__: pytest.fail("converted"))
+    with pytest.raises(ValueError, match="core='z80' is not known"):
+        deploy(classifier(), tmp_path / "out", core="z80")
+    for directory in ("", None):
+        with pytest.raises(ValueError, match="is not a path; expected where the bundle goes"):
+            deploy(classifier(), directory)
+    with pytest.raises(FileExistsError, match=r"/ holds .* not written by keras_pit"):
+        deploy(classifier(), "/")
+
+
+def test_forms_of_test_data(made, tmp_path):
+    """All that calibration may be, for a file and for a model."""
+    from tensorflow.data import Dataset
+
+    bundle = made("two_by_two")
+    left, right = whole = [np.round(4 * part).astype("int64") for part in bundle.samples]
+    named = {"right": right, "left": left}
+    floats = [part.astype("float32") for part in whole]
+
+    def vectors(model, **data):
+        return (deploy(model, tmp_path / "out", overwrite=True, **data) / "test_vectors.h").read_text()
+
+    expected = vectors(bundle.tflite, test_data=floats)
+    for data in (whole, Dataset.from_tensor_slices((left, right)), Dataset.from_tensor_slices((left, right)).batch(4)):
+        assert vectors(bundle.tflite, test_data=data) == expected
+        assert vectors(bundle.tflite, calibration=data) == expected.replace("the test data", "the calibration data")
+    assert vectors(bundle.tflite, test_data={"input 1": right, "input 0": left}) == expected
+    with pytest.raises(ValueError, match=r"test_data holds a dictionary of 'right', 'left'; expected .* 'input 0'"):
+        vectors(bundle.tflite, test_data=named)
+    keras.utils.set_random_seed(3)
+    model = two_by_two()
+    for data in (named, Dataset.from_tensor_slices(named)):
+        assert vectors(model, calibration=bundle.samples, test_data=data) == expected
+
+
+def test_a_dataset_of_sequences_for_a_file(made, tmp_path):
+    from tensorflow.data import Dataset
+
+    bundle = made("classifier")
+    data = Dataset.from_tensor_slices(bundle.samples[0])
+    for number, form in enumerate((data, data.batch(4), data.batch(1).batch(3))):
+        place = deploy(bundle.tflite, tmp_path / str(number), test_data=form, name="classifier")
+        assert (place / "test_vectors.h").read_text() == (bundle.directory / "test_vectors.h").read_text()
 
 
 def test_files_with_an_open_batch_are_refused(tmp_path):

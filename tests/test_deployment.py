@@ -15,6 +15,8 @@ from keras import layers
 
 from keras_pit.deployment import (
     DeploymentError,
+    quantize,
+    quantize_aware,
     run_litert,
     run_tflite_micro,
     runtimes,
@@ -291,6 +293,28 @@ def test_bad_calibration_is_refused(case):
     x = np.random.default_rng(0).normal(size=(40, 8)).astype("float32")
     with pytest.raises(ValueError, match=message):
         to_tflite(model, change(x))
+
+
+def test_constant_calibration_is_refused():
+    model, (left, right) = make("two_by_two")
+    with pytest.raises(ValueError, match="'right' is 0 in all of 40 samples; expected typical inputs"):
+        to_tflite(model, [left, 0 * right])
+    with pytest.raises(ValueError, match="'left' is 1 in all of 40 samples"):
+        quantize_aware(model, [0 * left + 1, right])
+    assert to_tflite(model, [left, 0 * right], quantization=None)  # there is nothing to calibrate
+
+
+@pytest.mark.parametrize("quantization", ["int8", "int16x8"])
+def test_integers_far_from_the_floats_are_refused(quantization, monkeypatch):
+    """A converter that is given samples of another scale, as a broken calibration would."""
+    model, x = make("residual_tcn")
+    convert = quantize.convert
+    for factor in (0.01, 1e5):
+        monkeypatch.setattr(quantize, "convert", lambda a, b, feeds, by=factor: convert(a, b, [by * f for f in feeds]))
+        message = r"is not the float one: on 32 calibration samples, output 0 is .* off, .*% of their spread.*verify="
+        with pytest.raises(DeploymentError, match=message):
+            to_tflite(model, x, quantization=quantization)
+        assert to_tflite(model, x, quantization=quantization, verify=False)
 
 
 def test_unequal_calibration_is_refused():

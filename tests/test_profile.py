@@ -55,6 +55,21 @@ def test_flash_adds_up(tflite, report):
     assert 0 < report.flash.quantization < report.flash.graph
 
 
+def test_paths_are_read(tflite, report, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tflite)
+    assert profile(path).as_dict() == profile(str(path)).as_dict() == report.as_dict()
+
+
+def test_what_is_no_file_is_refused(tflite):
+    for other in (small_cnn(), None, b"", b"no flatbuffer"):
+        with pytest.raises(ValueError, match=f"Expected the content of a .tflite .* received {type(other).__name__}"):
+            profile(other)
+    for length in (8, 20, len(tflite) // 3, len(tflite) - 40):
+        with pytest.raises(ValueError, match=f"cannot be read .* received {length} bytes that end too early"):
+            profile(tflite[:length])
+
+
 def test_names_count_as_graph(tflite):
     whole = profile(converted(small_cnn())).flash
     trimmed = profile(tflite).flash

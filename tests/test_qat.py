@@ -200,6 +200,20 @@ def test_model_is_left_alone_and_weights_are_copies():
     model.fit(x, np.zeros((len(x), 3)), verbose=0)
 
 
+def test_weights_can_be_saved(tmp_path):
+    model, x = small("tcn")
+    qat = keras_pit.quantize_aware(model, x)
+    qat.compile("sgd", "mse")
+    qat.fit(x, np.zeros((len(x), 3)), verbose=0)
+    with pytest.raises(NotImplementedError, match=r"cannot be saved whole.* qat.save_weights\(path\)"):
+        qat.save(tmp_path / "q.keras")
+    qat.save_weights(tmp_path / "q.weights.h5")
+    again = keras_pit.quantize_aware(model)
+    again.load_weights(tmp_path / "q.weights.h5")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), qat.predict(x, verbose=0))
+    assert to_tflite(again, x, verify=False) == to_tflite(qat, x, verify=False)
+
+
 def test_what_cannot_be_converted_is_refused():
     import tf_keras
 

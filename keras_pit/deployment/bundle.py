@@ -17,14 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.calibration import as_samples
+from keras_pit.deployment.calibration import as_arrays, as_samples
+from keras_pit.deployment.convert import Signature
 from keras_pit.deployment.cpp import sources
 from keras_pit.deployment.cpp.names import check_labels, check_name
-from keras_pit.deployment.flatbuffer import Graph, read_graph
+from keras_pit.deployment.flatbuffer import Graph, TensorInfo, read_graph
+from keras_pit.deployment.profile import CORES, profile
 from keras_pit.deployment.qat import aware_inputs, is_quantize_aware
 from keras_pit.deployment.quantize import to_tflite
 from keras_pit.deployment.runtimes import prepare, run_tflite_micro
-from keras_pit.deployment.verify import require_static, verify
+from keras_pit.deployment.verify import require_static, spread, verify
 
 # So many samples are tested, fewer where one of them is large.
 TESTS = 4
@@ -39,7 +41,7 @@ def deploy(
     directory: str | os.PathLike[str],
     *,
     calibration: Any = None,
-    test_data: np.ndarray | Sequence[np.ndarray] | None = None,
+    test_data: Any = None,
     labels: Sequence[str] | None = None,
     name: str = "model",
     quantization: str | None = "int8",
@@ -53,9 +55,9 @@ def deploy(
         model: what `to_tflite` takes, or the content or path of a .tflite file with batch size 1 (of any origin).
         directory: where the bundle goes; new, empty, or with `overwrite` an older bundle.
         calibration: some 100 typical inputs, as for `to_tflite`; not needed for a .tflite file.
-        test_data: inputs for the self-test: array of shape (samples, *input), or a list with one array per input; real
-            values as floats, or integers of the input's own type. Up to 4 samples are used, of more these at even
-            distances. Default: `calibration`, or random numbers if there is none.
+        test_data: inputs for the self-test, in any form that `calibration` takes; real values, or integers of the
+            file's own type as they are. Up to 4 samples are used, of more these at even distances. Default:
+            `calibration`, or random numbers if there is none.
         labels: names for the numbers of the first output.
         name: C++ namespace of the sources, and name of the Arduino sketch.
         quantization: as for `to_tflite`; does not matter for a .tflite file.
@@ -81,8 +83,12 @@ def deploy(
     names = () if labels is None else tuple(labels)
     check_name(name)
     check_labels(names)
-    if not 0 <= margin <= 10:
+    if not isinstance(margin, (int, float)) or not 0 <= margin <= 10:
         raise ValueError(f"margin={margin!r} is not a share; expected 0 to 10, as 0.1 for 10 % more than estimated.")
+    if core not in CORES:
+        raise ValueError(f"core={core!r} is not known; expected one of {', '.join(map(repr, CORES))}.")
+    if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
+        raise ValueError(f'directory={directory!r} is not a path; expected where the bundle goes, as "firmware/watch".')
     target = Path(directory).resolve()
     _check_target(target, overwrite)
     if isinstance(model, (bytes, bytearray)):
@@ -91,24 +97,27 @@ def deploy(
         tflite, made_here = Path(model).read_bytes(), False
     else:
         tflite, made_here = to_tflite(model, calibration, quantization=quantization), True
-        if calibration is not None:
-            calibration = as_samples(aware_inputs(model) if is_quantize_aware(model) else model.inputs, calibration)
     graph = read_graph(tflite)
     require_static(graph)
     _check_label_count(graph, names)
-    samples, origin = _test_samples(graph, test_data, calibration)
+    if not made_here:
+        inputs = [Signature(t.name or f"input {i}", t.shape, t.dtype) for i, t in enumerate(graph.inputs)]
+    else:
+        inputs = aware_inputs(model) if is_quantize_aware(model) else list(model.inputs)
+        if test_data is None and calibration is not None:
+            calibration = as_samples(inputs, calibration)
+    samples, origin = _test_samples(graph, inputs, test_data, calibration)
     if not made_here:
         verify(tflite, samples)
     run = run_tflite_micro(tflite, samples)
-    inputs = tuple(array[:, 0] for array in prepare(graph, samples))
-    estimate, report = _profile(tflite, core)
+    report = profile(tflite)
     bundle = sources.Bundle(
         name,
         tflite,
-        sources.Tests(inputs, run.outputs, origin),
+        sources.Tests(tuple(samples), run.outputs, origin),
         names,
-        sources.Arena(core, estimate, run.arena_bytes, margin, ARENA_SLACK),
-        report,
+        sources.Arena(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
+        report.as_dict(),
     )
     _write(sources.render(bundle), target)
     return target
@@ -118,7 +127,10 @@ def _check_target(target: Path, overwrite: bool) -> None:
     """Refuse a place where nothing may, or can, be written."""
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"{target} is a file; expected a directory for the bundle. Choose another.")
-    files = [path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()]
+    # Not all that is below it, which could be a whole disk.
+    found = [path for pattern in ("*", "arduino/*", "arduino/*/*") for path in sorted(target.glob(pattern))]
+    folders = [target / "arduino", *target.glob("arduino/*/")]
+    files = [path.relative_to(target).as_posix() for path in found if not (path in folders and path.is_dir())]
     foreign = [file for file in files if not sources.is_ours(file)]
     if foreign:
         raise FileExistsError(
@@ -156,22 +168,26 @@ def _check_label_count(graph: Graph, labels: Sequence[str]) -> None:
         )
 
 
-def _test_samples(graph: Graph, test_data: Any, calibration: Any) -> tuple[list[np.ndarray], str]:
-    """Some samples as one array per input, and what they are."""
+def _test_samples(
+    graph: Graph, inputs: Sequence[Any], test_data: Any, calibration: Any
+) -> tuple[list[np.ndarray], str]:
+    """Some samples as one array per input, in the number types of the file, and what they are."""
     if test_data is not None:
-        given, origin = test_data, "from the test data, at even distances"
+        given, origin = as_arrays(inputs, test_data, "test_data"), "from the test data, at even distances"
     elif calibration is not None:
-        given, origin = calibration, "from the calibration data, at even distances"
+        given, origin = as_arrays(inputs, calibration), "from the calibration data, at even distances"
     else:
         given, origin = _random_samples(graph), "random numbers"
-    arrays = [np.asarray(part) for part in (given if isinstance(given, (list, tuple)) else [given])]
+    numbers = [_reals(tensor, np.asarray(part)) for tensor, part in zip(graph.inputs, given, strict=True)]
+    arrays = [array[:, 0] for array in prepare(graph, numbers)]
     size = sum(int(np.prod(tensor.shape)) for tensor in graph.inputs)
-    count = max(1, min(TESTS, _TEST_BYTES // size))
-    picked = [
-        array[np.linspace(0, len(array) - 1, min(count, len(array))).round().astype(int)] if array.ndim else array
-        for array in arrays
-    ]
-    return picked, origin
+    return [spread(array, max(1, min(TESTS, _TEST_BYTES // size))) for array in arrays], origin
+
+
+def _reals(tensor: TensorInfo, array: np.ndarray) -> np.ndarray:
+    """Integers that are not of the type of a quantised input are real values."""
+    other = array.dtype.kind in "bi" and array.dtype != tensor.dtype
+    return array.astype("float32") if tensor.quantized and other else array
 
 
 def _random_samples(graph: Graph) -> list[np.ndarray]:
@@ -188,16 +204,6 @@ def _random_samples(graph: Graph) -> list[np.ndarray]:
         else:
             samples.append(np.zeros(shape, tensor.dtype))
     return samples
-
-
-def _profile(tflite: bytes, core: str) -> tuple[int, dict[str, Any]]:
-    """The arena that `core` needs, in bytes, and all that is known about the costs of the file."""
-    from keras_pit.deployment.profile import profile
-
-    report = profile(tflite)
-    if core not in report.arena:
-        raise ValueError(f"core={core!r} is not known; expected one of {', '.join(map(repr, report.arena))}.")
-    return report.arena[core].total, report.as_dict()
 
 
 def _beside(target: Path) -> Path:

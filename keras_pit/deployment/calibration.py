@@ -11,21 +11,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_pit.lowering import form
+
 _RANDOM_SAMPLES = 8
 
 
 def as_samples(inputs: Sequence[keras.KerasTensor], calibration: Any) -> list[np.ndarray]:
     """Calibration data of any accepted kind as one checked array per input."""
-    if hasattr(calibration, "element_spec"):
-        parts = _read_dataset(inputs, calibration)
-    else:
-        if isinstance(calibration, (list, tuple)) and len(calibration) != len(inputs):
-            raise ValueError(
-                f"calibration is a {type(calibration).__name__} of {len(calibration)}; expected "
-                f"one array per input of the model, {len(inputs)} in all ({_named(inputs)}). "
-                "Leave out targets, and join samples to one array with numpy.stack."
-            )
-        parts = _pick(inputs, calibration)
+    parts = as_arrays(inputs, calibration)
     samples = [_check_samples(tensor, part) for tensor, part in zip(inputs, parts, strict=True)]
     counts = [len(array) for array in samples]
     if min(counts) == 0 or min(counts) != max(counts):
@@ -36,26 +29,38 @@ def as_samples(inputs: Sequence[keras.KerasTensor], calibration: Any) -> list[np
     return samples
 
 
-def _read_dataset(inputs: Sequence[keras.KerasTensor], dataset: Any) -> list[np.ndarray]:
-    if int(dataset.cardinality()) == -1:
+def as_arrays(inputs: Sequence[keras.KerasTensor], data: Any, what: str = "calibration") -> list[Any]:
+    """Data of any accepted kind as one part per input; only the shapes in a dataset are checked."""
+    if hasattr(data, "element_spec"):
+        return _read_dataset(inputs, data, what)
+    if isinstance(data, (list, tuple)) and len(data) != len(inputs):
         raise ValueError(
-            "calibration is an infinite dataset; expected a finite one. Cut it: calibration=dataset.take(200)."
+            f"{what} is a {type(data).__name__} of {len(data)}; expected "
+            f"one array per input of the model, {len(inputs)} in all ({_named(inputs)}). "
+            "Leave out targets, and join samples to one array with numpy.stack."
         )
+    return _pick(inputs, data, what)
+
+
+def _read_dataset(inputs: Sequence[keras.KerasTensor], dataset: Any, what: str) -> list[np.ndarray]:
+    if int(dataset.cardinality()) == -1:
+        raise ValueError(f"{what} is an infinite dataset; expected a finite one. Cut it: {what}=dataset.take(200).")
     columns: list[list[np.ndarray]] = [[] for _ in inputs]
     for element in dataset:
-        for column, tensor, part in zip(columns, inputs, _pick(inputs, element), strict=True):
-            value = np.asarray(part)
-            # A sample of its own, not a batch of them.
-            column.append(value[None] if value.shape == tuple(tensor.shape[1:]) else value)
+        for column, tensor, part in zip(columns, inputs, _pick(inputs, element, what), strict=True):
+            value, sample = np.asarray(part), tuple(tensor.shape[1:])
+            # A sample of its own, or a batch of them; a sequence may be the map that it is in a file.
+            fits = form((1, *value.shape)), form(value.shape or (1,))
+            column.append(value.reshape(-1, *sample) if form((1, *sample)) in fits else value)
     if not columns[0]:
-        raise ValueError("calibration is an empty dataset; expected at least one sample.")
+        raise ValueError(f"{what} is an empty dataset; expected at least one sample.")
     for column, tensor in zip(columns, inputs, strict=True):
         for value in column:
-            _check_shape(tensor, value)
+            _check_shape(tensor, value, what)
     return [np.concatenate(column) for column in columns]
 
 
-def _pick(inputs: Sequence[keras.KerasTensor], element: Any) -> list[Any]:
+def _pick(inputs: Sequence[keras.KerasTensor], element: Any, what: str) -> list[Any]:
     """The part of `element` for each input; `element` may be (inputs, targets, ...)."""
     nested = (list, tuple, Mapping)
     if isinstance(element, (list, tuple)) and element:
@@ -63,7 +68,7 @@ def _pick(inputs: Sequence[keras.KerasTensor], element: Any) -> list[Any]:
         if flat:
             return list(element)
         if len(inputs) == 1 or isinstance(element[0], nested):
-            return _pick(inputs, element[0])
+            return _pick(inputs, element[0], what)
     elif isinstance(element, Mapping):
         missing = [tensor.name for tensor in inputs if tensor.name not in element]
         if not missing:
@@ -77,7 +82,7 @@ def _pick(inputs: Sequence[keras.KerasTensor], element: Any) -> list[Any]:
     else:
         received = f"one {type(element).__name__}"
     raise ValueError(
-        f"calibration holds {received}; expected one array for each of the model's "
+        f"{what} holds {received}; expected one array for each of the model's "
         f"{len(inputs)} inputs, in this order or by name: {_named(inputs)}."
     )
 
@@ -103,13 +108,24 @@ def _check_samples(tensor: keras.KerasTensor, part: Any) -> np.ndarray:
     return array
 
 
-def _check_shape(tensor: keras.KerasTensor, array: np.ndarray) -> None:
+def _check_shape(tensor: keras.KerasTensor, array: np.ndarray, what: str = "calibration") -> None:
     sample = tuple(tensor.shape[1:])
     if array.ndim == 0 or array.shape[1:] != sample:
         cure = "Add the batch axis: x[None]." if array.shape == sample else "Prepare the data as for model.predict."
         raise ValueError(
-            f"calibration for input {tensor.name!r} has shape {array.shape}; expected {('samples', *sample)}. {cure}"
+            f"{what} for input {tensor.name!r} has shape {array.shape}; expected {('samples', *sample)}. {cure}"
         )
+
+
+def require_varied(inputs: Sequence[keras.KerasTensor], samples: Sequence[np.ndarray]) -> None:
+    """Refuse data from which no range can be taken: an input of floats that is one number throughout."""
+    for tensor, array in zip(inputs, samples, strict=True):
+        if array.dtype.kind == "f" and np.ptp(array) == 0:
+            raise ValueError(
+                f"calibration for input {tensor.name!r} is {array.flat[0]:g} in all of {len(array)} samples; expected "
+                "typical inputs, from which the ranges of the integers are taken. Pass real data, for example "
+                "calibration=x_train[:200]."
+            )
 
 
 def random_samples(inputs: Sequence[keras.KerasTensor]) -> list[np.ndarray]:

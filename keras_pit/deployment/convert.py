@@ -80,6 +80,16 @@ def freeze(program: Program) -> Any:
     return frozen
 
 
+def evaluate(program: Program, samples: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a program for samples, both without the batch of 1: an array of shape (samples, *output) each."""
+    import tensorflow as tf
+
+    function = tf.function(lambda *x: list(program.function(*x)), autograph=False)
+    with quiet():
+        runs = [function(*(tf.constant(array[None]) for array in sample)) for sample in zip(*samples, strict=True)]
+    return [np.concatenate(output) for output in zip(*runs, strict=True)]
+
+
 def scope(name: str) -> str:
     """A name as TensorFlow takes it for operations."""
     return re.sub(r"\W", "_", name).lstrip("_") or "unnamed"

@@ -8,7 +8,10 @@ which they run; inputs and outputs in the order of the file.
 `unpack` gives the same file as the tree of plain objects that the schema defines (`ModelT`), to be changed.
 """
 
+import contextlib
 import importlib
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -111,14 +114,18 @@ def read_graph(tflite: bytes) -> Graph:
         Its `Graph`.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
+        ValueError: if it is not a TFLite flatbuffer, or only a part of one.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
         >>> [op.name for op in read_graph(tflite).ops]
         ['CONV_2D', 'FULLY_CONNECTED']
     """
-    _require_tflite(tflite)
+    with _reading(tflite):
+        return _read_graph(tflite)
+
+
+def _read_graph(tflite: bytes) -> Graph:
     schema = optional("ai_edge_litert.schema_py_generated")
     op_names = names(schema.BuiltinOperator)
     dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
@@ -217,17 +224,27 @@ def unpack(tflite: bytes) -> Any:
         >>> unpack(tflite).subgraphs[0].tensors[0].shape
         array([  1, 128,   6], dtype=int32)
     """
-    _require_tflite(tflite)
-    return optional("ai_edge_litert.schema_py_generated").ModelT.InitFromPackedBuf(tflite, 0)
+    with _reading(tflite):
+        return optional("ai_edge_litert.schema_py_generated").ModelT.InitFromPackedBuf(tflite, 0)
 
 
-def _require_tflite(tflite: bytes) -> None:
+@contextlib.contextmanager
+def _reading(tflite: bytes) -> Iterator[None]:
+    """Refuse what is not a .tflite file, or is only a part of one."""
     if not isinstance(tflite, (bytes, bytearray)) or bytes(tflite[4:8]) != b"TFL3":
+        start = f" starting with {tflite[:8]!r}" if isinstance(tflite, (bytes, bytearray, str)) else ""
         raise ValueError(
             "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); "
-            f"received {type(tflite).__name__} starting with {tflite[:8]!r}. "
-            "Read a file with pathlib.Path(path).read_bytes()."
+            f"received {type(tflite).__name__}{start}. Read a file with pathlib.Path(path).read_bytes(), make one of a "
+            "Keras model with keras_pit.to_tflite."
         )
+    try:
+        yield
+    except (struct.error, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"The .tflite file cannot be read ({error}); expected a whole one, received {len(tflite)} bytes that end "
+            "too early or are damaged. Copy or make it again."
+        ) from error
 
 
 def optional(name: str) -> ModuleType:

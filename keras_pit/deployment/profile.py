@@ -12,6 +12,7 @@ Nothing is run for it, but for the host's arena: that is read from the file and 
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -209,17 +210,17 @@ class DeploymentReport:
         return pathlib.Path(path)
 
 
-def profile(tflite: bytes) -> DeploymentReport:
+def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
     """Tell what a .tflite file costs on a microcontroller.
 
     Args:
-        tflite: the file's content, of an int8 network with fixed shapes; others are reported with a warning.
+        tflite: the file's content or path, of an int8 network with fixed shapes; others are reported with a warning.
 
     Returns:
         A `DeploymentReport`: `print(report)`, `report.as_dict()`, `report.plot("arena.png")`.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
+        ValueError: if it is not a TFLite flatbuffer, or only a part of one.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
@@ -227,6 +228,8 @@ def profile(tflite: bytes) -> DeploymentReport:
         >>> report.flash.total, report.arena["cortex-m4"].total, report.milliseconds("cortex-m4", clock_mhz=64)
         (5056, 10888, 89.4)
     """
+    if isinstance(tflite, (str, os.PathLike)):
+        tflite = pathlib.Path(tflite).read_bytes()
     program, graph = read_program(tflite), read_graph(tflite)
     calls = list(program.calls())
     operators = [

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 from keras_pit import _keras
-from keras_pit.deployment.calibration import as_samples
+from keras_pit.deployment.calibration import as_samples, require_varied
 from keras_pit.deployment.check import check_model
 from keras_pit.deployment.convert import Program, Signature
 from keras_pit.lowering import Network, Node, form, lower
@@ -60,7 +60,9 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
         A tf_keras model to compile and fit like any other, with data as for `model` and, before anything is rounded,
         the same output. Give it the optimizers, losses and callbacks of tf_keras, by name or from there. A small
         learning rate and few epochs suffice: it starts from trained weights. Pass it to `to_tflite` then. A layer that
-        the model uses twice is trained as two.
+        the model uses twice is trained as two. It cannot be saved whole: keep `model`, save the weights with
+        `save_weights(path)`, ranges included, and read them into another `quantize_aware(model)` with
+        `load_weights(path)`.
 
     Raises:
         ValueError: if the model or the calibration data is not of the form above.
@@ -76,6 +78,7 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
     qat = as_tf_keras(lower(model), model)
     if calibration is not None:
         samples = as_samples(inputs, calibration)
+        require_varied(inputs, samples)
         step = -(-len(samples[0]) // _MOST_SAMPLES)
         # All in one batch: a moving average would forget the widest of many.
         qat([array[::step] for array in samples], training=True)

@@ -53,6 +53,12 @@ class OperatorLayer(tf_keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         return tf.TensorShape((None, *self.makes[1:]))
 
+    def get_config(self) -> dict[str, Any]:
+        raise NotImplementedError(
+            "A model from quantize_aware cannot be saved whole, but its weights can: save the Keras model that it was "
+            "made of, and qat.save_weights(path); later, keras_pit.quantize_aware(model).load_weights(path)."
+        )
+
 
 class WeightsQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     """8 bits, symmetric, with the largest weight of each output channel as the end of the range."""

@@ -9,15 +9,15 @@ constants. A model from `quantize_aware` has that form already, and knows its ra
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_pit.deployment.calibration import as_samples, random_samples
+from keras_pit.deployment.calibration import as_samples, random_samples, require_varied
 from keras_pit.deployment.check import check_model
-from keras_pit.deployment.convert import SCHEMES, Program, Signature, convert, freeze, scope
+from keras_pit.deployment.convert import SCHEMES, Program, Signature, convert, evaluate, freeze, scope
 from keras_pit.deployment.flatbuffer import DeploymentError, read_graph
 from keras_pit.deployment.qat import aware_inputs, aware_program, is_quantize_aware
 from keras_pit.deployment.trim import trim
-from keras_pit.deployment.verify import require_integer, require_static
-from keras_pit.deployment.verify import verify as verify_file
+from keras_pit.deployment.verify import LIMIT, require_close, require_integer, require_static, spread, verified_run
 from keras_pit.lowering import Node, lower
 
 
@@ -37,12 +37,14 @@ def to_tflite(
         calibration: some 100 typical inputs, as the model takes them: an array of shape
             (samples, *input), a list of such arrays for several inputs, a dictionary of them by
             input name, or a finite `tf.data.Dataset` of inputs or of (inputs, targets), batched or
-            not. Needed unless `quantization` is None or the model comes from `quantize_aware`, which knows its ranges.
+            not; an input may not be the same number throughout. Needed unless `quantization` is None or the model
+            comes from `quantize_aware`, which knows its ranges.
         quantization: "int8", "int16x8" (16-bit activations, 8-bit weights) or None (float32).
             Quantised files also have inputs and outputs of type int8 or int16.
         logits: leave out a softmax at the end, which is slow and does not change the order of classes.
         verify: run up to 32 calibration samples (random ones, if there are none) on TFLite-Micro
-            and on LiteRT's reference kernels, and compare.
+            and on LiteRT's reference kernels, and compare; for integers, compare them with the float network, too (one
+            from `quantize_aware` as it computes in training). False for the file as it comes.
 
     Returns:
         The content of the .tflite file; batch size 1, inputs and outputs in the model's order. A sequence (T, C) is a
@@ -51,7 +53,8 @@ def to_tflite(
     Raises:
         ValueError: if the model or the calibration data is not of the form above.
         DeploymentError: if the model cannot be converted, is left with floats between the
-            integers, has an operator that TFLite-Micro lacks, or computes something else there.
+            integers, has an operator that TFLite-Micro lacks, computes something else there, or is off the
+            float network by more than half of the outputs' standard deviation.
         ImportError: if ai_edge_litert or tflite_micro is not installed.
 
     Example:
@@ -71,6 +74,8 @@ def to_tflite(
     inputs = aware_inputs(model) if trained else check_model(model)
     if calibration is not None:
         samples = as_samples(inputs, calibration)
+        if quantization is not None and not trained:
+            require_varied(inputs, samples)
     elif quantization is None or trained:
         samples = random_samples(inputs)
     else:
@@ -89,12 +94,20 @@ def to_tflite(
     _check_result(program, whole, quantised=quantization is not None)
     tflite = trim(whole)
     if verify:
-        try:
-            verify_file(tflite, feeds)
-        except DeploymentError:
-            verify_file(whole, feeds)  # raises the same, with the names that trimming took away
-            raise
+        _verify(tflite, whole, program, [spread(feed, LIMIT) for feed in feeds])
     return tflite
+
+
+def _verify(tflite: bytes, whole: bytes, program: Program, feeds: list[np.ndarray]) -> None:
+    """Compare TFLite-Micro with LiteRT, and the integers with the floats that they stand for."""
+    try:
+        _, micro = verified_run(tflite, feeds)
+    except DeploymentError:
+        verified_run(whole, feeds)  # raises the same, with the names that trimming took away
+        raise
+    graph = read_graph(tflite)
+    if any(tensor.quantized for tensor in graph.outputs):
+        require_close(graph, micro.dequantized, evaluate(program, feeds))
 
 
 def _program(model: keras.Model, *, logits: bool) -> Program:

@@ -14,6 +14,8 @@ were given:
 Two faults are found without running anything: a dimension left open (TFLite-Micro takes it for 1
 and, behind a dilated convolution, computes garbage), and a float between the integers (slow, and
 often without a kernel).
+
+That both agree on a file does not make it the network: `require_close` compares the integers with the floats.
 """
 
 import copy
@@ -31,9 +33,21 @@ from keras_pit.deployment.flatbuffer import (
     read_graph,
     unpack,
 )
-from keras_pit.deployment.runtimes import litert_results, micro_results, prepare, run_litert, run_tflite_micro
+from keras_pit.deployment.runtimes import (
+    MicroRun,
+    litert_results,
+    micro_results,
+    prepare,
+    run_litert,
+    run_tflite_micro,
+)
 
+LIMIT = 32
 FLOAT_TOLERANCE = 1e-5
+SPREAD_TOLERANCE = 0.5
+RANGE_TOLERANCE = 8 / 256
+FIXED_SCALES = (1 / 256, 1 / 128, 1 / 32768)
+"""Of softmax, sigmoid and tanh, whatever their values are."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,7 @@ def verify(
     tflite: bytes,
     samples: np.ndarray | Sequence[np.ndarray],
     *,
-    limit: int = 32,
+    limit: int = LIMIT,
     timeout: float = 300.0,
 ) -> Verification:
     """Check that TFLite-Micro computes with a file what LiteRT's reference kernels compute.
@@ -81,22 +95,67 @@ def verify(
         >>> verify(tflite, x_test).different
         0
     """
+    parts = samples if isinstance(samples, (list, tuple)) else [samples]
+    return verified_run(tflite, [spread(np.asarray(part), limit) for part in parts], timeout)[0]
+
+
+def verified_run(tflite: bytes, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:
+    """What `verify` returns for all of these samples, and what TFLite-Micro computed."""
     graph = read_graph(tflite)
     require_static(graph)
-    parts = samples if isinstance(samples, (list, tuple)) else [samples]
-    arrays = [_spread(np.asarray(part), limit) for part in parts]
     micro = run_tflite_micro(tflite, arrays, timeout=timeout)
     reference = run_litert(tflite, arrays)
     distances = list(map(_distance, graph.outputs, micro.outputs, reference.outputs))
     if any(map(_too_far, graph.outputs, distances)):
         _verify_operators(tflite, graph, arrays, micro.outputs, timeout)
-    return Verification(
+    verification = Verification(
         samples=len(arrays[0]),
         elements=sum(distance.size for distance in distances),
         different=sum(int(np.count_nonzero(distance)) for distance in distances),
         largest=max(float(np.max(distance, initial=0.0)) for distance in distances),
         arena_bytes=micro.arena_bytes,
     )
+    return verification, micro
+
+
+def require_close(graph: Graph, results: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
+    """Refuse a quantised file whose outputs have little to do with those of the network in floats.
+
+    Rounding costs some percent of the outputs' spread (their standard deviation over elements and samples). An output
+    without information is as far away as the whole of it.
+
+    Args:
+        graph: what the file declares.
+        results: its outputs as real values, one array of shape (samples, *output) per output.
+        expected: those of the network in floats, of the same shapes.
+
+    Raises:
+        DeploymentError: if the error (root mean square) of an output is above half of the spread, and above 8 steps of
+            256 over the range of the outputs from 0, as one that hardly varies loses its spread in any case.
+
+    Example:
+        >>> require_close(read_graph(tflite), run_tflite_micro(tflite, x).dequantized, [model.predict(x)])
+    """
+    for number, (tensor, result, floats) in enumerate(zip(graph.outputs, results, expected, strict=True)):
+        if not tensor.quantized:
+            continue
+        wanted = np.asarray(floats, np.float64)
+        error = float(np.sqrt(np.mean(np.square(result.reshape(wanted.shape) - wanted))))
+        deviation = float(np.std(wanted))
+        # Not the file's own step where that comes from calibration: too wide a range is a fault to be found.
+        width = (
+            1.0 if tensor.scale in FIXED_SCALES else float(np.max(wanted, initial=0.0) - np.min(wanted, initial=0.0))
+        )
+        if not error <= max(SPREAD_TOLERANCE * deviation, RANGE_TOLERANCE * width):  # NaN is too far, too
+            share = f", which is {error / deviation:.0%} of their spread" if deviation else ""
+            raise DeploymentError(
+                f"The quantised network is not the float one: on {len(wanted)} calibration samples, output {number} is "
+                f"{error:.3g} off{share} (root mean square; the standard deviation of the float outputs is "
+                f"{deviation:.3g}); expected at most {SPREAD_TOLERANCE:.0%} of it. Likely causes: calibration data "
+                "that is not scaled as the model's inputs are, too few samples, or a few extreme weights. Pass typical "
+                "inputs as the model sees them in use, or train with keras_pit.quantize_aware; verify=False gives the "
+                "file anyway."
+            )
 
 
 def require_static(graph: Graph) -> None:
@@ -149,7 +208,8 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def _spread(array: np.ndarray, limit: int) -> np.ndarray:
+def spread(array: np.ndarray, limit: int) -> np.ndarray:
+    """Of more samples than `limit`, so many at even distances."""
     if array.ndim == 0 or len(array) <= limit:
         return array
     return np.asarray(array[np.linspace(0, len(array) - 1, limit).round().astype(int)])

@@ -31,7 +31,32 @@ micros millis min mktime modf nan nice open pause perror pipe pow printf putc pu
 recv remainder remove rename rewind rindex rint round scalb scanf select send setup signal sin sinh sleep socket sprintf
 sqrt srand stat std stderr stdin stdout strlen swab sync system tan tanh test tflite time times tolower tone toupper
 trunc unix unlink wait word write y0 y1 yn j0 j1 jn flatbuffers arduino
+isinf isnan isfinite offsetof va_list i386 I
+NULL EOF FILE BUFSIZ NAN INFINITY MAXFLOAT math_errhandling TRUE FALSE EXIT_SUCCESS EXIT_FAILURE CLOCKS_PER_SEC
+CHAR_BIT MB_LEN_MAX MB_CUR_MAX L_tmpnam P_tmpdir SEEK_SET SEEK_CUR SEEK_END FLT_RADIX FLT_ROUNDS FLT_EVAL_METHOD
+DECIMAL_DIG MATH_ERRNO MATH_ERREXCEPT EDOM ERANGE EILSEQ EINVAL ENOMEM EIO
+Arduino Print Printable Serial SerialUSB SPI Stream String Wire bit bitClear bitRead bitSet bitToggle bitWrite boolean
+byte constrain degrees digitalRead digitalWrite analogRead analogReference analogWrite attachInterrupt
+detachInterrupt delayMicroseconds highByte interrupts lowByte noInterrupts noTone pinMode pulseIn pulseInLong radians
+randomSeed serialEvent shiftIn shiftOut sq yield
+F PI HALF_PI TWO_PI DEG_TO_RAD RAD_TO_DEG EULER HIGH LOW INPUT INPUT_PULLUP INPUT_PULLDOWN OUTPUT OUTPUT_OPENDRAIN
+CHANGE RISING FALLING LSBFIRST MSBFIRST DEFAULT INTERNAL EXTERNAL SERIAL DISPLAY LED_BUILTIN BIN OCT DEC HEX ARDUINO
+PROGMEM SDA SCL MOSI MISO SCK SS RESET SET ENABLE DISABLE SUCCESS ERROR
 """
+
+# Families of such names: types (POSIX keeps all of these for itself), limits and formats of numbers, signals, constants
+# of <math.h>, and Arduino's pins, ports and binary numbers.
+_FAMILIES = (
+    r"\w+_t",
+    r"[A-Z]\w*_(MAX|MIN|WIDTH|DIG|EPSILON|MANT_DIG|C)",
+    r"(FLT|DBL|LDBL|FP|M|L|SIG|TFLITE|TF_LITE|CMSIS|ARM|LED)_\w+",
+    r"(HUGE_VAL|SNAN)\w*",
+    r"(PRI|SCN)[diouxX]\w+",
+    r"SIG[A-Z]+",
+    r"[AD]\d+",
+    r"B[01]+",
+    r"Serial\d+",
+)
 
 _RESERVED = {**dict.fromkeys(_KEYWORDS.split(), "a keyword"), **dict.fromkeys(_TAKEN.split(), "taken by a library")}
 
@@ -55,8 +80,9 @@ def check_name(name: str) -> None:
         )
     if "__" in name:
         raise ValueError(f"name={name!r} holds two underscores in a row, which C++ reserves for compilers. {cure}")
-    if name in _RESERVED:
-        raise ValueError(f"name={name!r} is {_RESERVED[name]} in C++; expected a free identifier. {cure}")
+    reason = _RESERVED.get(name) or ("taken by a library" if re.fullmatch("|".join(_FAMILIES), name) else None)
+    if reason:
+        raise ValueError(f"name={name!r} is {reason} in C++; expected a free identifier. {cure}")
 
 
 def check_labels(labels: Sequence[str]) -> None:
