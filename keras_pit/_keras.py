@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.ops.numpy import Take
 from keras.src.saving.serialization_lib import SafeModeScope
@@ -160,8 +161,18 @@ def names(model: Any) -> set[str]:
     return taken
 
 
-def outside_of_graphs() -> Any:
-    """A context in which variables can be made and read, also while TensorFlow traces a function."""
+@contextlib.contextmanager
+def outside_of_calls() -> Iterator[None]:
+    """A context in which models can be built, also while TensorFlow traces a function or a model is being called.
+
+    Inside of a call, Keras hands its `training` to all layers that are called, and notes it in a new model's graph.
+    """
     import tensorflow as tf
 
-    return tf.init_scope()
+    call = global_state.get_global_attribute("current_call_ctx")
+    global_state.set_global_attribute("current_call_ctx", None)
+    try:
+        with tf.init_scope():
+            yield
+    finally:
+        global_state.set_global_attribute("current_call_ctx", call)

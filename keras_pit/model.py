@@ -96,7 +96,7 @@ class SearchModel(keras.Model):
         if self._blueprint is None:
             from .export import export_whole
 
-            with _keras.outside_of_graphs():
+            with _keras.outside_of_calls():
                 self._blueprint = Blueprint.searched(*export_whole(self), self.channels)
         return self._blueprint
 

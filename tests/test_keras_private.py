@@ -98,3 +98,19 @@ def test_names_include_nested_models():
     inputs = keras.Input((4,), name="outer")
     model = keras.Model(inputs, diamond()(inputs))
     assert {"outer", "diamond", "left", "right", "out", "x"} <= _keras.names(model)
+
+
+def test_models_built_during_a_call_know_nothing_of_it():
+    class Builder(layers.Layer):
+        def call(self, x):
+            with _keras.outside_of_calls():
+                inputs = keras.Input((4,))
+                self.made.append(keras.Model(inputs, layers.Dropout(0.5)(inputs)))
+            return x
+
+    builder = Builder()
+    builder.made = []
+    inputs = keras.Input((4,))
+    keras.Model(inputs, builder(inputs))(np.zeros((1, 4)), training=True)
+    nodes = [model.layers[1]._inbound_nodes[0] for model in builder.made]
+    assert len(nodes) == 2 and all(node.arguments.kwargs.get("training") is None for node in nodes)

@@ -372,6 +372,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Nothing can be searched:UserWarning")
 @pytest.mark.parametrize("layer", OTHERS)
 def test_other_kernels_are_not_searched(layer):
     inputs = keras.Input((6, 6, 2))
