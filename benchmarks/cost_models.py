@@ -1,6 +1,6 @@
 """The cost models against 600 measured networks: latency, arena and flash, on the fifth that nothing was fitted on.
 
-    python benchmarks/cost_models.py          prints the errors and writes cost_models.json beside this file
+    python benchmarks/cost_models.py          prints the errors and writes out/cost_models.json
     python benchmarks/cost_models.py --fit    fits keras_pit/costs/cortex_m.json anew on the other four fifths
 
 Latency is counted in instructions; beside it stands what multiply-accumulates alone would say, with one factor fitted.
@@ -165,12 +165,12 @@ def arguments_parser(description: str, output: Path) -> argparse.ArgumentParser:
     """The options that the benchmarks of the cost models share."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help=f"folder of the measured networks ({DATA})")
-    parser.add_argument("--output", type=Path, default=output)
+    parser.add_argument("--output", type=Path, default=output, help="JSON to write")
     return parser
 
 
 def main() -> None:
-    parser = arguments_parser(__doc__ or "", Path(__file__).with_suffix(".json"))
+    parser = arguments_parser(__doc__ or "", Path("out/cost_models.json"))
     parser.add_argument("--fit", action="store_true", help="fit the latency model first, and write its factors")
     arguments = parser.parse_args()
     networks = measured.read(arguments.data)
@@ -192,6 +192,7 @@ def main() -> None:
                 f"{found['95th percentile']:6.1%}, rank correlation {found['rank correlation']:.4f}"
             )
     print_memory(results)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 from rich.console import Console
 from rich.table import Table
-from tasks import TASKS, Split, accuracy, parser, trained
+from tasks import TASKS, Split, accuracy, parser, searched, trained
 
 import keras_pit
 from keras_pit.blueprint import Blueprint
@@ -40,13 +40,8 @@ class Result:
 
 
 def search(task: str, seed: int, whole: keras.Model, split: Split, given: argparse.Namespace, round_to: int) -> Result:
-    keras.utils.set_random_seed(seed)
     target = given.share * keras_pit.cost(whole, given.metric)
-    model = keras_pit.convert(whole, given.metric, target=target, round_to=round_to)
-    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    x, y, *_ = split
-    model.fit(x, y, TASKS[task].batch, given.epochs or TASKS[task].search_epochs, verbose=0)
-    slim = keras_pit.export(model)
+    slim = searched(task, seed, whole, split, given.metric, target, given.epochs, round_to=round_to)
     program = Blueprint.of(slim).program()
     made = {core: float(instructions(program, core)) for core in CORES}
     channels = [layer.filters for layer in slim.layers if getattr(layer, "filters", None)]

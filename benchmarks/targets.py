@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 from rich.console import Console
 from rich.table import Table
-from tasks import TASKS, Split, accuracy, parser, trained
+from tasks import TASKS, Split, accuracy, parser, searched, trained
 
 import keras_pit
 
@@ -49,19 +49,18 @@ class Result:
         return math.nan if self.reached is None else self.reached / self.bound
 
 
-def search(task: str, seed: int, whole: keras.Model, split: Split, metric: str, share: float, epochs: int) -> Result:
+def search(
+    task: str, seed: int, whole: keras.Model, split: Split, metric: str, share: float, epochs: int | None
+) -> Result:
     start = time.perf_counter()
-    keras.utils.set_random_seed(seed)
     bound = share * keras_pit.cost(whole, metric)
     result = partial(Result, task, seed, metric, share, bound, accuracy(whole, split))
     try:
-        model = keras_pit.convert(whole, metric, target=bound)
+        slim = searched(task, seed, whole, split, metric, bound, epochs)
     except ValueError as error:
+        if "cannot be met" not in str(error):
+            raise
         return result(time.perf_counter() - start, refused=str(error))
-    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    x, y, *_ = split
-    model.fit(x, y, TASKS[task].batch, epochs, verbose=0)
-    slim = keras_pit.export(model)
     return result(time.perf_counter() - start, float(keras_pit.cost(slim, metric)), accuracy(slim, split))
 
 
@@ -70,8 +69,9 @@ def show(results: list[Result]) -> None:
     for column in ("task", "metric", "share", "bound", "reached", "/ bound", "accuracy", "of seed"):
         table.add_column(column, justify="left" if column in ("task", "metric") else "right", no_wrap=True)
     for result in results:
-        reached = (f"{result.reached:,.5g}", f"{result.ratio:.3f}", f"{result.accuracy:.2%}")
-        cells = ("-", "refused", "-") if result.refused else reached
+        cells = ["-", "refused", "-"]
+        if result.reached is not None:
+            cells = [f"{result.reached:,.5g}", f"{result.ratio:.3f}", f"{result.accuracy:.2%}"]
         bound = (f"{result.share:.3f}", f"{result.bound:,.5g}")
         table.add_row(result.task, result.metric, *bound, *cells, f"{result.seed_accuracy:.2%}")
     Console().print(table)
@@ -93,8 +93,7 @@ def main(given: argparse.Namespace) -> None:
             whole = trained(task, seed, split, given.output.parent / "seeds", given.seed_epochs)
             for metric in given.metrics:
                 for share in given.shares:
-                    epochs = given.epochs or TASKS[task].search_epochs
-                    result = search(task, seed, whole, split, metric, share, epochs)
+                    result = search(task, seed, whole, split, metric, share, given.epochs)
                     found = result.refused or f"{result.ratio:.3f}, {result.accuracy:.2%}, {result.seconds:.0f} s"
                     print(f"{task} {metric} {share:.3f}: {found}", flush=True)
                     results.append(result)

@@ -25,6 +25,7 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "examples")
 import keras
 import numpy as np
 
+import keras_pit
 from examples import networks, watch
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -102,6 +103,30 @@ def trained(name: str, seed: int, split: Split, directory: pathlib.Path, epochs:
         directory.mkdir(parents=True, exist_ok=True)
         model.save(path)
     return keras.models.load_model(path)
+
+
+def searched(
+    name: str,
+    seed: int,
+    whole: keras.Model,
+    split: Split,
+    metric: str,
+    target: float,
+    epochs: int | None,
+    **options: Any,
+) -> keras.Model:
+    """What one search for a target exports, with the default optimizer; options go to `convert`.
+
+    Raises:
+        ValueError: if the target cannot be met.
+    """
+    task = TASKS[name]
+    x, y, *_ = split
+    keras.utils.set_random_seed(seed)
+    search = keras_pit.convert(whole, metric, target=target, **options)
+    search.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    search.fit(x, y, task.batch, epochs or task.search_epochs, verbose=0)
+    return keras_pit.export(search)
 
 
 def accuracy(model: keras.Model, split: Split) -> float:
