@@ -83,6 +83,11 @@ class Blueprint:
         masks = {node: (axis.axis, masks_of(channels, axis.labels)) for node, axis in axes.items() if axis.labels.any()}
         return cls(network, masks, kernels, folds_of(network, kernels, layers))
 
+    @property
+    def is_searched(self) -> bool:
+        """Whether it is that of a search model, so that weights may still change."""
+        return bool(self.masks or self.kernels)
+
     def program(self, reader: Reader | None = None) -> Program:
         """The operators and tensors; of a search model with the sizes that the reader's masks leave."""
         return Writer(self, reader or Reader()).build()

@@ -38,9 +38,9 @@ class Form:
     is_pointwise: bool
     is_dilated: bool
     is_padded: bool
-    """By a PAD, and then """
+    """Whether a PAD comes before it."""
     is_cropped: bool
-    """by a SLICE."""
+    """Whether a SLICE does, behind that."""
     padding: str
     """What the convolution adds by itself, "same" or "valid"."""
 

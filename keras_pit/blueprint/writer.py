@@ -152,10 +152,10 @@ class Writer:
         return self.put(_name(node), [*inputs, *constants], shape, **options)
 
     def weights(self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None) -> list[int]:
-        """Weights and bias; FULLY_CONNECTED does without a bias of zeros."""
+        """Weights and bias; FULLY_CONNECTED does without a bias of zeros, but a search may train one."""
         made = shape[0] if made is None else made
         kernel = self.tensor(shape, constant=True, channels=made)
-        if len(shape) == 2 and not bias.any():
+        if len(shape) == 2 and not bias.any() and not self.blueprint.is_searched:
             return [kernel]
         return [kernel, self.tensor((made,), "int32", constant=True, channels=made)]
 
