@@ -57,7 +57,7 @@ def pressed(regularizer: Regularizer | None, target: Target | None) -> tuple[dic
             f"`target` is one number for {len(weights)} costs: pass a dictionary with a bound for each of "
             f"{', '.join(weights)}."
         )
-    return weights, {name: _positive(target, "target") for name in weights}
+    return weights, {name: check_positive(target, "target") for name in weights}
 
 
 def _weights(regularizer: Regularizer) -> dict[str, float]:
@@ -74,14 +74,19 @@ def _by_name(numbers: Mapping[Any, float], argument: str) -> dict[str, float]:
             f"`{argument}` has no cost: expected some of {', '.join(map(repr, costs.names()))}, received none. Name "
             "one, or leave the argument away."
         )
-    return {_name(cost): _positive(value, f"{argument}[{_name(cost)!r}]") for cost, value in numbers.items()}
+    return {_name(cost): check_positive(value, f"{argument}[{_name(cost)!r}]") for cost, value in numbers.items()}
 
 
 def _name(cost: Cost) -> str:
     return costs.get(cost.name if isinstance(cost, costs.Metric) else cost).name
 
 
-def _positive(value: Any, name: str) -> float:
+def check_positive(value: Any, name: str) -> float:
+    """Return the number as a float.
+
+    Raises:
+        ValueError: if it is not a finite number above 0; `name` is that of the argument.
+    """
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
         raise ValueError(f"`{name}` must be a finite number above 0, received {value!r}.")
     return float(value)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 KB = 1024
@@ -68,7 +69,7 @@ class Board:
             )
         for name in ("clock_mhz", "flash", "ram"):
             value: Any = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
                 raise ValueError(f"Board '{self.name}' has {name}={value!r}: expected a finite number above 0.")
 
     def bounds(self, reserved: Reserved = RESERVED) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import boards, costs, seeds
+from .arguments import check_positive
 from .blueprint import Blueprint
 from .costs import cores
 from .costs.program import Program
@@ -118,8 +118,7 @@ def fits(
             f"`board` must be a keras_pit.boards.Board or the name of one, received {type(board).__name__}: expected "
             f"one of {', '.join(boards.names())}, or a board of your own."
         )
-    if latency is not None:
-        _check_latency(latency)
+    latency = None if latency is None else check_positive(latency, "latency")
     program = _program(model)
     flash = len(model) if isinstance(model, (bytes, bytearray)) else costs.flash(program, board)
     bounds = board.bounds(reserved)
@@ -160,11 +159,6 @@ def _read(tflite: bytes) -> Program:
                 "calibration), or see what keras_pit.profile says of this one."
             )
     return read_program(tflite)
-
-
-def _check_latency(value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ValueError(f"`latency` must be a finite number of milliseconds above 0, or None; received {value!r}.")
 
 
 def _text(number: float | None, unit: str) -> str:

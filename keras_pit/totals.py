@@ -7,6 +7,7 @@ from typing import Any
 from . import costs, table
 from .channels import Channels
 from .costs.geometry import Geometry
+from .costs.program import is_number
 from .layers.reader import Reader
 from .layers.search import PITLayer
 
@@ -20,8 +21,8 @@ def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:
         reader: to read soft masks; None for the number of what `export` would return now.
     """
     values = [layer_cost(layer, channels, metric, reader) for layer in channels.layers]
-    numbers = sum(value for value in values if isinstance(value, (int, float)))
-    tensors = [value for value in values if not isinstance(value, (int, float))]
+    numbers = sum(value for value in values if is_number(value))
+    tensors = [value for value in values if not is_number(value)]
     return sum(tensors, float(numbers)) if tensors else numbers
 
 
