@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from generator import arguments, describe, random_masks, random_network, randomize
-from keras import layers
+from keras import layers, ops
 
 import keras_pit
 from examples import networks
@@ -66,6 +66,15 @@ def branches():
     return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
 
 
+def limits():
+    """Of all kinds: fused, one after the other, of one side, with a constant."""
+    x = inputs = keras.Input((40, 3))
+    for limit in ("hard_tanh", layers.ReLU(3.0), lambda x: ops.clip(x, -2.0, 3.0), lambda x: ops.minimum(x, 2.0)):
+        x = layers.Conv1D(10, 3, activation=limit if isinstance(limit, str) else None)(x)
+        x = x if isinstance(limit, str) else limit(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
+
+
 def sharing_names():
     """Models in a model, with layers of the same name in them."""
 
@@ -78,7 +87,7 @@ def sharing_names():
     return keras.Model(inputs, layers.Dense(3)(x))
 
 
-NETWORKS = {network.__name__: network for network in (causal, same, valid, depthwise, branches, sharing_names)}
+NETWORKS = {network.__name__: network for network in (causal, same, valid, depthwise, branches, limits, sharing_names)}
 METRICS = ("ram", "latency", "ram:pico2", "latency:disco-f746ng")
 CORES = ("cortex-m0+", "cortex-m4", "cortex-m55")
 """One for each set of kernels: plain C, DSP and Helium."""

@@ -34,7 +34,8 @@ KINDS: dict[str, str] = {
     "add": "ADD", "subtract": "SUB", "multiply": "MUL", "divide": "DIV", "maximum": "MAXIMUM", "minimum": "MINIMUM",
     "average": "AVERAGE_POOL_2D", "max": "MAX_POOL_2D",
     "nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR",
-    "relu": "RELU", "relu6": "RELU6", "leaky_relu": "LEAKY_RELU", "sigmoid": "LOGISTIC", "tanh": "TANH",
+    "relu": "RELU", "relu6": "RELU6", "relu_n1_to_1": "RELU_N1_TO_1", "leaky_relu": "LEAKY_RELU",
+    "sigmoid": "LOGISTIC", "tanh": "TANH",
     "hard_silu": "HARD_SWISH", "softmax": "SOFTMAX",
 }  # fmt: skip
 
@@ -64,7 +65,7 @@ class Writer:
                 self.numbers[node] = self.tensor(node.shape, constant=isinstance(node.operator, kinds.Constant))
             elif source is not None and _is_fused(node) and readers[source] == 1:
                 self.numbers[node] = self.numbers[source]
-                self.fuse(node.operator.kind, self.numbers[source])
+                self.fuse(_activation(node.operator), self.numbers[source])
             else:
                 self.numbers[node] = self.node(node)
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
@@ -88,20 +89,20 @@ class Writer:
         self.add(Operator(name, tuple(inputs), (number,), **options))
         return number
 
-    def add(self, operator: Operator, reader: Node | None = None, *, sees_zeros: bool = False) -> None:
+    def add(self, operator: Operator, taker: Node | None = None, *, sees_zeros: bool = False) -> None:
         """An operator, in several versions if what it reads is there in some states only.
 
         Args:
             operator: what to add.
-            reader: the searched convolution that it is a form of.
+            taker: the searched convolution that it is a form of.
             sees_zeros: whether that form adds zeros, so that it takes no affine.
         """
-        for version, (number, presence) in enumerate(self.read(operator.inputs, reader, sees_zeros)):
+        for version, (number, presence) in enumerate(self.read(operator.inputs, taker, sees_zeros)):
             constants = map(self.copy, operator.inputs[1:]) if version else operator.inputs[1:]
             there = operator.presence * presence
             self.operators.append(replace(operator, inputs=(number, *constants), presence=there))
 
-    def read(self, inputs: tuple[int, ...], reader: Node | None, sees_zeros: bool) -> list[Choice]:
+    def read(self, inputs: tuple[int, ...], taker: Node | None, sees_zeros: bool) -> list[Choice]:
         """What an operator reads first."""
         source = inputs[0]
         fold = self.folds.get(source)
@@ -110,7 +111,7 @@ class Writer:
         folded, unfolded = (fold.source, fold.is_folded), (source, 1 - fold.is_folded)
         if sees_zeros:
             return [unfolded]
-        return [folded] if fold.takers == (reader,) else [folded, unfolded]
+        return [folded] if fold.takers == (taker,) else [folded, unfolded]
 
     def copy(self, number: int) -> int:
         """Another tensor like this one; its number."""
@@ -147,9 +148,20 @@ class Writer:
             options = {"stride": window.strides, "window": window.size, "padding": operator.padding.lower()}
         elif isinstance(operator, kinds.PReLU):
             constants = [self.tensor((1, 1, shape[-1]), constant=True)]
+        elif _activation(operator) in ("clip", "minimum"):
+            return self.limited(operator.arguments, inputs[0], shape)
         else:
             constants = [self.tensor(size, "int32", constant=True) for size in _arguments(node)]
         return self.put(_name(node), [*inputs, *constants], shape, **options)
+
+    def limited(self, limits: tuple[float, ...], source: int, shape: Sequence[Scalar]) -> int:
+        """No more than the last limit, and no less than the one before it, if there is one."""
+        number = self.put("MINIMUM", [source, self.tensor((), constant=True)], shape)
+        if len(limits) == 1:
+            return number
+        if limits[0] == 0:
+            return self.put("RELU", [number], shape)
+        return self.put("MAXIMUM", [number, self.tensor((), constant=True)], shape)
 
     def weights(self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None) -> list[int]:
         """Weights and bias; FULLY_CONNECTED does without a bias of zeros, but a search may train one."""
@@ -234,12 +246,12 @@ class Writer:
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
         index, taps = states.index(layer, self.reader), self.reader.count_taps(layer)
-        readers: dict[tuple[bool, bool], int] = {}
+        sources: dict[tuple[bool, bool], int] = {}
         for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
-            readers[padded, cropped] = self.resized(node, index, source, padded=padded, cropped=cropped)
+            sources[padded, cropped] = self.resized(node, index, source, padded=padded, cropped=cropped)
         output = self.tensor(shape)
         for form in dict.fromkeys(state.form for state in states.all):
-            read = readers[form.is_padded, form.is_cropped]
+            read = sources[form.is_padded, form.is_cropped]
             self.add(
                 Operator(
                     _name(node),
@@ -323,20 +335,27 @@ def _multiplier(node: Node) -> int:
     return node.operator.kernel.shape[-1] if isinstance(node.operator, kinds.Depthwise) else 1
 
 
+def _activation(operator: kinds.Operator) -> str:
+    """The name of an activation, if it is one; limits of -1 and 1 have one of their own."""
+    if not isinstance(operator, kinds.Activation):
+        return ""
+    return "relu_n1_to_1" if (operator.kind, operator.arguments) == ("clip", (-1.0, 1.0)) else operator.kind
+
+
 def _is_fused(node: Node) -> bool:
     """Whether the operator before does it in passing."""
-    if not isinstance(node.operator, kinds.Activation) or node.operator.kind not in ("relu", "relu6"):
-        return False
-    return isinstance(node.inputs[0].operator, _FUSING)
+    return _activation(node.operator) in _FUSED and isinstance(node.inputs[0].operator, _FUSING)
 
 
+_FUSED = ("relu", "relu6", "relu_n1_to_1")
 _FUSING = (kinds.Conv, kinds.Depthwise, kinds.Dense, kinds.Binary, kinds.Pool)
 
 
 def _name(node: Node) -> str:
     """The operator's name in the TFLite schema."""
     kind = type(node.operator)
-    return NAMES.get(kind) or KINDS.get(getattr(node.operator, "kind", ""), kind.__name__.upper())
+    word = _activation(node.operator) or getattr(node.operator, "kind", "")
+    return NAMES.get(kind) or KINDS.get(word, kind.__name__.upper())
 
 
 def _arguments(node: Node) -> list[tuple[int, ...]]:

@@ -156,8 +156,11 @@ def _constants(calls: list[Call], tables: _Tables) -> Scalar:
             if tensor.dtype in ("int8", "int16"):
                 tables.add(_WEIGHTS, there)
                 tables.add(_BUFFER, there)
+                total = total + there * _content(tensor)
+                if call.op.name in _HAND_ON:  # as its other operand
+                    continue
                 tables.add(_ALONG_LAST_AXIS if call.op.name == "DEPTHWISE_CONV_2D" else _QUANTIZATION, there)
-                total = total + there * (_content(tensor) + _vector(tensor.channels))
+                total = total + there * _vector(tensor.channels)
                 widths.append(((tensor.channels,), _vector(tensor.channels, 8)))
             elif place == BIAS.get(call.op.name):
                 tables.add(_CONSTANT, there)

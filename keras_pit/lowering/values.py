@@ -86,7 +86,7 @@ class Site:
         linear = _LINEAR.get((kind, value is x))
         if linear and constant.size in (1, constant.shape[-1] if value.shape[-1] > 1 else 1):
             return self.scaled(value.node, *linear(np.asarray(constant, np.float64).reshape(-1)))
-        aligned = constant.reshape((1,) * (value.rank - constant.ndim) + constant.shape)
+        aligned = constant.astype("float32").reshape((1,) * (value.rank - constant.ndim) + constant.shape)
         node = Node(Constant(aligned.reshape(form(aligned.shape))), (), form(aligned.shape), self.name)
         return self.put(Binary(kind), *((value.node, node) if value is x else (node, value.node)))
 
