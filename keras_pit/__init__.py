@@ -1,13 +1,13 @@
 """keras_pit: search small CNNs inside big ones (Pruning In Time), for Keras 3 and TFLite-Micro."""
 
 from . import boards, callbacks, costs, layers
-from .convert import convert
-from .cost import cost, get_regularization_loss
 from .deployment import deploy, profile, quantize_aware, to_tflite
-from .export import export
-from .fits import Fits, fits
-from .model import SearchModel, mask_variables, net_variables
-from .report import Report, summary
+from .deployment.fits import Fits, fits
+from .search.convert import convert
+from .search.cost import cost, get_regularization_loss
+from .search.export import export
+from .search.model import SearchModel, mask_variables, net_variables
+from .search.report import Report, summary
 
 __version__ = "0.1.0"
 

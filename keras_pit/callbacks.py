@@ -17,9 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from .masks import THRESHOLD
-from .model import SearchModel, mask_variables, require_search
-from .report import Report, span, summary
+from .layers.masks import THRESHOLD
+from .search.model import SearchModel, mask_variables, require_search
+from .search.report import Report, span, summary
 
 
 class _SearchCallback(keras.callbacks.Callback):

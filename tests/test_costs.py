@@ -13,8 +13,8 @@ from keras import layers, ops
 
 import keras_pit
 from keras_pit import costs
-from keras_pit.arguments import pressed
 from keras_pit.costs import registry
+from keras_pit.search.arguments import pressed
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs" / "costs.md"
 

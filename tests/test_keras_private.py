@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_pit import _keras
+from keras_pit.graph import _keras
 
 
 def diamond() -> keras.Model:

@@ -22,8 +22,8 @@ from conftest import ERROR
 from keras import layers
 
 import keras_pit
-from keras_pit.kernels import Axis, Window
-from keras_pit.masks import KernelMask, MaskRow
+from keras_pit.layers.kernels import Axis, Window
+from keras_pit.layers.masks import KernelMask, MaskRow
 
 SIZES = range(1, 18)
 # Keras has no stride together with a dilation.

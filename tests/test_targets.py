@@ -12,8 +12,9 @@ import tensorflow as tf
 from keras import layers
 
 import keras_pit
-from keras_pit import boards, targets
-from keras_pit.arguments import check_round_to, check_strength, pressed
+from keras_pit import boards
+from keras_pit.search import targets
+from keras_pit.search.arguments import check_round_to, check_strength, pressed
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -21,15 +21,16 @@ from typing import Any
 
 import keras
 
-from .. import _keras, lowering
-from ..channels import Channels
+from .. import lowering
 from ..costs.program import Program
+from ..graph import _keras
+from ..graph.channels import Channels
+from ..layers.ownership import masks_of
 from ..layers.reader import Reader
 from ..layers.search import ChannelMasks, PITLayer
 from ..lowering import Network, Node
 from ..lowering import operators as kinds
 from ..lowering.layers import LAYERS
-from ..ownership import masks_of
 from .axes import Axis, axis_of
 from .folds import folds_of
 from .states import States, searches_kernel

@@ -22,7 +22,7 @@ from keras import ops
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..channels import Site
+    from ..graph.channels import Site
 
 Scalar = Any
 """An int, or a scalar tensor."""

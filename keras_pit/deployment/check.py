@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from keras_pit.seeds import own_calls
+from keras_pit.graph.seeds import own_calls
 
 
 def check_model(model: keras.Model) -> list[keras.KerasTensor]:

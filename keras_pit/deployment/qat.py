@@ -17,10 +17,10 @@ from typing import Any
 
 import keras
 
-from keras_pit import _keras
 from keras_pit.deployment.calibration import as_samples, require_varied
 from keras_pit.deployment.check import check_model
 from keras_pit.deployment.convert import Program, Signature
+from keras_pit.graph import _keras
 from keras_pit.lowering import Network, Node, form, lower
 from keras_pit.lowering.operators import (
     Activation,

@@ -24,23 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import (
-    BRIDGES,
-    DeploymentError,
-    Graph,
-    TensorInfo,
-    optional,
-    read_graph,
-    unpack,
-)
-from keras_pit.deployment.runtimes import (
-    MicroRun,
-    litert_results,
-    micro_results,
-    prepare,
-    run_litert,
-    run_tflite_micro,
-)
+from keras_pit.deployment.flatbuffer import BRIDGES, DeploymentError, Graph, TensorInfo, optional, read_graph, unpack
+from keras_pit.deployment.runtimes import MicroRun, litert_results, micro_results, prepare, run_litert, run_tflite_micro
 
 LIMIT = 32
 FLOAT_TOLERANCE = 1e-5

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from keras import ops
 
-from ..masks import MaskRow
+from .masks import MaskRow
 
 if TYPE_CHECKING:
     from .search import PITLayer

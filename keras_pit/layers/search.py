@@ -19,8 +19,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from .. import masks
 from ..costs import geometry
+from . import masks
 from .reader import Reader
 
 SEARCHES = ("channels", "kernel", "dilation", "kernel_2d")

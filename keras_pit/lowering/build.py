@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from .. import _keras
+from ..graph import _keras
 from .convolutions import embedding
 from .graph import Network, Node, Shape, form
 from .layers import LAYERS

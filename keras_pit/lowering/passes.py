@@ -13,18 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .graph import Network, Node, Shape, Uses, rewrite
-from .operators import (
-    Activation,
-    Conv,
-    Dense,
-    Depthwise,
-    Input,
-    Pad,
-    Pool,
-    Reshape,
-    Slice,
-    Transpose,
-)
+from .operators import Activation, Conv, Dense, Depthwise, Input, Pad, Pool, Reshape, Slice, Transpose
 from .windows import NO_PADDING, Pair, Window, pair
 
 

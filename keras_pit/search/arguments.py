@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from . import boards, costs
-from .layers.search import SEARCHES
+from .. import boards, costs
+from ..layers.search import SEARCHES
 
 DEFAULT_REGULARIZER = "size"
 

@@ -9,15 +9,16 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
-from . import boards, costs, seeds
-from .arguments import check_positive
-from .blueprint import Blueprint
-from .costs import cores
-from .costs.program import Program
-from .deployment.flatbuffer import BRIDGES, read_graph, read_program
-from .deployment.verify import require_static
-from .export import export_now
-from .model import SearchModel
+from .. import boards, costs
+from ..blueprint import Blueprint
+from ..costs import cores
+from ..costs.program import Program
+from ..graph import seeds
+from ..search.arguments import check_positive
+from ..search.export import export_now
+from ..search.model import SearchModel
+from .flatbuffer import BRIDGES, read_graph, read_program
+from .verify import require_static
 
 UNITS = {"flash": "B", "ram": "B", "latency": "ms"}
 

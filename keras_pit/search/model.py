@@ -14,13 +14,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from . import _keras, costs
+from .. import costs
+from ..blueprint import Blueprint
+from ..graph import _keras
+from ..graph.channels import Channels
+from ..layers.masks import MARGIN, THRESHOLD
+from ..layers.reader import Reader
+from ..layers.search import PITLayer
 from .arguments import Arguments, check_strength
-from .blueprint import Blueprint
-from .channels import Channels
-from .layers.reader import Reader
-from .layers.search import PITLayer
-from .masks import MARGIN, THRESHOLD
 from .targets import Controller, Progress
 from .totals import total
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 
-from . import costs, seeds
-from .blueprint import Blueprint
-from .channels import trace
+from .. import costs
+from ..blueprint import Blueprint
+from ..graph import seeds
+from ..graph.channels import trace
 from .model import SearchModel, require_search
 from .totals import total
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import costs, table
-from .channels import Channels
-from .costs.geometry import Geometry
-from .costs.program import is_number
-from .layers.reader import Reader
-from .layers.search import PITLayer
+from .. import costs
+from ..costs.geometry import Geometry
+from ..costs.program import is_number
+from ..graph import table
+from ..graph.channels import Channels
+from ..layers.reader import Reader
+from ..layers.search import PITLayer
 
 
 def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:

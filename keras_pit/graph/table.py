@@ -13,9 +13,9 @@ from typing import Any
 
 from keras import layers
 
+from ..costs import geometry
+from ..layers import search as pit
 from . import _keras, rules
-from .costs import geometry
-from .layers import search as pit
 
 
 @dataclass(frozen=True)

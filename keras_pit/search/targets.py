@@ -33,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from .masks import MARGIN, THRESHOLD
+from ..layers.masks import MARGIN, THRESHOLD
 
 RAMP, FREEZE = 0.5, 0.8
 """Shares of a `fit` at which the budget has reached the bound, and from which on the architecture is fixed."""

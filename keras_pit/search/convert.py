@@ -8,15 +8,16 @@ from typing import Any
 
 import keras
 
-from . import _keras, costs, seeds, table
+from .. import costs
+from ..blueprint import Blueprint
+from ..costs.check import check, check_whole
+from ..graph import _keras, seeds, table
+from ..graph.channels import Channels, trace
+from ..graph.rebuild import copy_state, rebuild
+from ..layers.ownership import channel_masks
+from ..layers.search import PITLayer, Wiring
 from .arguments import Arguments, Regularizer, Target, check_round_to, check_search, check_strength, pressed
-from .blueprint import Blueprint
-from .channels import Channels, trace
-from .costs.check import check, check_whole
-from .layers.search import PITLayer, Wiring
 from .model import Origin, SearchModel
-from .ownership import channel_masks
-from .rebuild import copy_state, rebuild
 from .totals import stages, total
 
 MOST_REASONS = 5

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .channels import Channels
-from .layers.search import ChannelMasks
+from ..graph.channels import Channels
+from .search import ChannelMasks
 
 
 def channel_masks(channels: Channels, roles: dict[str, np.ndarray]) -> dict[str, ChannelMasks]:

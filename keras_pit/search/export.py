@@ -13,13 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from . import _keras, rules, table
-from .channels import Channels
-from .kernels import Axis, Window
-from .layers.search import PITLayer
+from ..graph import _keras, rules, table
+from ..graph.channels import Channels
+from ..graph.rebuild import copy_state, rebuild
+from ..layers.kernels import Axis, Window
+from ..layers.ownership import kept_labels
+from ..layers.search import PITLayer
 from .model import SearchModel, require_search
-from .ownership import kept_labels
-from .rebuild import copy_state, rebuild
 
 
 def export(search: SearchModel) -> keras.Model:

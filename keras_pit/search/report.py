@@ -16,10 +16,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from . import costs, seeds, table
-from .channels import Channels, trace
-from .costs import geometry
-from .layers.search import PITLayer
+from .. import costs
+from ..costs import geometry
+from ..graph import seeds, table
+from ..graph.channels import Channels, trace
+from ..layers.search import PITLayer
 from .model import SearchModel
 from .totals import layer_cost
 

@@ -1,0 +1,1 @@
+"""The search: seed to search model to slim model."""
