@@ -1,13 +1,8 @@
 """The tensor arena that TFLite-Micro takes for a network on a 32-bit Cortex-M.
 
 The arena has two ends. At its head lie buffers that are reused: activations, and scratch memory of CMSIS-NN's kernels.
-TFLite-Micro places them greedily: largest first (of equal ones the last first), each at the lowest place where it fits
-beside those that are alive at the same time. At its tail lies what stays: a record for each tensor and operator,
+TFLite-Micro places them greedily (see `planner`). At its tail lies what stays: a record for each tensor and operator,
 multipliers for each channel.
-
-    CONV_2D x -> y, RELU y -> z        x  |####    |   first 0, last 1
-                                       y  |####    |   first 1, last 2
-                                       z  |    ####|   first 2, last 2
 
 The head is exact, by the kernels' own rules, on 600 networks measured with TFLite-Micro 90b983c and CMSIS-NN 4ab83cc.
 The tail's records are counted one by one. The order in which they are aligned to 16 bytes is not followed, so it is up
@@ -17,16 +12,13 @@ prepares the operators, it needs up to some 300 bytes more for a moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from . import cores
+from .planner import ALIGNMENT, Buffer, plan, soft_head
 from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, round_up
-
-ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
@@ -40,34 +32,6 @@ class Arena:
     def total(self) -> Scalar:
         """All bytes."""
         return self.head + self.tail
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Memory that is needed from one step to another: the inputs are there at step 0, operator n runs at step n + 1."""
-
-    size: Scalar
-    first: int
-    last: Scalar
-    tensor: int | None = None
-    """The number of the tensor in it; None for scratch memory."""
-
-    def beside(self, other: Buffer) -> bool:
-        """Whether both are needed at some step."""
-        return self.first <= other.last and other.first <= self.last
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A buffer and its place in the arena, in bytes from the start."""
-
-    buffer: Buffer
-    offset: Scalar
-
-    @property
-    def end(self) -> Scalar:
-        """Where it ends."""
-        return self.offset + self.buffer.size
 
 
 def arena(program: Program, core: str = "cortex-m4") -> Arena:
@@ -90,7 +54,7 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
     wanted = buffers(program, core)
     if all(is_number(buffer.size) for buffer in wanted):
         return Arena(max((placed.end for placed in plan(wanted)), default=0), tail(program, core))
-    return Arena(_soft_head(wanted, len(program.operators)), tail(program, core))
+    return Arena(soft_head(wanted, len(program.operators)), tail(program, core))
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:
@@ -110,68 +74,6 @@ def buffers(program: Program, core: str) -> list[Buffer]:
     last |= dict.fromkeys(program.outputs, len(program.operators))
     sizes = {number: round_up(program.tensors[number].bytes, ALIGNMENT) * there[number] for number in first}
     return [Buffer(sizes[n], first[n], last[n], n) for n in sorted(first)] + scratch
-
-
-def plan(wanted: Sequence[Buffer]) -> list[Placed]:
-    """Places buffers as TFLite-Micro's `GreedyMemoryPlanner` does.
-
-    Args:
-        wanted: the buffers, in the order in which the interpreter asks for them.
-
-    Returns:
-        The same buffers with their offsets, largest first.
-    """
-    placed: list[Placed] = []
-    for number in sorted(range(len(wanted)), key=lambda number: (float(wanted[number].size), number), reverse=True):
-        buffer = wanted[number]
-        offset: Scalar = 0
-        neighbours = sorted((p for p in placed if p.buffer.beside(buffer)), key=lambda p: float(p.offset))
-        for neighbour in neighbours:
-            if float(neighbour.offset) - float(offset) >= float(buffer.size):
-                break
-            offset = larger(neighbour.end, offset)
-        placed.append(Placed(buffer, offset))
-    return placed
-
-
-def _soft_head(wanted: Sequence[Buffer], steps: int) -> Scalar:
-    """The end of the last buffer of `plan`, computed on tensors."""
-    from keras import ops
-
-    count = len(wanted)
-    sizes, last = (
-        ops.stack([ops.cast(value, "float32") for value in values])
-        for values in ([buffer.size for buffer in wanted], [buffer.last for buffer in wanted])
-    )
-    first = np.array([buffer.first for buffer in wanted], "float32")
-    alive = ops.cast((first <= np.arange(steps + 1)[:, None]) & (np.arange(steps + 1)[:, None] <= last), "float32")
-    peaks = ops.sum(alive * sizes, axis=1)
-    weights = ops.softmax(_SHARPNESS * (peaks / ops.max(peaks) - 1.0))
-    smooth = ops.sum(ops.stop_gradient(weights) * peaks)
-    sizes, last = ops.stop_gradient(sizes), ops.stop_gradient(last)
-    beside = (first[:, None] <= last) & (first <= last[:, None])
-    # Largest first, of equal ones the last first.
-    keys = ops.cast(ops.round(sizes / ALIGNMENT), "int32") * count + np.arange(count, dtype="int32")
-    order = ops.argsort(-keys)
-
-    def place(turn: Any, offsets: Any, placed: Any) -> tuple[Any, Any, Any]:
-        here = ops.take(order, turn)
-        near, size = ops.take(beside, here, axis=0) & placed, ops.take(sizes, here)
-        ends = offsets + sizes
-        starts = ops.concatenate([np.zeros(1, "float32"), ops.where(near, ends, 0.0)])[:, None]
-        fits = ops.all(~near | (starts + size <= offsets) | (starts >= ends), axis=1)
-        start = ops.min(ops.where(fits, starts[:, 0], np.inf))
-        is_here = ops.equal(np.arange(count), ops.cast(here, "int32"))
-        return turn + 1, ops.where(is_here, start, offsets), placed | is_here
-
-    state = (0, ops.zeros(count), ops.zeros(count, "bool"))
-    _, offsets, _ = ops.while_loop(lambda turn, *_: turn < count, place, state)
-    head = ops.stop_gradient(ops.max(offsets + sizes))
-    return head + smooth - ops.stop_gradient(smooth)
-
-
-_SHARPNESS = 30.0
-"""How much the gradient keeps to the peak: of a step with a tenth less alive, e^-3 times as much."""
 
 
 def _none(call: Call, kernels: str) -> list[Scalar]:

@@ -14,18 +14,22 @@ with them, and chooses between them by `where`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras import ops
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..graph.channels import Site
-
 Scalar = Any
 """An int, or a scalar tensor."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One call of a layer: the shapes of its input and output, without batch and channels (None: open)."""
+
+    input_shape: tuple[int | None, ...]
+    output_shape: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from ..costs import cores
 from ..costs.program import Program
 from ..graph import seeds
 from ..search.arguments import check_positive
-from ..search.export import export_now
 from ..search.model import SearchModel
+from ..search.slim import slim
 from .flatbuffer import BRIDGES, read_graph, read_program
 from .verify import require_static
 
@@ -137,7 +137,7 @@ def _program(model: Any) -> Program:
     if isinstance(model, (bytes, bytearray)):
         return _read(bytes(model))
     if isinstance(model, SearchModel):
-        return Blueprint.of(export_now(model)).program()
+        return Blueprint.of(slim(model, model.channels)).program()
     if isinstance(model, keras.Model):
         with seeds.functional(model) as graph:
             return Blueprint.of(graph).program()

@@ -19,15 +19,12 @@ from typing import Any
 import numpy as np
 
 from keras_pit.costs.program import Operator, Program, Tensor
+from keras_pit.errors import DeploymentError as DeploymentError
 
 INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 
 # Operators that only change the type of numbers.
 BRIDGES = ("QUANTIZE", "DEQUANTIZE")
-
-
-class DeploymentError(RuntimeError):
-    """A model that cannot be put, or must not be put, on a microcontroller."""
 
 
 @dataclass(frozen=True)

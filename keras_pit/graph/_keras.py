@@ -24,7 +24,7 @@ from keras.src.saving.serialization_lib import SafeModeScope
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class OperationCall:
     """One call of one operation in a graph."""
 
     operation: Any
@@ -45,16 +45,16 @@ def graph(model: Any) -> Any:
     return model._functional if isinstance(model, keras.Sequential) else model
 
 
-def calls(model: Any) -> Iterator[Call]:
+def calls(model: Any) -> Iterator[OperationCall]:
     """The calls of a graph, each after those it reads from."""
     nodes = graph(model)._nodes_by_depth
     for depth in sorted(nodes, reverse=True):
         for node in nodes[depth]:
             if not node.is_input:
-                yield Call(node.operation, node)
+                yield OperationCall(node.operation, node)
 
 
-def run(model: Any, inputs: Any, visit: Callable[[Call, tuple, dict], Any]) -> Any:
+def run(model: Any, inputs: Any, visit: Callable[[OperationCall, tuple, dict], Any]) -> Any:
     """Interpret a graph on values of any type.
 
     Args:

@@ -24,20 +24,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..costs.geometry import Site
 from . import _keras, table
 from .classes import Classes, Ids
 from .rules import Visit, elementwise_activation
 
 TRIAL_LENGTHS = (64, 256, 1024, 4096)
 """Lengths tried for axes of the input whose length is left open."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """One call of a layer: the shapes of its input and output, without batch and channels (None: open)."""
-
-    input_shape: tuple[int | None, ...]
-    output_shape: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +143,7 @@ class _Tracer:
         outputs = _keras.run(model, inputs, self.visit)
         return outputs
 
-    def visit(self, call: _keras.Call, args: tuple, kwargs: dict) -> Any:
+    def visit(self, call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
         operation = call.operation
         if any(isinstance(leaf, keras.Variable) for leaf in keras.tree.flatten((args, kwargs))):
             raise ValueError(
@@ -175,7 +168,7 @@ class _Tracer:
         self.memory.setdefault(model, {})
         return self.interpret(model, inputs)
 
-    def apply(self, call: _keras.Call, args: tuple, kwargs: dict) -> Any:
+    def apply(self, call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
         operation = call.operation
         known = table.row(operation)
         shapes = self.output_shapes(call, args, kwargs)
@@ -203,7 +196,7 @@ class _Tracer:
             return "belongs to a layer with trainable=False"
         return self.closed(operation)
 
-    def output_shapes(self, call: _keras.Call, args: tuple, kwargs: dict) -> tuple[Any, ...]:
+    def output_shapes(self, call: _keras.OperationCall, args: tuple, kwargs: dict) -> tuple[Any, ...]:
         known = call.output_shapes
         if all(None not in shape[1:] for shape in known):
             return tuple((1, *shape[1:]) for shape in known)
@@ -221,7 +214,7 @@ class _Tracer:
             raise _TooShort
         return shapes
 
-    def site(self, call: _keras.Call, visit: Visit) -> Site:
+    def site(self, call: _keras.OperationCall, visit: Visit) -> Site:
         read: Any = visit.inputs[0].shape
         made: Any = visit.shapes[0]
         if self.open:

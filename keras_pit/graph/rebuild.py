@@ -32,8 +32,10 @@ class Rebuilt:
 
 def rebuild(
     model: keras.Model,
-    new_layer: Callable[[Any, _keras.Call], Any],
-    call: Callable[[Any, _keras.Call, tuple, dict], Any] = lambda layer, call, args, kwargs: layer(*args, **kwargs),
+    new_layer: Callable[[Any, _keras.OperationCall], Any],
+    call: Callable[[Any, _keras.OperationCall, tuple, dict], Any] = lambda layer, call, args, kwargs: layer(
+        *args, **kwargs
+    ),
     shape: Callable[[Any], tuple[int | None, ...]] = lambda tensor: tensor.shape,
 ) -> Rebuilt:
     """Build the graph of a model anew.
@@ -46,7 +48,7 @@ def rebuild(
     """
     rebuilt = Rebuilt(None, None)
 
-    def operation(node: _keras.Call) -> Any:
+    def operation(node: _keras.OperationCall) -> Any:
         old = node.operation
         if old not in rebuilt.layers:
             new = build(old) if _keras.is_graph(old) else new_layer(old, node)
@@ -55,7 +57,7 @@ def rebuild(
             rebuilt.layers[old] = new
         return rebuilt.layers[old]
 
-    def visit(node: _keras.Call, args: tuple, kwargs: dict) -> Any:
+    def visit(node: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
         new = operation(node)
         if _keras.is_graph(node.operation):
             outputs = new(*args, **kwargs)

@@ -1,8 +1,8 @@
 """What is known about each kind of layer and operation: one row each.
 
 Support for one more layer is one more row: how channel ids pass through it (`passes`), which role the axes of its
-weights have (`weights`), which argument holds its number of output channels (`width`), which search layer takes its
-place (`search`) and what it costs (`geometry`). What has no row is frozen.
+weights have (`weights`), which argument holds its number of output channels (`width`) and what it costs (`geometry`).
+What has no row is frozen. A subclass that stands for a stock layer names it as its attribute `stock`, and has its row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from keras import layers
 
 from ..costs import geometry
-from ..layers import search as pit
 from . import _keras, rules
 
 
@@ -26,7 +25,6 @@ class Row:
     weights: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     """For each weight, the role that each of its axes has (roles: see `rules`)."""
     width: str | None = None
-    search: type[pit.PITLayer] | None = None
     geometry: Callable[..., tuple[geometry.Geometry, ...]] | None = None
 
 
@@ -41,17 +39,17 @@ _SEPARABLE = {
 _BATCH_NORM = {name: {0: "read"} for name in ("gamma", "beta", "moving_mean", "moving_variance")}
 
 LAYERS: dict[type, Row] = {
-    layers.Dense: Row(rules.dense, _CONV, "units", pit.PITDense, geometry.dense),
-    layers.Conv1D: Row(rules.conv, _CONV, "filters", pit.PITConv1D, geometry.conv),
-    layers.Conv2D: Row(rules.conv, _CONV, "filters", pit.PITConv2D, geometry.conv),
+    layers.Dense: Row(rules.dense, _CONV, "units", geometry.dense),
+    layers.Conv1D: Row(rules.conv, _CONV, "filters", geometry.conv),
+    layers.Conv2D: Row(rules.conv, _CONV, "filters", geometry.conv),
     layers.Conv3D: Row(rules.freezes, geometry=geometry.conv),
-    layers.Conv1DTranspose: Row(rules.conv, _TRANSPOSE, "filters", pit.PITConv1DTranspose, geometry.conv_transpose),
-    layers.Conv2DTranspose: Row(rules.conv, _TRANSPOSE, "filters", pit.PITConv2DTranspose, geometry.conv_transpose),
+    layers.Conv1DTranspose: Row(rules.conv, _TRANSPOSE, "filters", geometry.conv_transpose),
+    layers.Conv2DTranspose: Row(rules.conv, _TRANSPOSE, "filters", geometry.conv_transpose),
     layers.Conv3DTranspose: Row(rules.freezes, geometry=geometry.conv_transpose),
-    layers.DepthwiseConv1D: Row(rules.depthwise, _DEPTHWISE, None, pit.PITDepthwiseConv1D, geometry.depthwise),
-    layers.DepthwiseConv2D: Row(rules.depthwise, _DEPTHWISE, None, pit.PITDepthwiseConv2D, geometry.depthwise),
-    layers.SeparableConv1D: Row(rules.separable, _SEPARABLE, "filters", pit.PITSeparableConv1D, geometry.separable),
-    layers.SeparableConv2D: Row(rules.separable, _SEPARABLE, "filters", pit.PITSeparableConv2D, geometry.separable),
+    layers.DepthwiseConv1D: Row(rules.depthwise, _DEPTHWISE, None, geometry.depthwise),
+    layers.DepthwiseConv2D: Row(rules.depthwise, _DEPTHWISE, None, geometry.depthwise),
+    layers.SeparableConv1D: Row(rules.separable, _SEPARABLE, "filters", geometry.separable),
+    layers.SeparableConv2D: Row(rules.separable, _SEPARABLE, "filters", geometry.separable),
     layers.BatchNormalization: Row(rules.batch_norm, _BATCH_NORM),
     layers.PReLU: Row(rules.prelu, {"alpha": {-1: "read"}}),
     layers.Activation: Row(rules.activation),

@@ -1,6 +1,7 @@
 """The search layers, usable by hand in a model that is then passed to `keras_pit.convert`."""
 
-from .search import (
+from .layer import PITLayer
+from .stock import (
     PITConv1D,
     PITConv1DTranspose,
     PITConv2D,
@@ -8,7 +9,6 @@ from .search import (
     PITDense,
     PITDepthwiseConv1D,
     PITDepthwiseConv2D,
-    PITLayer,
     PITSeparableConv1D,
     PITSeparableConv2D,
 )

@@ -18,7 +18,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Axis:
+class KernelAxis:
     """The searched axis of a convolution: number of taps, stride, dilation, padding ("causal", "same", "valid")."""
 
     size: int
@@ -28,7 +28,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Window:
+class ShortKernel:
     """The taps that stay, and the stock layer that has only them.
 
     Attributes:
@@ -38,11 +38,11 @@ class Window:
     """
 
     taps: tuple[int, ...]
-    axis: Axis
+    axis: KernelAxis
     same: bool
 
     @classmethod
-    def of(cls, taps: Iterable[int], axis: Axis, lengths: Iterable[int | None]) -> Window:
+    def of(cls, taps: Iterable[int], axis: KernelAxis, lengths: Iterable[int | None]) -> ShortKernel:
         """Find the stock layer.
 
         Args:

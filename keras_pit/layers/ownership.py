@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph.channels import Channels
-from .search import ChannelMasks
+from .wiring import ChannelMasks
 
 
 def channel_masks(channels: Channels, roles: dict[str, np.ndarray]) -> dict[str, ChannelMasks]:

@@ -19,8 +19,9 @@ import keras
 
 from .affine import affines_to_depthwise, fold_affines
 from .build import build
-from .graph import Network, Node, form
+from .graph import Network, Node
 from .passes import fold_windows, padding_apart, tidy, without_softmax
+from .shapes import form
 
 __all__ = ["Network", "Node", "form", "lower", "lower_with_padding"]
 

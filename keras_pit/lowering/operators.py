@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Shape
-from .windows import Pair, Window
+from .shapes import Pair, Shape
+from .windows import Window
 
 
 class Operator:

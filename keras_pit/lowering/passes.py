@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from .graph import Network, Node, Shape, Uses, rewrite
+from .graph import Network, Node, Uses, rewrite
 from .operators import Activation, Conv, Dense, Depthwise, Input, Pad, Pool, Reshape, Slice, Transpose
-from .windows import NO_PADDING, Pair, Window, pair
+from .shapes import Pair, Shape, pair
+from .windows import NO_PADDING, Window
 
 
 def without_softmax(network: Network) -> Network:

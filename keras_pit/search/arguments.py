@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from .. import boards, costs
-from ..layers.search import SEARCHES
+from ..layers.layer import SEARCHES
 
 DEFAULT_REGULARIZER = "size"
 
@@ -27,9 +27,22 @@ class Arguments:
     strength: float
     target: dict[str, float] | None
     """The bound on each of the costs, in its own unit."""
-    exclude: tuple[str, ...]
     search: tuple[str, ...]
     round_to: int
+    exclude: tuple[str, ...] = ()
+    """Names of layers."""
+
+    @classmethod
+    def checked(
+        cls, regularizer: Regularizer | None, strength: Any, target: Target | None, search: Any, round_to: Any
+    ) -> Arguments:
+        """What the arguments of `convert` say, but for `exclude`.
+
+        Raises:
+            ValueError: if one is wrong.
+        """
+        weights, bounds = pressed(regularizer, target)
+        return cls(weights, check_strength(strength), bounds, check_search(search), check_round_to(round_to))
 
 
 def pressed(regularizer: Regularizer | None, target: Target | None) -> tuple[dict[str, float], dict[str, float] | None]:

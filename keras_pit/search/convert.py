@@ -1,27 +1,17 @@
-"""Seed to search model: trace the channels, rebuild the graph with search layers, wire the masks."""
+"""Seed to search model."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import keras
 
-from .. import costs
-from ..blueprint import Blueprint
-from ..costs.check import check, check_whole
-from ..graph import _keras, seeds, table
-from ..graph.channels import Channels, trace
-from ..graph.rebuild import copy_state, rebuild
-from ..layers.ownership import channel_masks
-from ..layers.search import PITLayer, Wiring
-from .arguments import Arguments, Regularizer, Target, check_round_to, check_search, check_strength, pressed
-from .model import Origin, SearchModel
-from .totals import stages, total
-
-MOST_REASONS = 5
-"""How many layers an error explains."""
+from ..graph import _keras, seeds
+from .arguments import Arguments, Regularizer, Target
+from .model import SearchModel
+from .wire import wire
 
 
 def convert(
@@ -82,94 +72,9 @@ def convert(
     """
     if isinstance(model, SearchModel):
         raise TypeError("The model is a search model already: train it, or export it and convert the result.")
-    weights, bounds = pressed(regularizer, target)
-    strength, search, round_to = check_strength(strength), check_search(search), check_round_to(round_to)
+    arguments = Arguments.checked(regularizer, strength, target, search, round_to)
     with seeds.functional(model, input_shape) as seed:
-        return _convert(seed, Arguments(weights, strength, bounds, _names(seed, exclude), search, round_to))
-
-
-def _convert(seed: keras.Model, arguments: Arguments) -> SearchModel:
-    plan = _Plan(seed, arguments)
-    channels = trace(seed, plan.closed)
-    for name in arguments.regularizer:
-        metric = costs.get(name)
-        if not metric.whole:
-            check(metric, (stage for layer in channels.layers for stage in stages(layer, channels)))
-        elif not metric.built_in:
-            check_whole(metric, Blueprint.of(seed).program())
-    of_seed = _costs(seed, channels, arguments.regularizer)
-    for name, value in of_seed.items():
-        if value <= 0:
-            raise ValueError(
-                f"The {name} of model '{seed.name}' is {value:g}, expected more than 0: there is nothing to press "
-                "down. Costs are those of convolutions and Dense layers in the graph of the model, not of what is "
-                "inside of other layers and subclassed models."
-            )
-    rebuilt = rebuild(seed, lambda layer, call: plan.new_layer(layer, channels))
-    for old, new in rebuilt.layers.items():
-        copy_state(old, new)
-    channels = channels.transfer(rebuilt.layers, rebuilt.tensors)
-    for layer, known in channels.layers.items():
-        if isinstance(layer, PITLayer):
-            layer.wiring = Wiring(channel_masks(channels, known.roles), known.sites)
-    if not any(layer.mask_variables for layer in channels.layers if isinstance(layer, PITLayer)):
-        message = _nothing_searched(seed, channels, arguments)
-        if arguments.target is not None:
-            raise ValueError(message)
-        warnings.warn(message, stacklevel=3)
-    origin = Origin(keras.saving.serialize_keras_object(seed), arguments, of_seed, channels)
-    return SearchModel(rebuilt.inputs, rebuilt.outputs, name=seed.name, origin=origin)
-
-
-def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Arguments) -> str:
-    reasons = [f"layer '{layer.name}' {known.frozen}" for layer, known in channels.layers.items() if known.frozen]
-    more = [f"{len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
-    return (
-        f"Nothing can be searched in model '{seed.name}' with search={arguments.search}: no layer has channels that "
-        f"can go or a kernel whose taps are searched ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name more in "
-        "`search`, exclude less, set trainable=True, or start from a model with hidden layers."
-    )
-
-
-def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[str, float]:
-    """What the seed costs."""
-    metrics = {name: costs.get(name) for name in names}
-    program = Blueprint.of(seed).program() if any(metric.whole for metric in metrics.values()) else None
-    return {
-        name: metric.function(program) if metric.whole else total(channels, name) for name, metric in metrics.items()
-    }
-
-
-class _Plan:
-    """Which layers are searched, and for what."""
-
-    def __init__(self, seed: keras.Model, arguments: Arguments) -> None:
-        self.arguments = arguments
-        self.hand_placed = any(isinstance(layer, PITLayer) for layer in _keras.all_layers(seed))
-
-    def searches(self, layer: Any) -> tuple[str, ...]:
-        """What is searched in a layer."""
-        if layer.name in self.arguments.exclude or not layer.trainable:
-            return ()
-        if self.hand_placed:
-            return tuple(layer.search) if isinstance(layer, PITLayer) else ()
-        return self.arguments.search
-
-    def closed(self, layer: Any) -> str | None:
-        """Why the channels a layer makes are not searched."""
-        if layer.name in self.arguments.exclude:
-            return "is excluded"
-        if self.hand_placed and not isinstance(layer, PITLayer):
-            return "is no search layer, in a model where search layers were placed by hand"
-        return None if "channels" in self.searches(layer) else "is searched for other things than channels"
-
-    def new_layer(self, layer: Any, channels: Channels) -> Any:
-        known = table.row(layer)
-        if known is None or known.search is None or not channels.layers[layer].roles:
-            return _keras.clone(layer)
-        new = known.search.from_config({**layer.get_config(), "search": self.searches(layer)})
-        new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
-        return new
+        return SearchModel.of(wire(seed, replace(arguments, exclude=_names(seed, exclude))))
 
 
 def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:

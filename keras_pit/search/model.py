@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -16,29 +16,18 @@ import numpy as np
 
 from .. import costs
 from ..blueprint import Blueprint
-from ..graph import _keras
+from ..graph import _keras, seeds
 from ..graph.channels import Channels
+from ..layers.layer import PITLayer
 from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.reader import Reader
-from ..layers.search import PITLayer
 from .arguments import Arguments, check_strength
+from .slim import slim, whole
 from .targets import Controller, Progress
 from .totals import total
+from .wire import Origin, Wired, wire
 
 RANDOM = "random_state_"
-
-
-@dataclass(frozen=True, eq=False)
-class Origin:
-    """Where a search model comes from."""
-
-    seed: dict[str, Any]
-    """The seed, serialized."""
-    arguments: Arguments
-    costs: dict[str, float]
-    """What the seed costs, by the metrics in the loss."""
-    channels: Channels
-    """The channel classes of the search model's graph."""
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -57,6 +46,11 @@ class SearchModel(keras.Model):
         self._strength = keras.Variable(strength, dtype="float32", trainable=False, name="strength")
         self.controller = self._controller()
         self._control = self.controller.variables if self.controller else []
+
+    @classmethod
+    def of(cls, wired: Wired) -> SearchModel:
+        """The search model of a wired graph."""
+        return cls(wired.inputs, wired.outputs, name=wired.name, origin=wired.origin)
 
     def _controller(self) -> Controller | None:
         """What keeps the costs within the target, if there is one."""
@@ -95,18 +89,16 @@ class SearchModel(keras.Model):
     def blueprint(self) -> Blueprint:
         """What a microcontroller would run, with soft sizes."""
         if self._blueprint is None:
-            from .export import export_whole
-
             with _keras.outside_of_calls():
-                self._blueprint = Blueprint.searched(*export_whole(self), self.channels)
+                self._blueprint = Blueprint.searched(*whole(self, self.channels), self.channels)
         return self._blueprint
 
     def cost(self, name: str) -> Any:
         """A cost of what `export` would return now, as a number."""
-        from .export import export_now
-
         metric = costs.get(name)
-        return metric.function(Blueprint.of(export_now(self)).program()) if metric.whole else total(self.channels, name)
+        if metric.whole:
+            return metric.function(Blueprint.of(slim(self, self.channels)).program())
+        return total(self.channels, name)
 
     def reader(self, values: Mapping[int, Any] | None = None) -> Reader:
         """Reads the masks; `values` as for `Reader`."""
@@ -209,11 +201,11 @@ class SearchModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> SearchModel:
-        from .convert import convert
-
         config = dict(config)
         seed = keras.saving.deserialize_keras_object(config.pop("seed"), custom_objects=custom_objects)
-        return convert(seed, **config)
+        exclude = tuple(config.pop("exclude"))
+        with seeds.functional(seed) as graph:
+            return cls.of(wire(graph, replace(Arguments.checked(**config), exclude=exclude)))
 
 
 class Exact(keras.callbacks.Callback):

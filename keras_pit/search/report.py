@@ -20,7 +20,7 @@ from .. import costs
 from ..costs import geometry
 from ..graph import seeds, table
 from ..graph.channels import Channels, trace
-from ..layers.search import PITLayer
+from ..layers.layer import PITLayer
 from .model import SearchModel
 from .totals import layer_cost
 

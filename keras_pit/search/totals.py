@@ -9,8 +9,8 @@ from ..costs.geometry import Geometry
 from ..costs.program import is_number
 from ..graph import table
 from ..graph.channels import Channels
+from ..layers.layer import PITLayer
 from ..layers.reader import Reader
-from ..layers.search import PITLayer
 
 
 def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:

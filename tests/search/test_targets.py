@@ -9,32 +9,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from small import LOSS, network, samples
 
 import keras_pit
 from keras_pit import boards
 from keras_pit.search import targets
 from keras_pit.search.arguments import check_round_to, check_strength, pressed
-
-LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-def network(width: int = 16) -> keras.Model:
-    x = inputs = keras.Input((32, 3))
-    for index in range(2):
-        x = layers.Conv1D(width, 9, padding="causal", name=f"conv{index}")(x)
-        x = layers.BatchNormalization(name=f"norm{index}")(x)
-        x = layers.ReLU(name=f"relu{index}")(x)
-    x = layers.GlobalAveragePooling1D(name="pool")(x)
-    return keras.Model(inputs, layers.Dense(3, name="out")(x), name="small")
-
-
-def samples() -> tuple[np.ndarray, np.ndarray]:
-    """Which of three frequencies a noisy wave has."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(3, size=256)
-    wave = np.sin(np.arange(32)[:, None] * np.array([0.2, 0.5, 1.1])[y][:, None, None] + rng.uniform(0, 6, (256, 1, 3)))
-    return (wave + rng.normal(0, 0.5, wave.shape)).astype("float32"), y
 
 
 def searched(target, regularizer=None, optimizer="adam", epochs=15, batch=32, model=None, **compiling):

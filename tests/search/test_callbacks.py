@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from test_targets import LOSS, network, samples
+from small import LOSS, network, samples
 
 import keras_pit
 from keras_pit import callbacks

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from generator import arguments, data, random_masks, random_network, randomize
 from keras import layers, ops
+from small import lively, randomized
 
 import keras_pit
 from examples.networks import NETWORKS
@@ -307,19 +308,6 @@ def test_training_mode_is_not_taken_for_inference():
 
 
 # -- whole networks ---------------------------------------------------------------------------------------------------
-
-
-def randomized(name):
-    keras.utils.set_random_seed(0)
-    model, rng = NETWORKS[name].build(), np.random.default_rng(0)
-    randomize(model, rng)
-    return model, lively(rng, 40, model.input_shape[1:])
-
-
-def lively(rng, count, shape):
-    """Noise of varying strength around varying means, so that outputs vary, too, behind a pooling over everything."""
-    each = (count, *[1] * len(shape))
-    return (rng.normal(size=(count, *shape)) * rng.uniform(0.2, 2, each) + rng.normal(size=each)).astype("float32")
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -16,7 +16,7 @@ from keras_pit import costs
 from keras_pit.costs import registry
 from keras_pit.search.arguments import pressed
 
-DOCS = pathlib.Path(__file__).parents[1] / "docs" / "costs.md"
+DOCS = pathlib.Path(__file__).parents[2] / "docs" / "costs.md"
 
 
 @pytest.fixture(autouse=True)

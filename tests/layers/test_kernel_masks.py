@@ -3,7 +3,7 @@
 Three layers of tests, each over all it can reach:
 
     KernelMask   the mask variables against the formula of the papers
-    Window       the stock convolution that stands for a masked one: which samples each output reads. All kernel sizes,
+    ShortKernel  the stock convolution that stands for a masked one: which samples each output reads. All kernel sizes,
                  states, strides, dilations and paddings, at many lengths, in plain numpy
     export       real layers, with explicit padding in all its forms; a covering part, with --runslow all
 
@@ -22,7 +22,7 @@ from conftest import ERROR
 from keras import layers
 
 import keras_pit
-from keras_pit.layers.kernels import Axis, Window
+from keras_pit.layers.kernels import KernelAxis, ShortKernel
 from keras_pit.layers.masks import KernelMask, MaskRow
 
 SIZES = range(1, 18)
@@ -120,7 +120,7 @@ def samples(x: np.ndarray, size: int, stride: int, dilation: int, padding: str) 
     return x[starts[:, None] + np.arange(size) * dilation]
 
 
-def of_window(window: Window, x: np.ndarray) -> np.ndarray:
+def of_window(window: ShortKernel, x: np.ndarray) -> np.ndarray:
     """What the stock layer in place of a masked one reads."""
     before, after = window.margins(len(x))
     x = np.pad(x, (max(before, 0), max(after, 0)))
@@ -136,7 +136,7 @@ def anchor_of(padding: str) -> str:
 @pytest.mark.parametrize("padding", ["causal", "same", "valid"])
 @pytest.mark.parametrize("size", SIZES)
 def test_window_reads_what_the_kept_taps_read(size, padding, stride, dilation):
-    axis = Axis(size, stride, dilation, padding)
+    axis = KernelAxis(size, stride, dilation, padding)
     shortest = (size - 1) * dilation + 1 if padding == "valid" else 1
     for taps in reachable(KernelMask.of(size, anchor_of(padding), stride)):
         for length in [*range(shortest, shortest + 14), 49, 50, 51]:
@@ -144,7 +144,7 @@ def test_window_reads_what_the_kept_taps_read(size, padding, stride, dilation):
             expected = samples(x, size, stride, dilation, padding)[:, list(taps)]
             # One call of the layer, and two with inputs of different lengths.
             for lengths in ([length], [length, shortest + 4], [shortest + 5, length]):
-                window = Window.of(taps, axis, lengths)
+                window = ShortKernel.of(taps, axis, lengths)
                 assert window.stride == 1 or window.dilation == 1
                 assert np.array_equal(of_window(window, x), expected), (taps, lengths)
 
@@ -161,9 +161,9 @@ OPEN = [
 @pytest.mark.parametrize(("padding", "stride", "dilation"), OPEN)
 def test_window_of_open_length_serves_every_length(padding, stride, dilation):
     for size in SIZES:
-        axis = Axis(size, stride, dilation, padding)
+        axis = KernelAxis(size, stride, dilation, padding)
         for taps in reachable(KernelMask.of(size, anchor_of(padding), stride)):
-            window = Window.of(taps, axis, [None])
+            window = ShortKernel.of(taps, axis, [None])
             assert window.margins(None) == window.margins(50) == window.margins(51)
             x = np.arange(1, 51)
             assert np.array_equal(of_window(window, x), samples(x, size, stride, dilation, padding)[:, list(taps)])

@@ -11,7 +11,7 @@ from keras import layers
 
 import keras_pit
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 PROCESS = """
 import pathlib
@@ -25,7 +25,7 @@ tf.config.experimental.enable_op_determinism()
 tf.config.threading.set_intra_op_parallelism_threads(1)
 
 import keras
-from tests.test_saving import compiled, fit
+from tests.search.test_saving import compiled, fit
 
 task, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 if task == "resumed":

@@ -1,4 +1,4 @@
-"""The search layers: the Keras layers with masks, thin subclasses.
+"""What all search layers share: the mask variables they own, the masks they read, what they cost.
 
 A search layer owns up to three mask variables: `alpha` over the channels it makes, `beta` (receptive field) and
 `gamma` (dilation) over the taps of its kernel (see `masks`). The kernel masks act where they live. A channel's mask
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -22,57 +21,10 @@ from keras import layers, ops
 from ..costs import geometry
 from . import masks
 from .reader import Reader
+from .wiring import Wiring
 
 SEARCHES = ("channels", "kernel", "dilation", "kernel_2d")
 """What can be searched; "kernel_2d" extends the other two to Conv2D kernels of shape (K, 1) and (1, K)."""
-
-
-@dataclass(frozen=True, eq=False)
-class ChannelMasks:
-    """The masks of some channels: positions `index` in `[1, *owners[0].alpha, *owners[1].alpha, ...]`."""
-
-    owners: tuple[PITLayer, ...]
-    index: np.ndarray
-
-    def soft(self, reader: Reader) -> Any:
-        """The mask, shape (channels,), float32; for channels some of which can go."""
-        parts = [reader.channels(owner) for owner in self.owners]
-        if np.array_equal(self.index, np.arange(1, self._size + 1)):
-            return parts[0] if len(parts) == 1 else ops.concatenate(parts)
-        return ops.take(ops.concatenate([reader.on, *parts]), self.index)
-
-    def count(self, reader: Reader) -> Any:
-        """The number of channels that stay, with gradient."""
-        times = np.bincount(self.index, minlength=1 + self._size).astype("float32")
-        total: Any = float(times[0])
-        start = 1
-        for owner in self.owners:
-            end = start + len(owner.blocks.group_of)
-            first = float(times[start])
-            if (times[start:end] == first).all():
-                count = reader.count_channels(owner)
-                total = total + (count if first == 1 else first * count)
-            else:
-                total = total + ops.sum(reader.channels(owner) * times[start:end])
-            start = end
-        return total
-
-    @property
-    def _size(self) -> int:
-        return sum(len(owner.blocks.group_of) for owner in self.owners)
-
-    def kept(self) -> np.ndarray:
-        """Which channels stay, boolean."""
-        states = [owner.kept_blocks() for owner in self.owners]
-        return np.concatenate([[True], *states])[self.index]
-
-
-@dataclass(frozen=True, eq=False)
-class Wiring:
-    """The masks a layer reads, by role (see `rules`), and where it is called."""
-
-    roles: dict[str, ChannelMasks]
-    sites: tuple[Any, ...]
 
 
 class PITLayer(layers.Layer):
@@ -259,146 +211,3 @@ class PITLayer(layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "search": self.search}
-
-
-def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
-    padding = layer.padding
-    if padding == "causal":
-        widths = [[0, 0], [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0]]
-        widths.insert(1 if layer.data_format == "channels_first" else 2, [0, 0])
-        inputs, padding = ops.pad(inputs, widths), "valid"
-    return ops.conv(
-        inputs,
-        kernel,
-        strides=list(layer.strides),
-        padding=padding,
-        dilation_rate=layer.dilation_rate,
-        data_format=layer.data_format,
-    )
-
-
-class _Conv(PITLayer):
-    masks_taps = True
-    costs = staticmethod(geometry.conv)
-
-    def call(self, inputs: Any) -> Any:
-        return self.finish(_convolve(self, inputs, self.mask_kernel(self.kernel)))
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITConv1D(_Conv, layers.Conv1D):
-    """Conv1D whose output channels, receptive field and dilation are searched (PIT, arXiv 2203.14768)."""
-
-    stock = layers.Conv1D
-    searches = ("channels", "kernel", "dilation")
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITConv2D(_Conv, layers.Conv2D):
-    """Conv2D whose output channels are searched; with "kernel_2d" also the taps of (K, 1) and (1, K) kernels."""
-
-    stock = layers.Conv2D
-
-
-class _ConvTranspose(PITLayer):
-    costs = staticmethod(geometry.conv_transpose)
-
-    def call(self, inputs: Any) -> Any:
-        outputs = ops.conv_transpose(
-            inputs,
-            self.mask_kernel(self.kernel, axis=-1),
-            strides=list(self.strides),
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        return self.finish(outputs)
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITConv1DTranspose(_ConvTranspose, layers.Conv1DTranspose):
-    """Conv1DTranspose whose output channels are searched."""
-
-    stock = layers.Conv1DTranspose
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITConv2DTranspose(_ConvTranspose, layers.Conv2DTranspose):
-    """Conv2DTranspose whose output channels are searched."""
-
-    stock = layers.Conv2DTranspose
-
-
-class _DepthwiseConv(PITLayer):
-    masks_taps = True
-    costs = staticmethod(geometry.depthwise)
-    searches: ClassVar[tuple[str, ...]] = ()
-
-    def call(self, inputs: Any) -> Any:
-        # The input channels go through one by one, so they are cut by whoever mixes them.
-        outputs = ops.depthwise_conv(
-            inputs,
-            self.mask_kernel(self.kernel, role=None),
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        return self.finish(outputs)
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITDepthwiseConv1D(_DepthwiseConv, layers.DepthwiseConv1D):
-    """DepthwiseConv1D whose receptive field and dilation are searched."""
-
-    stock = layers.DepthwiseConv1D
-    searches = ("kernel", "dilation")
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITDepthwiseConv2D(_DepthwiseConv, layers.DepthwiseConv2D):
-    """DepthwiseConv2D, costed by the channels that stay; with "kernel_2d" (K, 1) and (1, K) kernels are searched."""
-
-    stock = layers.DepthwiseConv2D
-
-
-class _SeparableConv(PITLayer):
-    costs = staticmethod(geometry.separable)
-
-    def call(self, inputs: Any) -> Any:
-        outputs = ops.separable_conv(
-            inputs,
-            self.depthwise_kernel,
-            self.mask_kernel(self.pointwise_kernel, role="mid"),
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        return self.finish(outputs)
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITSeparableConv1D(_SeparableConv, layers.SeparableConv1D):
-    """SeparableConv1D whose output channels are searched."""
-
-    stock = layers.SeparableConv1D
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITSeparableConv2D(_SeparableConv, layers.SeparableConv2D):
-    """SeparableConv2D whose output channels are searched."""
-
-    stock = layers.SeparableConv2D
-
-
-@keras.saving.register_keras_serializable(package="keras_pit")
-class PITDense(PITLayer, layers.Dense):
-    """Dense whose output channels are searched."""
-
-    stock = layers.Dense
-    costs = staticmethod(geometry.dense)
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.finish(ops.matmul(inputs, self.mask_kernel(self.kernel)))

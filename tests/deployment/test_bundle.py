@@ -30,7 +30,7 @@ from keras_pit.deployment.cpp.operators import OPERATORS, registrations
 from keras_pit.deployment.flatbuffer import Graph, OpInfo, TensorInfo, read_graph
 
 STUB = Path(__file__).with_name("tflm_stub")
-EXAMPLE = Path(__file__).parents[1] / "tflite"
+EXAMPLE = Path(__file__).parents[2] / "tflite"
 STRICT = ("-Wall", "-Wextra", "-Werror")
 
 compiled = pytest.mark.skipif(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from generator import randomize
 from keras import layers, ops
-from test_lowering import lively, randomized
+from small import lively, randomized
 
 import keras_pit
 from examples.networks import NETWORKS

@@ -1,0 +1,67 @@
+"""What the operators of a lowered network are in the TFLite schema: their names, and the constants that they read."""
+
+from __future__ import annotations
+
+from ..lowering import Node
+from ..lowering import operators as kinds
+
+NAMES: dict[type, str] = {
+    kinds.Conv: "CONV_2D",
+    kinds.Depthwise: "DEPTHWISE_CONV_2D",
+    kinds.TransposeConv: "TRANSPOSE_CONV",
+    kinds.Dense: "FULLY_CONNECTED",
+    kinds.PReLU: "PRELU",
+    kinds.Reshape: "RESHAPE",
+    kinds.Transpose: "TRANSPOSE",
+    kinds.Concat: "CONCATENATION",
+    kinds.MatMul: "BATCH_MATMUL",
+}
+KINDS: dict[str, str] = {
+    "add": "ADD", "subtract": "SUB", "multiply": "MUL", "divide": "DIV", "maximum": "MAXIMUM", "minimum": "MINIMUM",
+    "average": "AVERAGE_POOL_2D", "max": "MAX_POOL_2D",
+    "nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR",
+    "relu": "RELU", "relu6": "RELU6", "relu_n1_to_1": "RELU_N1_TO_1", "leaky_relu": "LEAKY_RELU",
+    "sigmoid": "LOGISTIC", "tanh": "TANH",
+    "hard_silu": "HARD_SWISH", "softmax": "SOFTMAX",
+}  # fmt: skip
+
+
+def multiplier(node: Node) -> int:
+    """Output channels for each input channel of a depthwise convolution."""
+    return node.operator.kernel.shape[-1] if isinstance(node.operator, kinds.Depthwise) else 1
+
+
+def activation(operator: kinds.Operator) -> str:
+    """The name of an activation, if it is one; limits of -1 and 1 have one of their own."""
+    if not isinstance(operator, kinds.Activation):
+        return ""
+    return "relu_n1_to_1" if (operator.kind, operator.arguments) == ("clip", (-1.0, 1.0)) else operator.kind
+
+
+def is_fused(node: Node) -> bool:
+    """Whether the operator before does it in passing."""
+    return activation(node.operator) in _FUSED and isinstance(node.inputs[0].operator, _FUSING)
+
+
+_FUSED = ("relu", "relu6", "relu_n1_to_1")
+_FUSING = (kinds.Conv, kinds.Depthwise, kinds.Dense, kinds.Binary, kinds.Pool)
+
+
+def operator_name(node: Node) -> str:
+    """The operator's name in the TFLite schema."""
+    kind = type(node.operator)
+    word = activation(node.operator) or getattr(node.operator, "kind", "")
+    return NAMES.get(kind) or KINDS.get(word, kind.__name__.upper())
+
+
+def arguments(node: Node) -> list[tuple[int, ...]]:
+    """The shapes of the constants that an operator reads, as paddings or axes."""
+    rank = len(node.shape)
+    shapes: dict[type, list[tuple[int, ...]]] = {
+        kinds.Pad: [(rank, 2)],
+        kinds.Reshape: [(rank,)],
+        kinds.Transpose: [(rank,)],
+        kinds.Slice: [(rank,), (rank,)],
+        kinds.Resize: [(2,)],
+    }
+    return shapes.get(type(node.operator), [])
