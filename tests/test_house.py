@@ -24,8 +24,8 @@ HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms
 
 PRIVATE_NAMES_OF_KERAS = "graph/_keras.py"
 """The one file that may know them."""
-OTHER_PRIVATE_NAMES = {"_experimental_disable_per_channel_quantization_for_dense_layers"}
-"""Of TensorFlow's converter, which has no public name for it."""
+OTHER_PRIVATE_NAMES = {"_experimental_disable_per_channel_quantization_for_dense_layers", "_tab"}
+"""Of TensorFlow's converter and of flatbuffers, which have no public names for these."""
 
 ROOT = Path(__file__).parents[1] / "keras_pit"
 FILES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
