@@ -308,9 +308,13 @@ def test_constant_calibration_is_refused():
 def test_integers_far_from_the_floats_are_refused(quantization, monkeypatch):
     """A converter that is given samples of another scale, as a broken calibration would."""
     model, x = make("residual_tcn")
-    convert = quantize.convert
+    honest = quantize.to_flatbuffer
     for factor in (0.01, 1e5):
-        monkeypatch.setattr(quantize, "convert", lambda a, b, feeds, by=factor: convert(a, b, [by * f for f in feeds]))
+
+        def scaled(frozen, scheme, feeds, by=factor):
+            return honest(frozen, scheme, [by * feed for feed in feeds])
+
+        monkeypatch.setattr(quantize, "to_flatbuffer", scaled)
         message = r"is not the float one: on 32 calibration samples, output 0 is .* off, .*% of their spread.*verify="
         with pytest.raises(DeploymentError, match=message):
             to_tflite(model, x, quantization=quantization)

@@ -6,19 +6,18 @@
                                           +--profile.profile--> what it takes of a board
                                           +--bundle.deploy--> C++ sources
 
-TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size
-1 and frozen weights, and is not handed out before TFLite-Micro itself has computed with it what
-LiteRT's reference kernels compute.
+TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size 1 and frozen weights,
+and is not handed out before TFLite-Micro itself has computed with it what LiteRT's reference kernels compute.
 """
 
-from keras_pit.deployment.bundle import deploy
-from keras_pit.deployment.flatbuffer import DeploymentError
-from keras_pit.deployment.profile import DeploymentReport, profile
-from keras_pit.deployment.qat import quantize_aware
-from keras_pit.deployment.quantize import to_tflite
-from keras_pit.deployment.runtimes import MicroRun, Run, run_litert, run_tflite_micro
-from keras_pit.deployment.trim import trim
-from keras_pit.deployment.verify import Verification, verify
+from .bundle import deploy
+from .flatbuffer import DeploymentError
+from .profile import DeploymentReport, profile
+from .qat import quantize_aware
+from .quantize import to_tflite
+from .runtimes import MicroRun, Run, run_litert, run_tflite_micro
+from .trim import trim
+from .verify import Verification, verify
 
 __all__ = [
     "DeploymentError",

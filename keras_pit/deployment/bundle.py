@@ -4,9 +4,11 @@
                                   |                                               ^
                                   +--profile--> arena, report --------------------+
 
-Everything that can be wrong is found before anything is written. The files are then written into a directory beside
-the one asked for, which takes that one's place by being renamed: there is either the whole bundle or what was there.
+Everything that can be wrong is found before anything is written. The files are then written into a directory beside the
+one asked for, which takes that one's place by being renamed: there is either the whole bundle or what was there.
 """
+
+from __future__ import annotations
 
 import os
 import secrets
@@ -17,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.calibration import as_arrays, as_samples
-from keras_pit.deployment.convert import Signature
-from keras_pit.deployment.cpp import sources
-from keras_pit.deployment.cpp.names import check_labels, check_name
-from keras_pit.deployment.flatbuffer import Graph, TensorInfo, read_graph
-from keras_pit.deployment.profile import CORES, profile
-from keras_pit.deployment.qat import aware_inputs, is_quantize_aware
-from keras_pit.deployment.quantize import to_tflite
-from keras_pit.deployment.runtimes import prepare, run_tflite_micro
-from keras_pit.deployment.verify import require_static, spread, verify
+from .calibration import as_arrays, as_samples
+from .converter import Signature
+from .cpp import sources
+from .cpp.names import check_labels, check_name
+from .flatbuffer import Graph, TensorInfo, read_graph
+from .profile import CORES, profile
+from .qat import aware_inputs, is_quantize_aware
+from .quantize import to_tflite
+from .runtimes import prepare, run_tflite_micro
+from .verify import require_static, spread, verify
 
 # So many samples are tested, fewer where one of them is large.
 TESTS = 4
@@ -78,7 +80,8 @@ def deploy(
         ImportError: if ai_edge_litert or tflite_micro is not installed.
 
     Example:
-        >>> deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
+
+        deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
     """
     names = () if labels is None else tuple(labels)
     check_name(name)
@@ -116,7 +119,7 @@ def deploy(
         tflite,
         sources.Tests(tuple(samples), run.outputs, origin),
         names,
-        sources.Arena(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
+        sources.ArenaSize(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
         report.as_dict(),
     )
     _write(sources.render(bundle), target)

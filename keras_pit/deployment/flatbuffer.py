@@ -8,6 +8,8 @@ which they run; inputs and outputs in the order of the file.
 `unpack` gives the same file as the tree of plain objects that the schema defines (`ModelT`), to be changed.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import struct
@@ -18,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.costs.program import Operator, Program, Tensor
+from ..costs.program import Operator, Program, Tensor
 
 INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 
@@ -118,8 +120,8 @@ def read_graph(tflite: bytes) -> Graph:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> [op.name for op in read_graph(tflite).ops]
-        ['CONV_2D', 'FULLY_CONNECTED']
+
+        [op.name for op in read_graph(tflite).ops]  # ['CONV_2D', 'FULLY_CONNECTED']
     """
     with _reading(tflite):
         return _read_graph(tflite)
@@ -168,8 +170,8 @@ def read_program(tflite: bytes) -> Program:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> read_program(tflite).operators[0]
-        Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
+
+        read_program(tflite).operators[0]  # Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
     """
     model = unpack(tflite)
     schema = optional("ai_edge_litert.schema_py_generated")
@@ -221,8 +223,8 @@ def unpack(tflite: bytes) -> Any:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> unpack(tflite).subgraphs[0].tensors[0].shape
-        array([  1, 128,   6], dtype=int32)
+
+        unpack(tflite).subgraphs[0].tensors[0].shape  # array([  1, 128,   6], dtype=int32)
     """
     with _reading(tflite):
         return optional("ai_edge_litert.schema_py_generated").ModelT.InitFromPackedBuf(tflite, 0)
@@ -234,9 +236,9 @@ def _reading(tflite: bytes) -> Iterator[None]:
     if not isinstance(tflite, (bytes, bytearray)) or bytes(tflite[4:8]) != b"TFL3":
         start = f" starting with {tflite[:8]!r}" if isinstance(tflite, (bytes, bytearray, str)) else ""
         raise ValueError(
-            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); "
-            f"received {type(tflite).__name__}{start}. Read a file with pathlib.Path(path).read_bytes(), make one of a "
-            "Keras model with keras_pit.to_tflite."
+            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); received "
+            f"{type(tflite).__name__}{start}. Read a file with pathlib.Path(path).read_bytes(), make one of a Keras "
+            "model with keras_pit.to_tflite."
         )
     try:
         yield

@@ -23,13 +23,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from keras_pit.costs import arena as arenas
-from keras_pit.costs.arena import Arena
-from keras_pit.costs.latency import instructions, milliseconds, operator_instructions
-from keras_pit.costs.program import BIAS, Program
-from keras_pit.deployment.advice import Advice, advise
-from keras_pit.deployment.flatbuffer import DeploymentError, Graph, optional, read_graph, read_program, unpack
-from keras_pit.deployment.runtimes import run_tflite_micro
+from ..costs import arena as arenas
+from ..costs.arena import Arena
+from ..costs.latency import instructions, milliseconds, operator_instructions
+from ..costs.program import BIAS, Program
+from .advice import Advice, advise
+from .flatbuffer import DeploymentError, Graph, optional, read_graph, read_program, unpack
+from .runtimes import run_tflite_micro
 
 CORES = ("cortex-m4", "cortex-m55")
 CLOCK = 100
@@ -224,9 +224,10 @@ def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> report = profile(tflite)
-        >>> report.flash.total, report.arena["cortex-m4"].total, report.milliseconds("cortex-m4", clock_mhz=64)
-        (5056, 10888, 89.4)
+
+        report = profile(tflite)
+        report.flash.total, report.arena["cortex-m4"].total, report.milliseconds("cortex-m4", clock_mhz=64)
+        # (5056, 10888, 89.4)
     """
     if isinstance(tflite, (str, os.PathLike)):
         tflite = pathlib.Path(tflite).read_bytes()

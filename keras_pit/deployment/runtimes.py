@@ -1,17 +1,19 @@
 """Running a .tflite file: on TFLite-Micro, and on LiteRT's reference kernels.
 
-The data model: both runtimes take the same inputs and return the same outputs, in the order of the
-file's `Graph` and whatever its number type:
+The data model: both runtimes take the same inputs and return the same outputs, in the order of the file's `Graph` and
+whatever its number type:
 
-    inputs   one array of shape (samples, *input), or a list of them, one per input of the file.
-             Floats are real values, quantised here with the input's scale and zero point;
-             an array of the input's own integer type is passed on as it is.
-    outputs  a tuple, one array of shape (samples, *output) per output of the file, in the file's
-             number type, and once more as real values.
+    inputs   one array of shape (samples, *input), or a list of them, one per input of the file. Floats are real values,
+             quantised here with the input's scale and zero point; an array of the input's own integer type is passed
+             on as it is.
+    outputs  a tuple, one array of shape (samples, *output) per output of the file, in the file's number type, and once
+             more as real values.
 
-TFLite-Micro runs in a process of its own (`_micro.py`), as it can crash and explains itself on C
-stderr only. One process runs all samples.
+TFLite-Micro runs in a process of its own (`_micro.py`), as it can crash and explains itself on C stderr only. One
+process runs all samples.
 """
+
+from __future__ import annotations
 
 import importlib.util
 import re
@@ -26,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import INSTALL, DeploymentError, Graph, TensorInfo, optional, read_graph
+from .flatbuffer import INSTALL, DeploymentError, Graph, TensorInfo, optional, read_graph
 
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
@@ -63,26 +65,26 @@ def run_tflite_micro(
 
     Args:
         tflite: the file's content.
-        inputs: array of shape (samples, *input), or a list with one array per input of the file;
-            real values as floats, or integers of the input's own type.
+        inputs: array of shape (samples, *input), or a list with one array per input of the file; real values as floats,
+            or integers of the input's own type.
         timeout: limit for all samples together, in seconds.
-        arena_bytes: first guess for the tensor arena, in bytes; four times as much is tried, up
-            to 256 MiB, as long as it does not suffice.
+        arena_bytes: first guess for the tensor arena, in bytes; four times as much is tried, up to 256 MiB, as long as
+            it does not suffice.
 
     Returns:
-        A `MicroRun`: `outputs` in the file's number type and `dequantized`, each one array of
-        shape (samples, *output) per output, and `arena_bytes`, the arena used. That is the
-        figure of this machine's 64-bit build, not what a board needs.
+        A `MicroRun`: `outputs` in the file's number type and `dequantized`, each one array of shape (samples, *output)
+        per output, and `arena_bytes`, the arena used. That is the figure of this machine's 64-bit build, not what a
+        board needs.
 
     Raises:
-        DeploymentError: if TFLite-Micro refuses the file (with its own words from C stderr),
-            crashes or takes too long.
+        DeploymentError: if TFLite-Micro refuses the file (with its own words from C stderr), crashes or takes too long.
         ValueError: if inputs and file do not fit.
         ImportError: if tflite_micro or ai_edge_litert is not installed.
 
     Example:
-        >>> run = run_tflite_micro(tflite, x[:100])
-        >>> run.dequantized[0].argmax(-1)
+
+        run = run_tflite_micro(tflite, x[:100])
+        run.dequantized[0].argmax(-1)
     """
     graph = read_graph(tflite)
     results, log = micro_results(tflite, graph, prepare(graph, inputs), timeout=timeout, arena_bytes=arena_bytes)
@@ -99,17 +101,17 @@ def run_tflite_micro(
 def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
     """Run a .tflite file on LiteRT's reference kernels, in this process.
 
-    The reference kernels are those that TFLite-Micro's arithmetic follows; the default ones
-    (XNNPACK) round differently.
+    The reference kernels are those that TFLite-Micro's arithmetic follows; the default ones (XNNPACK) round
+    differently.
 
     Args:
         tflite: the file's content.
-        inputs: array of shape (samples, *input), or a list with one array per input of the file;
-            real values as floats, or integers of the input's own type.
+        inputs: array of shape (samples, *input), or a list with one array per input of the file; real values as floats,
+            or integers of the input's own type.
 
     Returns:
-        A `Run`: `outputs` in the file's number type and `dequantized`, each one array of shape
-        (samples, *output) per output.
+        A `Run`: `outputs` in the file's number type and `dequantized`, each one array of shape (samples, *output) per
+        output.
 
     Raises:
         DeploymentError: if LiteRT refuses the file.
@@ -117,7 +119,8 @@ def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> run_litert(tflite, x[:100]).dequantized[0].argmax(-1)
+
+        run_litert(tflite, x[:100]).dequantized[0].argmax(-1)
     """
     graph = read_graph(tflite)
     return _finish(graph, litert_results(tflite, graph, prepare(graph, inputs)))
@@ -138,8 +141,8 @@ def micro_results(
     """
     if importlib.util.find_spec("tflite_micro") is None:
         raise ImportError(
-            f"This needs tflite_micro, which is not installed. {INSTALL} (Linux on x86-64 only; "
-            "elsewhere, to_tflite(..., verify=False) makes an unverified file.)"
+            f"This needs tflite_micro, which is not installed. {INSTALL} (Linux on x86-64 only; elsewhere, "
+            "to_tflite(..., verify=False) makes an unverified file.)"
         )
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryDirectory(prefix="keras_pit_") as name:
@@ -159,8 +162,8 @@ def micro_results(
                 )
             except subprocess.TimeoutExpired as error:
                 raise DeploymentError(
-                    f"TFLite-Micro did not finish {len(feeds[0])} samples within {timeout:g} s. "
-                    "Pass fewer samples, or a longer timeout."
+                    f"TFLite-Micro did not finish {len(feeds[0])} samples within {timeout:g} s. Pass fewer samples, or "
+                    "a longer timeout."
                 ) from error
             if worker.returncode == 0:
                 break
@@ -212,8 +215,7 @@ def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.
     arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     if len(arrays) != len(graph.inputs):
         raise ValueError(
-            f"The file has {len(graph.inputs)} inputs "
-            f"({', '.join(tensor.label for tensor in graph.inputs)}); received "
+            f"The file has {len(graph.inputs)} inputs ({', '.join(tensor.label for tensor in graph.inputs)}); received "
             f"{len(arrays)} arrays. Pass a list with one array per input, in this order."
         )
     prepared = [
@@ -223,8 +225,8 @@ def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.
     counts = [len(array) for array in prepared]
     if min(counts) == 0 or min(counts) != max(counts):
         raise ValueError(
-            "Expected the same number of samples, at least one, for every input; received "
-            f"{counts}. Cut the arrays to equal length."
+            f"Expected the same number of samples, at least one, for every input; received {counts}. Cut the arrays to "
+            "equal length."
         )
     return [array[:, None] for array in prepared]
 
@@ -232,8 +234,8 @@ def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.
 def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
     if tensor.shape[:1] != (1,):
         raise ValueError(
-            f"{where} of the file has shape {tensor.shape}; expected batch size 1 in front. "
-            "Make the file with keras_pit.to_tflite."
+            f"{where} of the file has shape {tensor.shape}; expected batch size 1 in front. Make the file with "
+            "keras_pit.to_tflite."
         )
     sample = tensor.shape[1:]
     # A sequence (T, C) is a map (1, T, C) in the file.
@@ -253,8 +255,8 @@ def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
         return array.astype(tensor.dtype)
     real = "real values as floats or " if tensor.quantized else ""
     raise ValueError(
-        f"{where} expects {real}values of type {tensor.dtype}; received type {array.dtype}. "
-        f"Convert them with x.astype({'float32' if tensor.quantized else tensor.dtype!r})."
+        f"{where} expects {real}values of type {tensor.dtype}; received type {array.dtype}. Convert them with "
+        f"x.astype({'float32' if tensor.quantized else tensor.dtype!r})."
     )
 
 

@@ -1,22 +1,22 @@
 """The proof that a .tflite file computes on TFLite-Micro what it means.
 
-TFLite-Micro reports no error where it misreads a file, so its outputs are compared, element by
-element, with those of LiteRT's reference kernels on the same samples. Integers may be one step
-apart, as the two round differently in places, floats 1e-5 of the largest value.
+TFLite-Micro reports no error where it misreads a file, so its outputs are compared, element by element, with those of
+LiteRT's reference kernels on the same samples. Integers may be one step apart, as the two round differently in places,
+floats 1e-5 of the largest value.
 
-Behind several such places one step grows to more (five Dense layers, 16-bit activations), with no
-fault anywhere. Then each operator is judged alone: the file is cut apart into operators with
-inputs and outputs of their own, and the reference kernels are given what TFLite-Micro's operators
-were given:
+Behind several such places one step grows to more (five Dense layers, 16-bit activations), with no fault anywhere. Then
+each operator is judged alone: the file is cut apart into operators with inputs and outputs of their own, and the
+reference kernels are given what TFLite-Micro's operators were given:
 
     x -> CONV_2D -> y -> MEAN -> z     becomes     x -> CONV_2D -> y,  y' -> MEAN -> z
 
-Two faults are found without running anything: a dimension left open (TFLite-Micro takes it for 1
-and, behind a dilated convolution, computes garbage), and a float between the integers (slow, and
-often without a kernel).
+Two faults are found without running anything: a dimension left open (TFLite-Micro takes it for 1 and, behind a dilated
+convolution, computes garbage), and a float between the integers (slow, and often without a kernel).
 
 That both agree on a file does not make it the network: `require_close` compares the integers with the floats.
 """
+
+from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import (
+from .flatbuffer import (
     BRIDGES,
     DeploymentError,
     Graph,
@@ -33,7 +33,7 @@ from keras_pit.deployment.flatbuffer import (
     read_graph,
     unpack,
 )
-from keras_pit.deployment.runtimes import (
+from .runtimes import (
     MicroRun,
     litert_results,
     micro_results,
@@ -54,8 +54,8 @@ FIXED_SCALES = (1 / 256, 1 / 128, 1 / 32768)
 class Verification:
     """What was compared: output elements in all, the unequal ones, how far apart they are.
 
-    `largest` is in steps for integers and in units of the largest value for floats; it can be
-    beyond the limit where each operator alone is within. `arena_bytes` is the arena used.
+    `largest` is in steps for integers and in units of the largest value for floats; it can be beyond the limit where
+    each operator alone is within. `arena_bytes` is the arena used.
     """
 
     samples: int
@@ -76,8 +76,8 @@ def verify(
 
     Args:
         tflite: the content of a .tflite file with batch size 1.
-        samples: array of shape (samples, *input), or a list with one array per input; real
-            values as floats, or integers of the input's own type.
+        samples: array of shape (samples, *input), or a list with one array per input; real values as floats, or
+            integers of the input's own type.
         limit: the number of samples to run; of more, these are picked at even distances.
         timeout: limit for TFLite-Micro, in seconds.
 
@@ -85,15 +85,15 @@ def verify(
         A `Verification`: how much was compared, and how far apart it is.
 
     Raises:
-        DeploymentError: if any element differs by more than one step (integers) or 1e-5 of the
-            largest value (floats), in the outputs and then also in those of an operator alone; if
-            a dimension of the file is open; or if a runtime refuses the file.
+        DeploymentError: if any element differs by more than one step (integers) or 1e-5 of the largest value (floats),
+            in the outputs and then also in those of an operator alone; if a dimension of the file is open; or if a
+            runtime refuses the file.
         ValueError: if samples and file do not fit.
         ImportError: if tflite_micro or ai_edge_litert is not installed.
 
     Example:
-        >>> verify(tflite, x_test).different
-        0
+
+        verify(tflite, x_test).different  # 0
     """
     parts = samples if isinstance(samples, (list, tuple)) else [samples]
     return verified_run(tflite, [spread(np.asarray(part), limit) for part in parts], timeout)[0]
@@ -134,7 +134,8 @@ def require_close(graph: Graph, results: Sequence[np.ndarray], expected: Sequenc
             256 over the range of the outputs from 0, as one that hardly varies loses its spread in any case.
 
     Example:
-        >>> require_close(read_graph(tflite), run_tflite_micro(tflite, x).dequantized, [model.predict(x)])
+
+        require_close(read_graph(tflite), run_tflite_micro(tflite, x).dequantized, [model.predict(x)])
     """
     for number, (tensor, result, floats) in enumerate(zip(graph.outputs, results, expected, strict=True)):
         if not tensor.quantized:
@@ -168,15 +169,15 @@ def require_static(graph: Graph) -> None:
         DeploymentError: if any tensor has one.
 
     Example:
-        >>> require_static(read_graph(tflite))
+
+        require_static(read_graph(tflite))
     """
     names = [tensor.label for tensor in graph.tensors if tensor.open]
     if names:
         raise DeploymentError(
-            f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); "
-            "expected fixed shapes with batch size 1, as TFLite-Micro ignores shape signatures "
-            "and would compute wrong results without an error. Make the file with "
-            "keras_pit.to_tflite; if it made this one, that is a fault of keras_pit: report it."
+            f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); expected fixed shapes with "
+            "batch size 1, as TFLite-Micro ignores shape signatures and would compute wrong results without an error. "
+            "Make the file with keras_pit.to_tflite; if it made this one, that is a fault of keras_pit: report it."
         )
 
 
@@ -190,16 +191,17 @@ def require_integer(graph: Graph) -> None:
         DeploymentError: if any operator reads or makes floats, named with what it computes.
 
     Example:
-        >>> require_integer(read_graph(tflite))
+
+        require_integer(read_graph(tflite))
     """
     floating = [op for op in graph.ops if any(t.floating for t in (*op.inputs, *op.outputs))]
     culprits = [op for op in floating if op.name not in BRIDGES] or floating
     if culprits:
         found = [f"{op.name} ({graph.place(op)})" for op in culprits]
         raise DeploymentError(
-            f"The quantised file computes with floats: {_listed(found)}; expected integers only. "
-            "There is no integer kernel for these: replace the layer or activation (ReLU instead "
-            "of ELU, batch instead of layer normalization), or convert with quantization=None."
+            f"The quantised file computes with floats: {_listed(found)}; expected integers only. There is no integer "
+            "kernel for these: replace the layer or activation (ReLU instead of ELU, batch instead of layer "
+            "normalization), or convert with quantization=None."
         )
 
 
@@ -249,8 +251,8 @@ def _verify_operators(
     for tensor, number, output in zip(graph.outputs, parts.outputs, outputs, strict=True):
         if not np.array_equal(micro[number].reshape(output.shape), output):
             raise DeploymentError(
-                f"TFLite-Micro computes {tensor.label} differently when its tensors share memory; "
-                "expected the same values. Do not ship this file, and report it."
+                f"TFLite-Micro computes {tensor.label} differently when its tensors share memory; expected the same "
+                "values. Do not ship this file, and report it."
             )
     cut = read_graph(parts.tflite)
     reference = litert_results(parts.tflite, cut, [micro[number] for number in parts.sources])
@@ -260,8 +262,8 @@ def _verify_operators(
         advice = "Do not ship this file; replace the layer that makes this operator, and report it."
         if micro[sink].shape != expected.shape:
             raise DeploymentError(
-                f"{where}: its output has the shape {micro[sink].shape[1:]}, expected "
-                f"{expected.shape[1:]} as from LiteRT's reference kernels. {advice}"
+                f"{where}: its output has the shape {micro[sink].shape[1:]}, expected {expected.shape[1:]} as from "
+                f"LiteRT's reference kernels. {advice}"
             )
         distance = _distance(tensor, micro[sink], expected)
         if _too_far(tensor, distance):
@@ -269,9 +271,9 @@ def _verify_operators(
             wrong = np.flatnonzero(~np.asarray(within.all(axis=1)))
             unit = "of the largest value" if tensor.floating else "steps"
             raise DeploymentError(
-                f"{where}: on {len(wrong)} of {len(distance)} samples, first on sample "
-                f"{wrong[0]}, it is up to {distance.max():g} {unit} from LiteRT's "
-                f"reference kernel; expected at most {_limit(tensor):g}. {advice}"
+                f"{where}: on {len(wrong)} of {len(distance)} samples, first on sample {wrong[0]}, it is up to "
+                f"{distance.max():g} {unit} from LiteRT's reference kernel; expected at most {_limit(tensor):g}. "
+                f"{advice}"
             )
 
 

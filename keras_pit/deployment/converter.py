@@ -1,11 +1,13 @@
-"""Program -> .tflite file with fixed shapes.
+"""Computation -> .tflite file with fixed shapes.
 
-    program --freeze--> concrete function, batch 1, weights as constants
-            --convert--> flatbuffer, quantised with calibration samples or by what training has learnt
+    computation --freeze--> concrete function, batch 1, weights as constants
+                --to_flatbuffer--> flatbuffer, quantised with calibration samples or by what training has learnt
 
 Why not `TFLiteConverter.from_keras_model`: it leaves the batch open, so a dilated convolution becomes
 SPACE_TO_BATCH_ND, CONV_2D, BATCH_TO_SPACE_ND with shapes that TFLite-Micro misreads without an error.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -19,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import DeploymentError, optional, unpack
+from .flatbuffer import DeploymentError, optional, unpack
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class Program:
+class Computation:
     """What a file is made of: a function of TensorFlow tensors, its inputs, and the shapes that it returns."""
 
     function: Callable[..., Sequence[Any]]
@@ -57,8 +59,8 @@ SCHEMES = {
 _LOOPS = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase")
 
 
-def freeze(program: Program) -> Any:
-    """A program as a concrete function without variables.
+def freeze(computation: Computation) -> Any:
+    """A computation as a concrete function without variables.
 
     Raises:
         DeploymentError: if it has a loop or branch.
@@ -66,9 +68,9 @@ def freeze(program: Program) -> Any:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    specs = [tf.TensorSpec(each.shape, each.dtype, name=scope(each.name)) for each in program.inputs]
+    specs = [tf.TensorSpec(each.shape, each.dtype, name=scope(each.name)) for each in computation.inputs]
     with quiet():
-        concrete = tf.function(lambda *x: list(program.function(*x)), autograph=False).get_concrete_function(*specs)
+        concrete = tf.function(lambda *x: list(computation.function(*x)), autograph=False).get_concrete_function(*specs)
         frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     # The converter's calibrator crashes the process on such loops.
     loops = [node.name for node in frozen.graph.as_graph_def().node if node.op in _LOOPS]
@@ -80,11 +82,11 @@ def freeze(program: Program) -> Any:
     return frozen
 
 
-def evaluate(program: Program, samples: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The outputs of a program for samples, both without the batch of 1: an array of shape (samples, *output) each."""
+def evaluate(computation: Computation, samples: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a computation for samples, without the batch of 1: an array of shape (samples, *output) each."""
     import tensorflow as tf
 
-    function = tf.function(lambda *x: list(program.function(*x)), autograph=False)
+    function = tf.function(lambda *x: list(computation.function(*x)), autograph=False)
     with quiet():
         runs = [function(*(tf.constant(array[None]) for array in sample)) for sample in zip(*samples, strict=True)]
     return [np.concatenate(output) for output in zip(*runs, strict=True)]
@@ -95,7 +97,7 @@ def scope(name: str) -> str:
     return re.sub(r"\W", "_", name).lstrip("_") or "unnamed"
 
 
-def convert(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> bytes:
+def to_flatbuffer(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> bytes:
     """The flatbuffer of a frozen function.
 
     Args:
@@ -152,8 +154,8 @@ def _conversion_failure(frozen: Any, said: str, log: str) -> str:
         nodes = frozen.graph.as_graph_def().node
         found = [f"{node.op} in {node.name!r}" for node in nodes if node.op in missing]
         return (
-            f"TFLite has no kernel for {', '.join(found or sorted(missing))}; expected operators "
-            "that TFLite-Micro has. Replace the layer that makes it."
+            f"TFLite has no kernel for {', '.join(found or sorted(missing))}; expected operators that TFLite-Micro "
+            "has. Replace the layer that makes it."
         )
     errors = [line for line in log.splitlines() if not re.match(r"[IW]\d{4} ", line)]
     return "\n".join(["The TFLite converter failed:", said.strip(), *errors[-10:]])
@@ -163,8 +165,8 @@ def _conversion_failure(frozen: Any, said: str, log: str) -> str:
 def quiet() -> Iterator[Any]:
     """Keep TensorFlow's chatter off stderr; yields a function that returns what was caught.
 
-    Its C++ part writes to file descriptor 2 whatever Python's sys.stderr is, so that is turned
-    away as well. Errors reach the user as exceptions, with what was caught.
+    Its C++ part writes to file descriptor 2 whatever Python's sys.stderr is, so that is turned away as well. Errors
+    reach the user as exceptions, with what was caught.
     """
     import tensorflow as tf
     from absl import logging
