@@ -14,7 +14,8 @@ from .arguments import check_positive
 from .blueprint import Blueprint
 from .costs import cores
 from .costs.program import Program
-from .deployment.flatbuffer import BRIDGES, read_graph, read_program
+from .deployment.file_graph import BRIDGES
+from .deployment.flatbuffer import read_graph, read_program
 from .deployment.verify import require_static
 from .export import export_now
 from .model import SearchModel

@@ -11,8 +11,9 @@ and is not handed out before TFLite-Micro itself has computed with it what LiteR
 """
 
 from .bundle import deploy
+from .deployment_report import DeploymentReport
 from .flatbuffer import DeploymentError
-from .profile import DeploymentReport, profile
+from .profile import profile
 from .qat import quantize_aware
 from .quantize import to_tflite
 from .runtimes import MicroRun, Run, run_litert, run_tflite_micro

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..costs.program import Call, Program
 from .cpp.operators import OPERATORS
-from .flatbuffer import BRIDGES, Graph
+from .file_graph import BRIDGES, Graph
 
 # Where one element costs hundreds of instructions, a few of them still do not matter.
 _MANY = 256

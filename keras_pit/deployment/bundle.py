@@ -23,12 +23,13 @@ from .calibration import as_arrays, as_samples
 from .converter import Signature
 from .cpp import sources
 from .cpp.names import check_labels, check_name
-from .flatbuffer import Graph, TensorInfo, read_graph
-from .profile import CORES, profile
+from .file_graph import Graph, TensorInfo
+from .flatbuffer import File
+from .profile import CORES, profile_file
 from .qat import aware_inputs, is_quantize_aware
-from .quantize import to_tflite
-from .runtimes import prepare, run_tflite_micro
-from .verify import require_static, spread, verify
+from .quantize import make_file
+from .runtimes import micro_run, prepare
+from .verify import require_static, spread, verified_run
 
 # So many samples are tested, fewer where one of them is large.
 TESTS = 4
@@ -95,12 +96,12 @@ def deploy(
     target = Path(directory).resolve()
     _check_target(target, overwrite)
     if isinstance(model, (bytes, bytearray)):
-        tflite, made_here = bytes(model), False
+        file, made_here = File(bytes(model)), False
     elif isinstance(model, (str, os.PathLike)):
-        tflite, made_here = Path(model).read_bytes(), False
+        file, made_here = File(Path(model).read_bytes()), False
     else:
-        tflite, made_here = to_tflite(model, calibration, quantization=quantization), True
-    graph = read_graph(tflite)
+        file, made_here = make_file(model, calibration, quantization=quantization), True
+    graph = file.graph
     require_static(graph)
     _check_label_count(graph, names)
     if not made_here:
@@ -110,13 +111,11 @@ def deploy(
         if test_data is None and calibration is not None:
             calibration = as_samples(inputs, calibration)
     samples, origin = _test_samples(graph, inputs, test_data, calibration)
-    if not made_here:
-        verify(tflite, samples)
-    run = run_tflite_micro(tflite, samples)
-    report = profile(tflite)
+    run = micro_run(file, samples) if made_here else verified_run(file, samples)[1]
+    report = profile_file(file)
     bundle = sources.Bundle(
         name,
-        tflite,
+        file,
         sources.Tests(tuple(samples), run.outputs, origin),
         names,
         sources.ArenaSize(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),

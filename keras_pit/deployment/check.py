@@ -57,11 +57,7 @@ def _check_layer(layer: keras.Layer) -> None:
             f"{where} belongs to a search model; expected a model of plain Keras layers. Call keras_pit.export first."
         )
     policy = layer.dtype_policy
-    if policy.quantization_mode is not None or policy.compute_dtype in (
-        "float16",
-        "bfloat16",
-        "float64",
-    ):
+    if policy.quantization_mode is not None or policy.compute_dtype in ("float16", "bfloat16", "float64"):
         raise ValueError(
             f"{where} has the dtype policy {policy.name!r}; expected 'float32', from which to_tflite quantises itself. "
             "Build the model under keras.config.set_dtype_policy('float32') and copy the weights: "

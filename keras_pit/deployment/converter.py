@@ -10,6 +10,7 @@ SPACE_TO_BATCH_ND, CONV_2D, BATCH_TO_SPACE_ND with shapes that TFLite-Micro misr
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import sys
@@ -21,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from .flatbuffer import DeploymentError, optional, unpack
+from .flatbuffer import DeploymentError, File, optional
+from .packing import repack
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def scope(name: str) -> str:
     return re.sub(r"\W", "_", name).lstrip("_") or "unnamed"
 
 
-def to_flatbuffer(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> bytes:
+def to_flatbuffer(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> File:
     """The flatbuffer of a frozen function.
 
     Args:
@@ -126,26 +128,25 @@ def to_flatbuffer(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarr
             converter.inference_output_type = tf.dtypes.as_dtype(scheme.io)
             converter._experimental_disable_per_channel_quantization_for_dense_layers = not scheme.per_channel_dense
         try:
-            return _with_select_v2(bytes(converter.convert()))
+            file = File(bytes(converter.convert()))
         except Exception as error:
             raise DeploymentError(_conversion_failure(frozen, str(error), messages())) from error
+    return _with_select_v2(file)
 
 
-def _with_select_v2(tflite: bytes) -> bytes:
+def _with_select_v2(file: File) -> File:
     """SELECT as SELECT_V2: TFLite-Micro has the second one only, which does the same and broadcasts."""
+    if all(op.name != "SELECT" for op in file.graph.ops):
+        return file
     schema = optional("ai_edge_litert.schema_py_generated")
     old, new = schema.BuiltinOperator.SELECT, schema.BuiltinOperator.SELECT_V2
-    model = unpack(tflite)
+    model = copy.deepcopy(file.tree)
     codes = [index for index, code in enumerate(model.operatorCodes) if code.builtinCode == old]
-    if not codes:
-        return tflite
     for index in codes:
         model.operatorCodes[index].builtinCode = model.operatorCodes[index].deprecatedBuiltinCode = new
     for op in (op for subgraph in model.subgraphs for op in subgraph.operators if op.opcodeIndex in codes):
         op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.SelectV2Options, schema.SelectV2OptionsT()
-    builder = optional("flatbuffers").Builder(len(tflite))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return repack(model)
 
 
 def _conversion_failure(frozen: Any, said: str, log: str) -> str:

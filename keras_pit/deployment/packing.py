@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from .flatbuffer import File, optional
+
 CONSTANT = 16
 """The alignment that the schema promises for the contents of constants."""
 _WORD = 4
@@ -58,6 +60,13 @@ def pack(tree: Any, schema: ModuleType, identifier: bytes) -> bytes:
             distance = places[other] - field if other >= 0 else field - places[other]
             file[field : field + _WORD] = struct.pack("<i", distance)
     return bytes(file) + bytes(-len(file) % _WORD)
+
+
+def repack(tree: Any) -> File:
+    """The file of a changed tree, as the schema's own functions write it (`pack` finds a smaller one)."""
+    builder = optional("flatbuffers").Builder(0)
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return File(bytes(builder.Output()))
 
 
 @dataclass(frozen=True)

@@ -171,9 +171,6 @@ def _rounds(node: Node, readers: list[Node]) -> bool:
     return True
 
 
-# -- what to_tflite needs ---------------------------------------------------------------------------------------------
-
-
 def is_quantize_aware(model: Any) -> bool:
     """Whether it is a tf_keras model, found out without importing tf_keras."""
     return any(kind.__module__.startswith("tf_keras.") for kind in type(model).__mro__)

@@ -1,6 +1,6 @@
 """Keras model -> .tflite file that TFLite-Micro is known to run.
 
-    model --lower--> network --freeze, to_flatbuffer--> flatbuffer --trim--> a smaller one --verify--> the same, or error
+    model --lower--> network --freeze, to_flatbuffer--> file --trim--> a smaller one --verify--> the same, or an error
 
 The model is first rebuilt in the form of a microcontroller (`keras_pit.lowering`), with batch size 1 and weights as
 constants. A model from `quantize_aware` has that form already, and knows its ranges from training.
@@ -17,9 +17,9 @@ from ..lowering import Node, lower
 from .calibration import as_samples, random_samples, require_varied
 from .check import check_model
 from .converter import SCHEMES, Computation, Signature, evaluate, freeze, scope, to_flatbuffer
-from .flatbuffer import DeploymentError, read_graph
+from .flatbuffer import DeploymentError, File
 from .qat import aware_computation, aware_inputs, is_quantize_aware
-from .trim import trim
+from .trim import trim_file
 from .verify import LIMIT, require_close, require_integer, require_static, spread, verified_run
 
 
@@ -63,6 +63,13 @@ def to_tflite(
         tflite = to_tflite(model, x_train[:200])
         pathlib.Path("model.tflite").write_bytes(tflite)
     """
+    return make_file(model, calibration, quantization=quantization, logits=logits, verify=verify).content
+
+
+def make_file(
+    model: keras.Model, calibration: Any, *, quantization: str | None, logits: bool = False, verify: bool = True
+) -> File:
+    """What `to_tflite` does."""
     if quantization is not None and quantization not in SCHEMES:
         raise ValueError(
             f"quantization is one of {', '.join(map(repr, SCHEMES))} or None (float32); received {quantization!r}."
@@ -93,22 +100,21 @@ def to_tflite(
     scheme = SCHEMES[quantization] if quantization else None
     whole = to_flatbuffer(freeze(computation), scheme, None if trained else feeds)
     _check_result(computation, whole, quantised=quantization is not None)
-    tflite = trim(whole)
+    file = trim_file(whole)
     if verify:
-        _verify(tflite, whole, computation, [spread(feed, LIMIT) for feed in feeds])
-    return tflite
+        _verify(file, whole, computation, [spread(feed, LIMIT) for feed in feeds])
+    return file
 
 
-def _verify(tflite: bytes, whole: bytes, computation: Computation, feeds: list[np.ndarray]) -> None:
+def _verify(file: File, whole: File, computation: Computation, feeds: list[np.ndarray]) -> None:
     """Compare TFLite-Micro with LiteRT, and the integers with the floats that they stand for."""
     try:
-        _, micro = verified_run(tflite, feeds)
+        _, micro = verified_run(file, feeds)
     except DeploymentError:
         verified_run(whole, feeds)  # raises the same, with the names that trimming took away
         raise
-    graph = read_graph(tflite)
-    if any(tensor.quantized for tensor in graph.outputs):
-        require_close(graph, micro.dequantized, evaluate(computation, feeds))
+    if any(tensor.quantized for tensor in file.graph.outputs):
+        require_close(file.graph, micro.dequantized, evaluate(computation, feeds))
 
 
 def _computation(model: keras.Model, *, logits: bool) -> Computation:
@@ -135,9 +141,9 @@ def _computation(model: keras.Model, *, logits: bool) -> Computation:
     )
 
 
-def _check_result(computation: Computation, tflite: bytes, *, quantised: bool) -> None:
+def _check_result(computation: Computation, file: File, *, quantised: bool) -> None:
     """Refuse a file whose inputs and outputs are not the computation's, or whose shapes are open."""
-    graph = read_graph(tflite)
+    graph = file.graph
     require_static(graph)
     for kind, expected, tensors in (
         ("inputs", [each.shape for each in computation.inputs], graph.inputs),

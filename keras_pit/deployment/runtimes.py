@@ -28,7 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .flatbuffer import INSTALL, DeploymentError, Graph, TensorInfo, optional, read_graph
+from .file_graph import Graph, TensorInfo
+from .flatbuffer import INSTALL, DeploymentError, File, optional
 
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
@@ -86,15 +87,21 @@ def run_tflite_micro(
         run = run_tflite_micro(tflite, x[:100])
         run.dequantized[0].argmax(-1)
     """
-    graph = read_graph(tflite)
-    results, log = micro_results(tflite, graph, prepare(graph, inputs), timeout=timeout, arena_bytes=arena_bytes)
+    return micro_run(File(tflite), inputs, timeout, arena_bytes)
+
+
+def micro_run(
+    file: File, inputs: np.ndarray | Sequence[np.ndarray], timeout: float = 300.0, arena_bytes: int = FIRST_ARENA
+) -> MicroRun:
+    """What `run_tflite_micro` does."""
+    results, log = micro_results(file, prepare(file.graph, inputs), timeout=timeout, arena_bytes=arena_bytes)
     used = re.search(r"Arena allocation total (\d+) bytes", log)
     if used is None:
         raise DeploymentError(
-            "TFLite-Micro ran but did not print 'Arena allocation total N bytes': this version "
-            f"of tflite_micro is not understood. {INSTALL}\nIt printed:\n{log.strip()}"
+            "TFLite-Micro ran but did not print 'Arena allocation total N bytes': this version of tflite_micro is not "
+            f"understood. {INSTALL}\nIt printed:\n{log.strip()}"
         )
-    run = _finish(graph, results)
+    run = _finish(file.graph, results)
     return MicroRun(run.outputs, run.dequantized, int(used[1]))
 
 
@@ -122,13 +129,16 @@ def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
 
         run_litert(tflite, x[:100]).dequantized[0].argmax(-1)
     """
-    graph = read_graph(tflite)
-    return _finish(graph, litert_results(tflite, graph, prepare(graph, inputs)))
+    return litert_run(File(tflite), inputs)
+
+
+def litert_run(file: File, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
+    """What `run_litert` does."""
+    return _finish(file.graph, litert_results(file, prepare(file.graph, inputs)))
 
 
 def micro_results(
-    tflite: bytes,
-    graph: Graph,
+    file: File,
     feeds: Sequence[np.ndarray],
     *,
     tensors: Sequence[int] = (),
@@ -147,10 +157,10 @@ def micro_results(
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryDirectory(prefix="keras_pit_") as name:
         folder = Path(name)
-        (folder / "model.tflite").write_bytes(tflite)
+        (folder / "model.tflite").write_bytes(file.content)
         np.savez(folder / "inputs.npz", *feeds)
         while True:
-            arguments = [name, arena_bytes, len(graph.outputs), *tensors]
+            arguments = [name, arena_bytes, len(file.graph.outputs), *tensors]
             try:
                 worker = subprocess.run(
                     [sys.executable, str(_WORKER), *map(str, arguments)],
@@ -170,34 +180,30 @@ def micro_results(
             # A crash tells nothing about its cause: a larger arena is worth a try.
             starved = worker.returncode < 0 or _OUT_OF_ARENA.search(worker.stderr)
             if not starved or _NO_KERNEL.search(worker.stderr) or arena_bytes >= LARGEST_ARENA:
-                raise DeploymentError(_refusal(graph, worker, arena_bytes))
+                raise DeploymentError(_refusal(file.graph, worker, arena_bytes))
             arena_bytes = min(4 * arena_bytes, LARGEST_ARENA)
-        with np.load(folder / "results.npz") as file:
-            return [file[key] for key in file.files], worker.stderr
+        with np.load(folder / "results.npz") as arrays:
+            return [arrays[key] for key in arrays.files], worker.stderr
 
 
-def litert_results(tflite: bytes, graph: Graph, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
+def litert_results(file: File, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The outputs from LiteRT's reference kernels, as arrays of shape (samples, *tensor)."""
     litert = optional("ai_edge_litert.interpreter")
-    kernels = litert.OpResolverType
+    content, kernels = bytes(file.content), litert.OpResolverType
     try:
         try:
-            interpreter = litert.Interpreter(
-                model_content=bytes(tflite),
-                experimental_op_resolver_type=kernels.BUILTIN_REF,
-            )
+            interpreter = litert.Interpreter(model_content=content, experimental_op_resolver_type=kernels.BUILTIN_REF)
         except ValueError as error:
             if not _NO_KERNEL.search(str(error)):
                 raise
             # Some operators (ELU) are only in the set of optimised kernels.
             interpreter = litert.Interpreter(
-                model_content=bytes(tflite),
-                experimental_op_resolver_type=kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                model_content=content, experimental_op_resolver_type=kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             )
         interpreter.allocate_tensors()
         sources = [detail["index"] for detail in interpreter.get_input_details()]
         sinks = [detail["index"] for detail in interpreter.get_output_details()]
-        results: list[list[np.ndarray]] = [[] for _ in graph.outputs]
+        results: list[list[np.ndarray]] = [[] for _ in file.graph.outputs]
         for sample in range(len(feeds[0])):
             interpreter.reset_all_variables()
             for index, feed in zip(sources, feeds, strict=True):
@@ -267,10 +273,7 @@ def _without_ones(shape: tuple[int, ...]) -> list[int]:
 def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:
     """Outputs of shape (samples, *tensor) without the tensor's batch axis."""
     outputs = tuple(array[:, 0] if array.ndim > 1 and array.shape[1] == 1 else array for array in raw)
-    return Run(
-        outputs,
-        tuple(t.dequantize(a) for t, a in zip(graph.outputs, outputs, strict=True)),
-    )
+    return Run(outputs, tuple(t.dequantize(a) for t, a in zip(graph.outputs, outputs, strict=True)))
 
 
 def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes: int) -> str:

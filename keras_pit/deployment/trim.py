@@ -20,13 +20,14 @@ int64 zero a channel: TFLite-Micro extends a single one over the channels, but L
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..costs.program import BIAS
-from .flatbuffer import DeploymentError, names, optional, unpack
+from .flatbuffer import DeploymentError, File, names, optional
 from .packing import pack
 
 _WEIGHTS = 1
@@ -63,7 +64,12 @@ def trim(tflite: bytes) -> bytes:
         small = trim(tflite)
         len(tflite), len(small)  # (7968, 3340)
     """
-    model = unpack(tflite)
+    return trim_file(File(tflite)).content
+
+
+def trim_file(file: File) -> File:
+    """What `trim` does, from file to file."""
+    model = copy.deepcopy(file.tree)
     if any(buffer.offset > 1 for buffer in model.buffers):
         raise DeploymentError(
             "The file keeps constants outside of the flatbuffer, as only files beyond 2 GB do; expected all of them "
@@ -80,7 +86,7 @@ def trim(tflite: bytes) -> bytes:
         _drop_fields(subgraph)
     _number(model)
     _keep(model, _MODEL)
-    return pack(model, schema, b"TFL3")
+    return File(pack(model, schema, b"TFL3"))
 
 
 def _skip_reshapes(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> None:

@@ -4,11 +4,7 @@ TFLite-Micro reports no error where it misreads a file, so its outputs are compa
 LiteRT's reference kernels on the same samples. Integers may be one step apart, as the two round differently in places,
 floats 1e-5 of the largest value.
 
-Behind several such places one step grows to more (five Dense layers, 16-bit activations), with no fault anywhere. Then
-each operator is judged alone: the file is cut apart into operators with inputs and outputs of their own, and the
-reference kernels are given what TFLite-Micro's operators were given:
-
-    x -> CONV_2D -> y -> MEAN -> z     becomes     x -> CONV_2D -> y,  y' -> MEAN -> z
+Where they are further apart, each operator is judged alone (`dissect.py`).
 
 Two faults are found without running anything: a dimension left open (TFLite-Micro takes it for 1 and, behind a dilated
 convolution, computes garbage), and a float between the integers (slow, and often without a kernel).
@@ -18,32 +14,17 @@ That both agree on a file does not make it the network: `require_close` compares
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .flatbuffer import (
-    BRIDGES,
-    DeploymentError,
-    Graph,
-    TensorInfo,
-    optional,
-    read_graph,
-    unpack,
-)
-from .runtimes import (
-    MicroRun,
-    litert_results,
-    micro_results,
-    prepare,
-    run_litert,
-    run_tflite_micro,
-)
+from .dissect import distances, too_far, verify_operators
+from .file_graph import BRIDGES, Graph
+from .flatbuffer import DeploymentError, File
+from .runtimes import MicroRun, litert_run, micro_run
 
 LIMIT = 32
-FLOAT_TOLERANCE = 1e-5
 SPREAD_TOLERANCE = 0.5
 RANGE_TOLERANCE = 8 / 256
 FIXED_SCALES = (1 / 256, 1 / 128, 1 / 32768)
@@ -96,23 +77,23 @@ def verify(
         verify(tflite, x_test).different  # 0
     """
     parts = samples if isinstance(samples, (list, tuple)) else [samples]
-    return verified_run(tflite, [spread(np.asarray(part), limit) for part in parts], timeout)[0]
+    return verified_run(File(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
 
 
-def verified_run(tflite: bytes, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:
+def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:
     """What `verify` returns for all of these samples, and what TFLite-Micro computed."""
-    graph = read_graph(tflite)
-    require_static(graph)
-    micro = run_tflite_micro(tflite, arrays, timeout=timeout)
-    reference = run_litert(tflite, arrays)
-    distances = list(map(_distance, graph.outputs, micro.outputs, reference.outputs))
-    if any(map(_too_far, graph.outputs, distances)):
-        _verify_operators(tflite, graph, arrays, micro.outputs, timeout)
+    outputs = file.graph.outputs
+    require_static(file.graph)
+    micro = micro_run(file, arrays, timeout)
+    reference = litert_run(file, arrays)
+    compared = list(map(distances, outputs, micro.outputs, reference.outputs))
+    if any(map(too_far, outputs, compared)):
+        verify_operators(file, arrays, micro.outputs, timeout)
     verification = Verification(
         samples=len(arrays[0]),
-        elements=sum(distance.size for distance in distances),
-        different=sum(int(np.count_nonzero(distance)) for distance in distances),
-        largest=max(float(np.max(distance, initial=0.0)) for distance in distances),
+        elements=sum(distance.size for distance in compared),
+        different=sum(int(np.count_nonzero(distance)) for distance in compared),
+        largest=max(float(np.max(distance, initial=0.0)) for distance in compared),
         arena_bytes=micro.arena_bytes,
     )
     return verification, micro
@@ -215,103 +196,3 @@ def spread(array: np.ndarray, limit: int) -> np.ndarray:
     if array.ndim == 0 or len(array) <= limit:
         return array
     return np.asarray(array[np.linspace(0, len(array) - 1, limit).round().astype(int)])
-
-
-def _distance(tensor: TensorInfo, micro: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Element by element: steps for integers, parts of the largest value for floats."""
-    if tensor.floating:
-        scale = float(np.max(np.abs(reference), initial=0.0)) or 1.0
-        return np.asarray(np.abs(micro.astype(np.float64) - reference) / scale)
-    return np.asarray(np.abs(micro.astype(np.int64) - reference.astype(np.int64)))
-
-
-def _limit(tensor: TensorInfo) -> float:
-    if tensor.floating:
-        return FLOAT_TOLERANCE
-    return 1.0 if tensor.quantized else 0.0
-
-
-def _too_far(tensor: TensorInfo, distance: np.ndarray) -> bool:
-    return not bool((distance <= _limit(tensor)).all())  # NaN is too far, too
-
-
-def _verify_operators(
-    tflite: bytes,
-    graph: Graph,
-    arrays: list[np.ndarray],
-    outputs: tuple[np.ndarray, ...],
-    timeout: float,
-) -> None:
-    """Compare each operator on the inputs that TFLite-Micro gave it."""
-    parts = _cut_apart(tflite)
-    numbers = sorted({*parts.sources, *parts.sinks, *parts.outputs})
-    results, _ = micro_results(tflite, graph, prepare(graph, arrays), tensors=numbers, timeout=timeout)
-    micro = dict(zip(numbers, results, strict=True))
-    # Keeping all tensors must not change a result, or reading them would prove nothing.
-    for tensor, number, output in zip(graph.outputs, parts.outputs, outputs, strict=True):
-        if not np.array_equal(micro[number].reshape(output.shape), output):
-            raise DeploymentError(
-                f"TFLite-Micro computes {tensor.label} differently when its tensors share memory; expected the same "
-                "values. Do not ship this file, and report it."
-            )
-    cut = read_graph(parts.tflite)
-    reference = litert_results(parts.tflite, cut, [micro[number] for number in parts.sources])
-    made = [(op, tensor) for op in cut.ops for tensor in op.outputs]
-    for (op, tensor), sink, expected in zip(made, parts.sinks, reference, strict=True):
-        where = f"TFLite-Micro misreads the file at {op.name} ({cut.place(op)})"
-        advice = "Do not ship this file; replace the layer that makes this operator, and report it."
-        if micro[sink].shape != expected.shape:
-            raise DeploymentError(
-                f"{where}: its output has the shape {micro[sink].shape[1:]}, expected {expected.shape[1:]} as from "
-                f"LiteRT's reference kernels. {advice}"
-            )
-        distance = _distance(tensor, micro[sink], expected)
-        if _too_far(tensor, distance):
-            within = (distance <= _limit(tensor)).reshape(len(distance), -1)
-            wrong = np.flatnonzero(~np.asarray(within.all(axis=1)))
-            unit = "of the largest value" if tensor.floating else "steps"
-            raise DeploymentError(
-                f"{where}: on {len(wrong)} of {len(distance)} samples, first on sample {wrong[0]}, it is up to "
-                f"{distance.max():g} {unit} from LiteRT's reference kernel; expected at most {_limit(tensor):g}. "
-                f"{advice}"
-            )
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """A file cut apart, and tensors of the whole, by number.
-
-    Its inputs stand for `sources`, its outputs for `sinks`; `outputs` are those of the whole.
-    """
-
-    tflite: bytes
-    sources: tuple[int, ...]
-    sinks: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-def _cut_apart(tflite: bytes) -> _Parts:
-    """The file with every operator on its own, fed by inputs and read by outputs."""
-    flatbuffers = optional("flatbuffers")
-    model = unpack(tflite)
-    subgraph = model.subgraphs[0]
-    outputs = tuple(int(number) for number in subgraph.outputs)
-    computed = {int(number) for number in subgraph.inputs}
-    computed |= {int(number) for op in subgraph.operators for number in op.outputs}
-    sources: list[int] = []
-    feeds: list[int] = []
-    for op in subgraph.operators:
-        op.inputs = np.array(op.inputs)
-        for position, number in enumerate(op.inputs):
-            if int(number) in computed:
-                sources.append(int(number))
-                feeds.append(len(subgraph.tensors))
-                subgraph.tensors.append(copy.copy(subgraph.tensors[number]))
-                op.inputs[position] = feeds[-1]
-    sinks = [int(number) for op in subgraph.operators for number in op.outputs]
-    subgraph.inputs = np.array(feeds, np.int32)
-    subgraph.outputs = np.array(sinks, np.int32)
-    model.signatureDefs = None
-    builder = flatbuffers.Builder(len(tflite))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return _Parts(bytes(builder.Output()), tuple(sources), tuple(sinks), outputs)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..flatbuffer import DeploymentError, Graph, OpInfo
+from ..file_graph import Graph, OpInfo
+from ..flatbuffer import DeploymentError
 
 
 @dataclass(frozen=True)

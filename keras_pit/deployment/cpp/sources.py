@@ -2,7 +2,7 @@
 
 The data model: a `Bundle` is everything that the files are written from, `render` a pure function from it to the files:
 
-    Bundle(name, tflite, tests, labels, arena, report) --render--> {"model_data.cc": b"...", "README.md": b"...", ...}
+    Bundle(name, file, tests, labels, arena, report) --render--> {"model_data.cc": b"...", "README.md": b"...", ...}
 
 Each file is a template of the folder templates/ with its blanks filled in (`string.Template`). The sources keep to what
 every compiler for microcontrollers takes (C++14), all data is constant and initialised at compile time, and numbers are
@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from ..flatbuffer import DeploymentError, TensorInfo, read_graph
+from ..file_graph import TensorInfo
+from ..flatbuffer import DeploymentError, File
 from .literals import C_TYPES, byte_rows, literal, number_rows, string
 from .names import enumerator
 from .operators import Registration, registrations
@@ -68,7 +69,7 @@ class Bundle:
     """What a bundle is written from; `labels` name the numbers of the first output, and may be empty."""
 
     name: str
-    tflite: bytes
+    file: File
     tests: Tests
     labels: tuple[str, ...]
     arena: ArenaSize
@@ -91,7 +92,7 @@ def render(bundle: Bundle) -> dict[str, bytes]:
 
         sorted(render(bundle))[:3]  # ['Makefile', 'README.md', 'arduino/watch/interpreter.h']
     """
-    graph = read_graph(bundle.tflite)
+    graph, content = bundle.file.graph, bundle.file.content
     inputs, outputs = _named("Input", graph.inputs), _named("Output", graph.outputs)
     calls = registrations(graph)
     arena = bundle.arena
@@ -106,11 +107,11 @@ def render(bundle: Bundle) -> dict[str, bytes]:
         "target_size": arena.size(arena.estimate),
         "host_size": arena.size(arena.host),
         "target_text": f"{arena.size(arena.estimate):,}",
-        "flash": f"{len(bundle.tflite):,}",
+        "flash": f"{len(content):,}",
     }
     blanks: dict[str, dict[str, Any]] = {
-        "model_data.h": {"size": len(bundle.tflite)},
-        "model_data.cc": {"bytes": byte_rows(bundle.tflite)},
+        "model_data.h": {"size": len(content)},
+        "model_data.cc": {"bytes": byte_rows(content)},
         "op_resolver.h": _op_resolver(calls),
         "model_settings.h": {
             "tensors": "\n".join(_format(name, tensor) for name, tensor in (*inputs.items(), *outputs.items())),
@@ -140,7 +141,7 @@ def render(bundle: Bundle) -> dict[str, bytes]:
     files[str(sketch / "model_data.cpp")] = files["model_data.cc"]
     files[str(sketch / f"{bundle.name}.ino")] = _fill("sketch.ino", shared)
     contents = {file: text.encode() for file, text in files.items()}
-    contents["model.tflite"] = bytes(bundle.tflite)
+    contents["model.tflite"] = bytes(content)
     contents["report.json"] = (json.dumps(bundle.report, indent=2) + "\n").encode()
     return contents
 
