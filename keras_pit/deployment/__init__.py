@@ -6,8 +6,13 @@
                                           +--profile.profile--> what it takes of a board
                                           +--bundle.deploy--> C++ sources
 
-TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size 1 and frozen weights,
-and is not handed out before TFLite-Micro itself has computed with it what LiteRT's reference kernels compute.
+In comes a Keras model without search layers, or one from `quantize_aware`, and typical inputs; out come the content of
+a .tflite file, what it computes and costs, and the sources of a firmware. TFLite-Micro reads the static shapes of a
+file and nothing else, so a file is made with batch size 1 and frozen weights, and is not handed out before TFLite-Micro
+itself has computed with it what LiteRT's reference kernels compute.
+
+Open `quantize.py` first: it is the way of a model through this folder. `flatbuffer.py` has the one value that all pass
+on, a `File`. Users call with bytes; functions named `..._file` and `..._run` do the same with a `File`, read once.
 """
 
 from .bundle import deploy
