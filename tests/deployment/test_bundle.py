@@ -426,8 +426,8 @@ def test_registrations(ops, calls):
 
 
 def test_each_method_is_named_once():
-    assert len({row.method for row in OPERATORS.values()}) == len(OPERATORS)
-    assert all(re.fullmatch(r"Add[A-Z]\w+", row.method) for row in OPERATORS.values())
+    assert len({row.name for row in OPERATORS.values()}) == len(OPERATORS)
+    assert all(re.fullmatch(r"Add[A-Z]\w+", row.name) for row in OPERATORS.values())
 
 
 @pytest.mark.parametrize(
