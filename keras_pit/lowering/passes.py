@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from .graph import Network, Node, Uses, rewrite
-from .operators import Activation, Conv, Dense, Depthwise, Input, Pad, Pool, Reshape, Slice, Transpose
+from .operators import Activation, Conv, Dense, Depthwise, Foreign, Input, Pad, Pool, Reshape, Slice, Transpose
 from .shapes import Pair, Shape, pair
 from .windows import NO_PADDING, Window
 
@@ -34,7 +37,7 @@ def without_softmax(network: Network) -> Network:
 def tidy(network: Network) -> Network:
     """Drop and join what only moves numbers."""
     while True:
-        tidied = rewrite(network, lambda node, uses: _TIDY.get(type(node.operator), _unchanged)(node))
+        tidied = rewrite(_without_twins(network), lambda node, uses: _TIDY.get(type(node.operator), _unchanged)(node))
         if len(tidied.nodes()) == len(network.nodes()):
             return _input_in_form(tidied)
         network = tidied
@@ -111,8 +114,16 @@ def _cropped(node: Node, padded: Node) -> Node:
     return _slice(Node.of(Slice(tuple(ranges)), padded, name=node.name))
 
 
+def _activation(node: Node) -> Node:
+    """What is above 0 already."""
+    (source,) = node.inputs
+    if node.operator.kind == "relu" and isinstance(source.operator, Activation):
+        return source if source.operator.kind in ("relu", "relu6") else node
+    return node
+
+
 _TIDY: dict[type, Callable[[Node], Node]] = {
-    Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
+    Activation: _activation, Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
 }  # fmt: skip
 
 
@@ -136,6 +147,32 @@ def _input_in_form(network: Network) -> Network:
 
 def _without_ones(shape: Shape) -> list[int]:
     return [size for size in shape if size != 1]
+
+
+def _without_twins(network: Network) -> Network:
+    """What is computed twice is computed once."""
+    known: dict[tuple[Any, ...], Node] = {}
+
+    def rule(node: Node, uses: Uses) -> Node:
+        key = _told(node)
+        return node if key is None else known.setdefault(key, node)
+
+    return rewrite(network, rule)
+
+
+def _told(node: Node) -> tuple[Any, ...] | None:
+    """What says all about a node; None for what is never the same.
+
+    Weights may come to differ in a search, unless they are those of one layer.
+    """
+    operator = node.operator
+    if isinstance(operator, (Input, Foreign)):
+        return None
+    values = vars(operator).values()
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    rest = [value for value in values if not isinstance(value, np.ndarray)]
+    weights = [node.name, *((value.shape, value.tobytes()) for value in arrays)] if arrays else []
+    return (type(operator), *rest, *weights, *node.inputs, node.shape)
 
 
 # -- windows ----------------------------------------------------------------------------------------------------------
