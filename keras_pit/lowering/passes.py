@@ -9,7 +9,8 @@ In between, `affine.fold_affines` folds what batch normalization left.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,14 +38,15 @@ def without_softmax(network: Network) -> Network:
 def tidy(network: Network) -> Network:
     """Drop and join what only moves numbers."""
     while True:
-        tidied = rewrite(_without_twins(network), lambda node, uses: _TIDY.get(type(node.operator), _unchanged)(node))
+        tidied = rewrite(_without_twins(network), lambda node, uses: tidy_node(node))
         if len(tidied.nodes()) == len(network.nodes()):
             return _input_in_form(tidied)
         network = tidied
 
 
-def _unchanged(node: Node) -> Node:
-    return node
+def tidy_node(node: Node) -> Node:
+    """What to put in a node's place if it only moves numbers, or reads what does."""
+    return _TIDY[type(node.operator)](node) if type(node.operator) in _TIDY else node
 
 
 def _reshape(node: Node) -> Node:
@@ -60,16 +62,28 @@ def _transpose(node: Node) -> Node:
     if isinstance(source.operator, Transpose):
         axes = tuple(source.operator.axes[axis] for axis in axes)
         (source,) = source.inputs
-    moved = [axis for axis in axes if source.shape[axis] > 1]
-    if moved == sorted(moved):  # only axes of size 1 change places
+    if moves_ones_only(axes, source.shape):
         return _reshape(Node.of(Reshape(node.shape), source, name=node.name))
     return Node.of(Transpose(axes), source, name=node.name)
 
 
+def moves_ones_only(axes: Sequence[int], shape: Shape) -> bool:
+    """Whether a transpose of this shape only changes the places of axes of size 1."""
+    moved = [axis for axis in axes if shape[axis] > 1]
+    return moved == sorted(moved)
+
+
 def _dense(node: Node) -> Node:
-    """FULLY_CONNECTED flattens its input by itself."""
+    """FULLY_CONNECTED flattens its input by itself, and its weights can be in any order."""
     (source,) = node.inputs
-    return node.on(source.inputs[0]) if isinstance(source.operator, Reshape) else node
+    if isinstance(source.operator, Reshape):
+        return _dense(node.on(source.inputs[0]))
+    if not isinstance(source.operator, Transpose) or math.prod(source.shape) != len(node.operator.kernel):
+        return node
+    kernel = node.operator.kernel.reshape(*source.shape, -1)
+    kernel = np.transpose(kernel, [*np.argsort(source.operator.axes), len(source.shape)])
+    dense = replace(node.operator, kernel=np.ascontiguousarray(kernel.reshape(node.operator.kernel.shape)))
+    return Node.of(dense, source.inputs[0], name=node.name)
 
 
 def _pad(node: Node) -> Node:
