@@ -43,7 +43,7 @@ _BARE = {"LOGISTIC", "RESHAPE", "TANH", "RELU", "RELU6", "PRELU"}
 _FIRST_VERSION = {"RESHAPE"}
 # Operators whose result has the quantisation of what they read, and those whose result has a fixed one.
 _HAND_ON = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "STRIDED_SLICE", "TRANSPOSE", "CONCATENATION"}
-_HAND_ON |= {"REDUCE_MAX", "REDUCE_MIN", "MAXIMUM", "MINIMUM", "RESIZE_NEAREST_NEIGHBOR"}
+_HAND_ON |= {"GATHER", "REDUCE_MAX", "REDUCE_MIN", "MAXIMUM", "MINIMUM", "RESIZE_NEAREST_NEIGHBOR"}
 _FIXED_RANGE = ("SOFTMAX", "LOGISTIC", "TANH")
 
 

@@ -53,7 +53,7 @@ def _inline(model: keras.Model, inputs: list[Value]) -> Any:
 
 def _visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
     operation = call.operation
-    training = bool(kwargs.get("training"))
+    training = bool(kwargs.get("training")) and not _trains_by_default(operation)
     if _keras.is_graph(operation) and not training:
         return _inline(operation, keras.tree.flatten(args))
     _refuse_masks(call)
@@ -101,6 +101,12 @@ def _foreign(context: Context) -> list[Node]:
         Node(Foreign(call, takes, form(shape), index), inputs, form(shape), context.name)
         for index, shape in enumerate(context.makes)
     ]
+
+
+def _trains_by_default(operation: Any) -> bool:
+    """Whether a call notes `training=True` although nobody asked for it, as layers for images do."""
+    known = inspect.signature(operation.call).parameters.get("training")
+    return known is not None and known.default is True
 
 
 def _variables(layer: keras.Layer) -> tuple[list[Any], list[Any]]:
