@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from . import _keras
+from .remake import remake
 
 FUNCTIONAL_CURE = (
     "Write it with the functional API (inputs = keras.Input(...); model = keras.Model(inputs, outputs)), with Keras "
@@ -111,7 +112,7 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
             f"Model '{model.name}' is not built: pass `input_shape=`, the shape of one sample without batch, or start "
             "it with keras.Input."
         )
-    copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(_keras.clone, model.layers)], name=model.name)
+    copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(remake, model.layers)], name=model.name)
     yield keras.Model(copy.inputs[0], copy.outputs[0], name=model.name)
 
 

@@ -15,6 +15,7 @@ import keras
 
 from ..errors import DeploymentError
 from ..graph import _keras
+from ..graph.kinds import kind_of
 from .convolutions import embedding
 from .graph import Network, Node
 from .layers import LAYERS
@@ -60,7 +61,7 @@ def _visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
     makes = tuple(_sample(tensor.shape) for tensor in call.node.outputs)
     context = Context(operation, args, kwargs, makes)
     kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask") or value}
-    rule = LAYERS.get(type(operation)) or OPERATIONS.get(_keras.op_name(operation) or "")
+    rule = LAYERS.get(kind_of(operation)) or OPERATIONS.get(_keras.op_name(operation) or "")
     values = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Value)]
     floats = all(tensor.dtype == "float32" for tensor in [*values, *call.node.outputs])
     known = rule(context, *args, **kwargs) if rule and (floats or rule is embedding) and not training else None
