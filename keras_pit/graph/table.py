@@ -14,7 +14,7 @@ from typing import Any
 from keras import layers
 
 from ..costs import geometry
-from . import _keras, rules
+from . import _keras, rules, training
 from .kinds import kind_of
 
 
@@ -61,12 +61,9 @@ LAYERS: dict[type, Row] = {
 }
 
 for _rule, _kinds in {
-    rules.follows: (
-        layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Identity, layers.ActivityRegularization,
-        layers.Dropout, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise,
-    ),
+    rules.follows: (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Identity, *training.ELEMENTWISE),
     rules.follows_space: (
-        layers.SpatialDropout1D, layers.SpatialDropout2D, layers.MaxPooling1D, layers.MaxPooling2D,
+        *training.BY_CHANNEL, layers.MaxPooling1D, layers.MaxPooling2D,
         layers.AveragePooling1D, layers.AveragePooling2D, layers.ZeroPadding1D, layers.ZeroPadding2D,
         layers.Cropping1D, layers.Cropping2D, layers.UpSampling1D, layers.UpSampling2D, layers.Resizing,
     ),
