@@ -43,8 +43,8 @@ def convert(
         target: what the exported model may cost at most: a number in the unit of the cost, a dictionary of names and
             such numbers, or a board or its name, for the flash and RAM that it has (see `keras_pit.boards`). One `fit`
             then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
-        input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
-            (a list of shapes for several inputs).
+        input_shape: shape of one sample, without batch (a list of shapes for several inputs); needed for Sequential or
+            subclassed models that are not built. For others it gives lengths to what is open: (60, 3) for (None, 3).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
             their whole kernel.
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
@@ -74,19 +74,19 @@ def convert(
         raise TypeError("The model is a search model already: train it, or export it and convert the result.")
     arguments = Arguments.checked(regularizer, strength, target, search, round_to)
     with seeds.functional(model, input_shape) as seed:
-        return SearchModel.of(wire(seed, replace(arguments, exclude=_names(seed, exclude))))
+        return SearchModel.of(wire(seed, replace(arguments, exclude=_names(model, exclude))))
 
 
-def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
+def _names(model: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
     """The names of the layers to leave as they are."""
     wanted = [exclude] if isinstance(exclude, (str, type)) else list(exclude)
-    layers: list[Any] = [layer for layer in _keras.all_layers(seed) if layer is not seed]
+    layers: list[Any] = [layer for layer in _keras.all_layers(model) if layer is not model]
     names: set[str] = set()
     for one in wanted:
         found = {inner.name for layer in layers if _is(layer, one) for inner in _keras.all_layers(layer)}
         if not found:
             raise ValueError(
-                f"`exclude` has {one!r}, but model '{seed.name}' has no such layer. It has: "
+                f"`exclude` has {one!r}, but model '{model.name}' has no such layer. It has: "
                 f"{', '.join(sorted({layer.name for layer in layers}))}."
             )
         names |= found
