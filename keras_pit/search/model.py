@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .. import costs
+from .. import checks, costs
 from ..blueprint import Blueprint
 from ..graph import _keras, seeds
 from ..graph.channels import Channels
@@ -35,7 +35,7 @@ class SearchModel(keras.Model):
     """A model whose architecture is trained along with its weights; made by `convert`.
 
     Train it as any Keras model. The costs of what `export` would return now are in the logs of `fit` under their
-    names ("macs", "size").
+    names ("macs", "size"). Their pressure is in the loss of training alone: `evaluate` and `val_loss` are the task's.
     """
 
     def __init__(self, inputs: Any, outputs: Any, *, name: str, origin: Origin) -> None:
@@ -127,8 +127,8 @@ class SearchModel(keras.Model):
         reader = self.reader()
         with reader.shared():
             outputs = super().call(inputs, training=training, mask=mask)
-        # Pressure changes from step to step: with it, the loss of one evaluation would say nothing about another's.
-        if training or self.controller is None:
+        # The loss of an evaluation is the task's alone, so that those of all models and moments can be compared.
+        if training:
             # Not the model's own method, which functional models refuse.
             keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(reader))
         return outputs
@@ -249,7 +249,11 @@ def require_search(model: Any) -> SearchModel:
     """
     if isinstance(model, SearchModel):
         return model
-    placed = isinstance(model, keras.Model) and any(isinstance(x, PITLayer) for x in _keras.all_layers(model))
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"Expected a search model, received {checks.described(model)}: pass what keras_pit.convert(model) returned."
+        )
+    placed = any(isinstance(x, PITLayer) for x in _keras.all_layers(model))
     cure = (
         "its search layers do not know yet who reads their channels; pass it through keras_pit.convert(model) first"
         if placed

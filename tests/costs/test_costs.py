@@ -219,7 +219,7 @@ def test_names_that_no_cost_can_have():
     for wrong in ("loss", "accuracy", "val_loss", "val_mine"):
         with pytest.raises(ValueError, match=f"'{wrong}' is what Keras calls one of its own logs"):
             costs.register(wrong)
-    with pytest.raises(ValueError, match=r'A cost needs a name, received <function by_kind.*register\("name"\)'):
+    with pytest.raises(TypeError, match=r'`name` is missing: write @keras_pit.costs.register\("name"\)'):
         costs.register(by_kind)
     with pytest.raises(TypeError, match="Cost 'mine' must be a function, received int"):
         costs.register("mine")(3)
