@@ -1,4 +1,10 @@
-"""What a microcontroller would run of a model, before any file is made."""
+"""What a microcontroller would run of a model, before any file is made.
+
+    lowered network + masks --Blueprint.program--> Program: operators and tensors, of sizes that may be soft
+
+The costs of a board read such a program; `deployment` makes the same one of a .tflite file. So flash, RAM and time are
+known, and have gradients, while the network is still being searched. Open `blueprint` first, then `writer`.
+"""
 
 from .blueprint import Blueprint
 

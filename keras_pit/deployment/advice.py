@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keras_pit.costs.program import Call, Program
-from keras_pit.deployment.cpp.operators import OPERATORS
-from keras_pit.deployment.flatbuffer import BRIDGES, Graph
+from ..costs.program import Call, Program
+from .cpp.operators import OPERATORS
+from .file_graph import BRIDGES, Graph
 
 # Where one element costs hundreds of instructions, a few of them still do not matter.
 _MANY = 256

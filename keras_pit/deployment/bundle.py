@@ -4,9 +4,11 @@
                                   |                                               ^
                                   +--profile--> arena, report --------------------+
 
-Everything that can be wrong is found before anything is written. The files are then written into a directory beside
-the one asked for, which takes that one's place by being renamed: there is either the whole bundle or what was there.
+Everything that can be wrong is found before anything is written. The files are then written into a directory beside the
+one asked for, which takes that one's place by being renamed: there is either the whole bundle or what was there.
 """
+
+from __future__ import annotations
 
 import os
 import secrets
@@ -17,16 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.calibration import as_arrays, as_samples
-from keras_pit.deployment.convert import Signature
-from keras_pit.deployment.cpp import sources
-from keras_pit.deployment.cpp.names import check_labels, check_name
-from keras_pit.deployment.flatbuffer import Graph, TensorInfo, read_graph
-from keras_pit.deployment.profile import CORES, profile
-from keras_pit.deployment.qat import aware_inputs, is_quantize_aware
-from keras_pit.deployment.quantize import to_tflite
-from keras_pit.deployment.runtimes import prepare, run_tflite_micro
-from keras_pit.deployment.verify import require_static, spread, verify
+from .calibration import as_arrays, as_samples
+from .converter import Signature
+from .cpp import sources
+from .cpp.names import check_labels, check_name
+from .file_graph import Graph, TensorInfo
+from .flatbuffer import File
+from .profile import CORES, profile_file
+from .qat import aware_inputs, is_quantize_aware
+from .quantize import make_file
+from .runtimes import micro_run, prepare
+from .verify import require_static, spread, verified_run
 
 # So many samples are tested, fewer where one of them is large.
 TESTS = 4
@@ -78,7 +81,8 @@ def deploy(
         ImportError: if ai_edge_litert or tflite_micro is not installed.
 
     Example:
-        >>> deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
+
+        deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
     """
     names = () if labels is None else tuple(labels)
     check_name(name)
@@ -92,12 +96,12 @@ def deploy(
     target = Path(directory).resolve()
     _check_target(target, overwrite)
     if isinstance(model, (bytes, bytearray)):
-        tflite, made_here = bytes(model), False
+        file, made_here = File(bytes(model)), False
     elif isinstance(model, (str, os.PathLike)):
-        tflite, made_here = Path(model).read_bytes(), False
+        file, made_here = File(Path(model).read_bytes()), False
     else:
-        tflite, made_here = to_tflite(model, calibration, quantization=quantization), True
-    graph = read_graph(tflite)
+        file, made_here = make_file(model, calibration, quantization=quantization), True
+    graph = file.graph
     require_static(graph)
     _check_label_count(graph, names)
     if not made_here:
@@ -107,16 +111,14 @@ def deploy(
         if test_data is None and calibration is not None:
             calibration = as_samples(inputs, calibration)
     samples, origin = _test_samples(graph, inputs, test_data, calibration)
-    if not made_here:
-        verify(tflite, samples)
-    run = run_tflite_micro(tflite, samples)
-    report = profile(tflite)
+    run = micro_run(file, samples) if made_here else verified_run(file, samples)[1]
+    report = profile_file(file)
     bundle = sources.Bundle(
         name,
-        tflite,
+        file,
         sources.Tests(tuple(samples), run.outputs, origin),
         names,
-        sources.Arena(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
+        sources.ArenaSize(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
         report.as_dict(),
     )
     _write(sources.render(bundle), target)

@@ -17,7 +17,8 @@ from ..graph import seeds
 from ..search.arguments import check_positive
 from ..search.model import SearchModel
 from ..search.slim import slim
-from .flatbuffer import BRIDGES, read_graph, read_program
+from .file_graph import BRIDGES
+from .flatbuffer import read_graph, read_program
 from .verify import require_static
 
 UNITS = {"flash": "B", "ram": "B", "latency": "ms"}

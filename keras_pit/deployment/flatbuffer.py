@@ -1,14 +1,17 @@
-"""What a .tflite file declares about itself, read without an interpreter.
+"""A .tflite file, read without an interpreter: once for each of its readings, whoever asks.
 
-The data model: a file is a `Graph` of operators (`OpInfo`) that read and make tensors (`TensorInfo`), in the order in
-which they run; inputs and outputs in the order of the file.
+    File(content) --graph-->    Graph    what it declares: operators and tensors (file_graph.py)
+                  --program-->  Program  what it makes a microcontroller do, for the cost models (costs/program.py)
+                  --tree-->     ModelT   all of it, as the plain objects that the schema defines
 
-    read_graph(tflite)    Graph(inputs=(x,), outputs=(y,), tensors=(...), ops=(CONV_2D x, w, b -> h; SOFTMAX h -> y))
-
-`unpack` gives the same file as the tree of plain objects that the schema defines (`ModelT`), to be changed.
+Functions of this folder pass a file on as a `File`. Whoever has bytes and asks once takes `read_graph`, `read_program`
+or `unpack`.
 """
 
+from __future__ import annotations
+
 import contextlib
+import functools
 import importlib
 import struct
 from collections.abc import Iterator
@@ -16,89 +19,41 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from keras_pit.costs.program import Operator, Program, Tensor
-from keras_pit.errors import DeploymentError as DeploymentError
+from ..costs.program import Operator, Program, Tensor
+from .file_graph import Graph, OpInfo, TensorInfo
 
 INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 
-# Operators that only change the type of numbers.
-BRIDGES = ("QUANTIZE", "DEQUANTIZE")
-
 
 @dataclass(frozen=True)
-class TensorInfo:
-    """A tensor of a file; `scale` is 0 where it is not quantised with one scale."""
+class File:
+    """The content of a .tflite file, and what is read from it: once, when it is first asked for."""
 
-    index: int
-    name: str  # empty in a trimmed file
-    shape: tuple[int, ...]
-    open: bool  # some dimension is left to the runtime, which TFLite-Micro ignores
-    dtype: str
-    scale: float
-    zero_point: int
+    content: bytes
 
-    @property
-    def label(self) -> str:
-        """What to call it in a message."""
-        return repr(self.name) if self.name else f"tensor {self.index}"
+    @functools.cached_property
+    def root(self) -> Any:
+        """The schema's reader (`Model`), which finds each part in the bytes."""
+        with _reading(self.content):
+            return optional("ai_edge_litert.schema_py_generated").Model.GetRootAs(self.content, 0)
 
-    @property
-    def quantized(self) -> bool:
-        """Whether integers of this tensor stand for real numbers."""
-        return self.scale > 0
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """What it declares about itself."""
+        root = self.root
+        with _reading(self.content):
+            return _graph(root)
 
-    @property
-    def floating(self) -> bool:
-        """Whether its numbers are floats."""
-        return self.dtype.startswith(("float", "bfloat"))
+    @functools.cached_property
+    def tree(self) -> Any:
+        """The schema's objects (`ModelT`), for reading only: whoever changes them works on a copy."""
+        with _reading(self.content):
+            return optional("ai_edge_litert.schema_py_generated").ModelT.InitFromPackedBuf(self.content, 0)
 
-    def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values as integers of this tensor, halves rounded away from zero as in TFLite."""
-        steps = np.asarray(values, np.float32) / np.float32(self.scale)
-        rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + self.zero_point
-        limits = np.iinfo(self.dtype)
-        return np.asarray(np.clip(rounded, limits.min, limits.max), self.dtype)
-
-    def dequantize(self, values: np.ndarray) -> np.ndarray:
-        """The real values of numbers of this tensor, as float32; not quantised ones unchanged."""
-        if not self.quantized:
-            return values
-        steps = values.astype(np.int64) - self.zero_point
-        return (steps * np.float64(self.scale)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class OpInfo:
-    """One operator of a file, by its name in the TFLite schema ("CONV_2D")."""
-
-    name: str
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What a file declares: its inputs and outputs, and the operators of all its subgraphs."""
-
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    tensors: tuple[TensorInfo, ...]
-    ops: tuple[OpInfo, ...]
-
-    def place(self, op: OpInfo) -> str:
-        """Where an operator stands: 'computed tensor' -> 'result'.
-
-        The names hold those of layers, except for the model's outputs and changes of type.
-        """
-        makers = {tensor.label: maker for maker in self.ops for tensor in maker.outputs}
-        known = {tensor.label for tensor in self.inputs} | set(makers)
-        sources = [tensor.label for tensor in op.inputs if tensor.label in known]
-        source = sources[0] if sources else ""
-        while source in makers and makers[source].name in BRIDGES:
-            source = makers[source].inputs[0].label
-        return f"{source} -> " * bool(source) + ", ".join(tensor.label for tensor in op.outputs)
+    @functools.cached_property
+    def program(self) -> Program:
+        """What it makes a microcontroller do."""
+        return _program(self.tree)
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -115,18 +70,16 @@ def read_graph(tflite: bytes) -> Graph:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> [op.name for op in read_graph(tflite).ops]
-        ['CONV_2D', 'FULLY_CONNECTED']
+
+        [op.name for op in read_graph(tflite).ops]  # ['CONV_2D', 'FULLY_CONNECTED']
     """
-    with _reading(tflite):
-        return _read_graph(tflite)
+    return File(tflite).graph
 
 
-def _read_graph(tflite: bytes) -> Graph:
+def _graph(model: Any) -> Graph:
     schema = optional("ai_edge_litert.schema_py_generated")
     op_names = names(schema.BuiltinOperator)
     dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
-    model = schema.Model.GetRootAs(tflite, 0)
     inputs: list[TensorInfo] = []
     outputs: list[TensorInfo] = []
     tensors: list[TensorInfo] = []
@@ -165,10 +118,13 @@ def read_program(tflite: bytes) -> Program:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> read_program(tflite).operators[0]
-        Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
+
+        read_program(tflite).operators[0]  # Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
     """
-    model = unpack(tflite)
+    return File(tflite).program
+
+
+def _program(model: Any) -> Program:
     schema = optional("ai_edge_litert.schema_py_generated")
     builtin = names(schema.BuiltinOperator)
     dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
@@ -218,11 +174,10 @@ def unpack(tflite: bytes) -> Any:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> unpack(tflite).subgraphs[0].tensors[0].shape
-        array([  1, 128,   6], dtype=int32)
+
+        unpack(tflite).subgraphs[0].tensors[0].shape  # array([  1, 128,   6], dtype=int32)
     """
-    with _reading(tflite):
-        return optional("ai_edge_litert.schema_py_generated").ModelT.InitFromPackedBuf(tflite, 0)
+    return File(tflite).tree
 
 
 @contextlib.contextmanager
@@ -231,9 +186,9 @@ def _reading(tflite: bytes) -> Iterator[None]:
     if not isinstance(tflite, (bytes, bytearray)) or bytes(tflite[4:8]) != b"TFL3":
         start = f" starting with {tflite[:8]!r}" if isinstance(tflite, (bytes, bytearray, str)) else ""
         raise ValueError(
-            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); "
-            f"received {type(tflite).__name__}{start}. Read a file with pathlib.Path(path).read_bytes(), make one of a "
-            "Keras model with keras_pit.to_tflite."
+            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); received "
+            f"{type(tflite).__name__}{start}. Read a file with pathlib.Path(path).read_bytes(), make one of a Keras "
+            "model with keras_pit.to_tflite."
         )
     try:
         yield

@@ -14,18 +14,22 @@ What goes, and why the outputs stay equal bit for bit:
     RESHAPE in front of FULLY_CONNECTED    the kernel reads its input as rows of the length that the weights have
     fields with the schema's default value    what a reader takes for a missing field
 
-What stays: the 16-byte alignment of constants, which the schema promises to kernels, and the zero points of weights,
-an int64 zero a channel: TFLite-Micro extends a single one over the channels, but LiteRT refuses it.
+What stays: the 16-byte alignment of constants, which the schema promises to kernels, and the zero points of weights, an
+int64 zero a channel: TFLite-Micro extends a single one over the channels, but LiteRT refuses it.
 """
 
+from __future__ import annotations
+
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_pit.costs.program import BIAS
-from keras_pit.deployment.flatbuffer import DeploymentError, names, optional, unpack
-from keras_pit.deployment.packing import pack
+from ..costs.program import BIAS
+from ..errors import DeploymentError
+from .flatbuffer import File, names, optional
+from .packing import pack
 
 _WEIGHTS = 1
 # Operators that hand on their first input's elements in the same order.
@@ -57,11 +61,16 @@ def trim(tflite: bytes) -> bytes:
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> small = trim(tflite)
-        >>> len(tflite), len(small)
-        (7968, 3340)
+
+        small = trim(tflite)
+        len(tflite), len(small)  # (7968, 3340)
     """
-    model = unpack(tflite)
+    return trim_file(File(tflite)).content
+
+
+def trim_file(file: File) -> File:
+    """What `trim` does, from file to file."""
+    model = copy.deepcopy(file.tree)
     if any(buffer.offset > 1 for buffer in model.buffers):
         raise DeploymentError(
             "The file keeps constants outside of the flatbuffer, as only files beyond 2 GB do; expected all of them "
@@ -78,7 +87,7 @@ def trim(tflite: bytes) -> bytes:
         _drop_fields(subgraph)
     _number(model)
     _keep(model, _MODEL)
-    return pack(model, schema, b"TFL3")
+    return File(pack(model, schema, b"TFL3"))
 
 
 def _skip_reshapes(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> None:

@@ -10,7 +10,8 @@ weights, padding into windows, and reshapes vanish:
 
     PAD, CONV_2D (with the ReLU), AVERAGE_POOL_2D, FULLY_CONNECTED
 
-Models, layers and operations come in by one row each in `layers.LAYERS` and `operations.OPERATIONS`.
+Models, layers and operations come in by one row each in `layers.LAYERS` and `operations.OPERATIONS`. Open `graph`
+first, then `operators`, `passes` and `affine`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from keras_pit.deployment import bundle as writing
 from keras_pit.deployment.cpp.literals import literal, string
 from keras_pit.deployment.cpp.names import check_labels, check_name, enumerator
 from keras_pit.deployment.cpp.operators import OPERATORS, registrations
-from keras_pit.deployment.flatbuffer import Graph, OpInfo, TensorInfo, read_graph
+from keras_pit.deployment.file_graph import Graph, OpInfo, TensorInfo
+from keras_pit.deployment.flatbuffer import read_graph
 
 STUB = Path(__file__).with_name("tflm_stub")
 EXAMPLE = Path(__file__).parents[2] / "tflite"
@@ -425,8 +426,8 @@ def test_registrations(ops, calls):
 
 
 def test_each_method_is_named_once():
-    assert len({row.method for row in OPERATORS.values()}) == len(OPERATORS)
-    assert all(re.fullmatch(r"Add[A-Z]\w+", row.method) for row in OPERATORS.values())
+    assert len({row.name for row in OPERATORS.values()}) == len(OPERATORS)
+    assert all(re.fullmatch(r"Add[A-Z]\w+", row.name) for row in OPERATORS.values())
 
 
 @pytest.mark.parametrize(
@@ -554,7 +555,7 @@ def test_arguments(made, arguments, error, message, tmp_path):
 
 
 def test_arguments_are_checked_before_the_conversion(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "to_tflite", lambda *_, **__: pytest.fail("converted"))
+    monkeypatch.setattr(writing, "make_file", lambda *_, **__: pytest.fail("converted"))
     with pytest.raises(ValueError, match="core='z80' is not known"):
         deploy(classifier(), tmp_path / "out", core="z80")
     for directory in ("", None):

@@ -6,15 +6,19 @@ import os
 import sys
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
 from keras_pit.deployment import (
     DeploymentError,
+    deploy,
+    dissect,
     quantize,
     quantize_aware,
     run_litert,
@@ -196,24 +200,57 @@ def test_deep_rounding_is_no_fault(monkeypatch):
     report = verify(tflite, x)
     assert 1 < report.largest < 20
     # Two steps in one operator are a fault.
-    honest = verification.micro_results
+    honest = dissect.micro_results
 
     def off_by_two(*args, tensors=(), **options):
         results, log = honest(*args, tensors=tensors, **options)
         return [*results[:-1], results[-1] + np.int16(2)] if tensors else results, log
 
-    monkeypatch.setattr(verification, "micro_results", off_by_two)
+    monkeypatch.setattr(dissect, "micro_results", off_by_two)
     with pytest.raises(DeploymentError, match="differently when its tensors share memory"):
         verify(tflite, x)
-    plain = verification.run_tflite_micro
+    plain = verification.micro_run
 
     def also_off(*args, **options):
         run = plain(*args, **options)
         return dataclasses.replace(run, outputs=(run.outputs[0] + np.int16(2),))
 
-    monkeypatch.setattr(verification, "run_tflite_micro", also_off)
+    monkeypatch.setattr(verification, "micro_run", also_off)
     with pytest.raises(DeploymentError, match=r"misreads the file at FULLY_CONNECTED .* steps"):
         verify(tflite, x)
+
+
+def selecting():
+    """A network whose SELECT is written as SELECT_V2 before the file is trimmed."""
+    inputs = keras.Input((8,))
+    outputs = layers.Lambda(lambda x: keras.ops.where(x > 0, x, 2 * x))(layers.Dense(8)(inputs))
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize(("model", "files"), [(dense, 2), (selecting, 3)])
+def test_each_file_is_read_once(model, files, tmp_path, monkeypatch):
+    """The converter's, the trimmed one, and one between them if an operator changes."""
+    x = np.random.default_rng(0).normal(size=(16, 8)).astype("float32")
+    readings = Counter()
+
+    def counted(name, read):
+        def reading(content, offset):
+            readings[name, content] += 1
+            return read(content, offset)
+
+        return reading
+
+    for kind, name in ((schema.Model, "GetRootAs"), (schema.ModelT, "InitFromPackedBuf")):
+        monkeypatch.setattr(kind, name, counted(name, getattr(kind, name)))
+    tflite = to_tflite(model(), x, quantization=None)
+    assert set(readings.values()) == {1}
+    assert Counter(name for name, _ in readings) == {"GetRootAs": files, "InitFromPackedBuf": files - 1}
+    readings.clear()
+    deploy(model(), tmp_path / "of_model", calibration=x)
+    assert set(readings.values()) == {1}
+    readings.clear()
+    deploy(tflite, tmp_path / "of_file")
+    assert readings == {("GetRootAs", tflite): 1, ("InitFromPackedBuf", tflite): 1}
 
 
 def test_wrong_kernel_is_refused_by_name():
@@ -308,9 +345,13 @@ def test_constant_calibration_is_refused():
 def test_integers_far_from_the_floats_are_refused(quantization, monkeypatch):
     """A converter that is given samples of another scale, as a broken calibration would."""
     model, x = make("residual_tcn")
-    convert = quantize.convert
+    honest = quantize.to_flatbuffer
     for factor in (0.01, 1e5):
-        monkeypatch.setattr(quantize, "convert", lambda a, b, feeds, by=factor: convert(a, b, [by * f for f in feeds]))
+
+        def scaled(frozen, scheme, feeds, by=factor):
+            return honest(frozen, scheme, [by * feed for feed in feeds])
+
+        monkeypatch.setattr(quantize, "to_flatbuffer", scaled)
         message = r"is not the float one: on 32 calibration samples, output 0 is .* off, .*% of their spread.*verify="
         with pytest.raises(DeploymentError, match=message):
             to_tflite(model, x, quantization=quantization)

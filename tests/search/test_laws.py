@@ -1,4 +1,4 @@
-"""The laws of the package (DESIGN.md, 3), each over many random networks (see `generator`).
+"""The laws of the package (docs/design.md), each over many random networks (see `generator`).
 
     1  neutral       right after `convert` the search model computes what the seed does; the seed is untouched
     2  exact export  in every state of the masks, the slim model computes what the search model does

@@ -8,6 +8,8 @@ The namespace must not clash with what a firmware may include, and labels not wi
     "arm-raise"    an error next to the former: the same name
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -71,7 +73,8 @@ def check_name(name: str) -> None:
         ValueError: if it is not a C++ identifier, reserved, or in use by common libraries.
 
     Example:
-        >>> check_name("watch")
+
+        check_name("watch")
     """
     cure = 'Pass another, for example name="watch_model".'
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
@@ -95,7 +98,8 @@ def check_labels(labels: Sequence[str]) -> None:
         ValueError: naming the labels at fault.
 
     Example:
-        >>> check_labels(["rest", "arm raise"])
+
+        check_labels(["rest", "arm raise"])
     """
     seen: dict[str, str] = {}
     for label in labels:
@@ -110,8 +114,8 @@ def check_labels(labels: Sequence[str]) -> None:
             )
         if name in seen:
             raise ValueError(
-                f"Labels {seen[name]!r} and {label!r} have the same name in C++, {name}; expected names that differ "
-                "in letters or digits. Rename one."
+                f"Labels {seen[name]!r} and {label!r} have the same name in C++, {name}; expected names that differ in "
+                "letters or digits. Rename one."
             )
         seen[name] = label
 

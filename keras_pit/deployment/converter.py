@@ -1,13 +1,16 @@
-"""Program -> .tflite file with fixed shapes.
+"""Computation -> .tflite file with fixed shapes.
 
-    program --freeze--> concrete function, batch 1, weights as constants
-            --convert--> flatbuffer, quantised with calibration samples or by what training has learnt
+    computation --freeze--> concrete function, batch 1, weights as constants
+                --to_flatbuffer--> flatbuffer, quantised with calibration samples or by what training has learnt
 
 Why not `TFLiteConverter.from_keras_model`: it leaves the batch open, so a dilated convolution becomes
 SPACE_TO_BATCH_ND, CONV_2D, BATCH_TO_SPACE_ND with shapes that TFLite-Micro misreads without an error.
 """
 
+from __future__ import annotations
+
 import contextlib
+import copy
 import os
 import re
 import sys
@@ -19,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import DeploymentError, optional, unpack
+from ..errors import DeploymentError
+from .flatbuffer import File, optional
+from .packing import repack
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class Program:
+class Computation:
     """What a file is made of: a function of TensorFlow tensors, its inputs, and the shapes that it returns."""
 
     function: Callable[..., Sequence[Any]]
@@ -57,8 +62,8 @@ SCHEMES = {
 _LOOPS = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase")
 
 
-def freeze(program: Program) -> Any:
-    """A program as a concrete function without variables.
+def freeze(computation: Computation) -> Any:
+    """A computation as a concrete function without variables.
 
     Raises:
         DeploymentError: if it has a loop or branch.
@@ -66,9 +71,9 @@ def freeze(program: Program) -> Any:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    specs = [tf.TensorSpec(each.shape, each.dtype, name=scope(each.name)) for each in program.inputs]
+    specs = [tf.TensorSpec(each.shape, each.dtype, name=scope(each.name)) for each in computation.inputs]
     with quiet():
-        concrete = tf.function(lambda *x: list(program.function(*x)), autograph=False).get_concrete_function(*specs)
+        concrete = tf.function(lambda *x: list(computation.function(*x)), autograph=False).get_concrete_function(*specs)
         frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     # The converter's calibrator crashes the process on such loops.
     loops = [node.name for node in frozen.graph.as_graph_def().node if node.op in _LOOPS]
@@ -80,11 +85,11 @@ def freeze(program: Program) -> Any:
     return frozen
 
 
-def evaluate(program: Program, samples: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The outputs of a program for samples, both without the batch of 1: an array of shape (samples, *output) each."""
+def evaluate(computation: Computation, samples: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a computation for samples, without the batch of 1: an array of shape (samples, *output) each."""
     import tensorflow as tf
 
-    function = tf.function(lambda *x: list(program.function(*x)), autograph=False)
+    function = tf.function(lambda *x: list(computation.function(*x)), autograph=False)
     with quiet():
         runs = [function(*(tf.constant(array[None]) for array in sample)) for sample in zip(*samples, strict=True)]
     return [np.concatenate(output) for output in zip(*runs, strict=True)]
@@ -95,7 +100,7 @@ def scope(name: str) -> str:
     return re.sub(r"\W", "_", name).lstrip("_") or "unnamed"
 
 
-def convert(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> bytes:
+def to_flatbuffer(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> File:
     """The flatbuffer of a frozen function.
 
     Args:
@@ -124,26 +129,25 @@ def convert(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | 
             converter.inference_output_type = tf.dtypes.as_dtype(scheme.io)
             converter._experimental_disable_per_channel_quantization_for_dense_layers = not scheme.per_channel_dense
         try:
-            return _with_select_v2(bytes(converter.convert()))
+            file = File(bytes(converter.convert()))
         except Exception as error:
             raise DeploymentError(_conversion_failure(frozen, str(error), messages())) from error
+    return _with_select_v2(file)
 
 
-def _with_select_v2(tflite: bytes) -> bytes:
+def _with_select_v2(file: File) -> File:
     """SELECT as SELECT_V2: TFLite-Micro has the second one only, which does the same and broadcasts."""
+    if all(op.name != "SELECT" for op in file.graph.ops):
+        return file
     schema = optional("ai_edge_litert.schema_py_generated")
     old, new = schema.BuiltinOperator.SELECT, schema.BuiltinOperator.SELECT_V2
-    model = unpack(tflite)
+    model = copy.deepcopy(file.tree)
     codes = [index for index, code in enumerate(model.operatorCodes) if code.builtinCode == old]
-    if not codes:
-        return tflite
     for index in codes:
         model.operatorCodes[index].builtinCode = model.operatorCodes[index].deprecatedBuiltinCode = new
     for op in (op for subgraph in model.subgraphs for op in subgraph.operators if op.opcodeIndex in codes):
         op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.SelectV2Options, schema.SelectV2OptionsT()
-    builder = optional("flatbuffers").Builder(len(tflite))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return repack(model)
 
 
 def _conversion_failure(frozen: Any, said: str, log: str) -> str:
@@ -152,8 +156,8 @@ def _conversion_failure(frozen: Any, said: str, log: str) -> str:
         nodes = frozen.graph.as_graph_def().node
         found = [f"{node.op} in {node.name!r}" for node in nodes if node.op in missing]
         return (
-            f"TFLite has no kernel for {', '.join(found or sorted(missing))}; expected operators "
-            "that TFLite-Micro has. Replace the layer that makes it."
+            f"TFLite has no kernel for {', '.join(found or sorted(missing))}; expected operators that TFLite-Micro "
+            "has. Replace the layer that makes it."
         )
     errors = [line for line in log.splitlines() if not re.match(r"[IW]\d{4} ", line)]
     return "\n".join(["The TFLite converter failed:", said.strip(), *errors[-10:]])
@@ -163,8 +167,8 @@ def _conversion_failure(frozen: Any, said: str, log: str) -> str:
 def quiet() -> Iterator[Any]:
     """Keep TensorFlow's chatter off stderr; yields a function that returns what was caught.
 
-    Its C++ part writes to file descriptor 2 whatever Python's sys.stderr is, so that is turned
-    away as well. Errors reach the user as exceptions, with what was caught.
+    Its C++ part writes to file descriptor 2 whatever Python's sys.stderr is, so that is turned away as well. Errors
+    reach the user as exceptions, with what was caught.
     """
     import tensorflow as tf
     from absl import logging
