@@ -148,7 +148,6 @@ _TABLE = (
 _boards: dict[str, Board] = {}
 
 
-
 def register(board: Board) -> Board:
     """Make a board known by its name.
 

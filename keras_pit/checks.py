@@ -1,8 +1,8 @@
 """Arguments: of the right type, and with a value that does for what they are used for.
 
-    number(np.float32(2), "`strength`")    2.0
-    number("2", "`strength`")              TypeError: `strength` must be a finite number of at least 0, received '2' (str)
-    number(-1, "`strength`")               ValueError: `strength` must be a finite number of at least 0, received -1
+    number(np.float32(2), "`strength`")   2.0
+    number("2", "`strength`")             TypeError: `strength` must be a finite number of at least 0, received '2' ...
+    number(-1, "`strength`")              ValueError: `strength` must be a finite number of at least 0, received -1.
 
 One rule for all functions: a wrong type is a TypeError, a value that cannot be used a ValueError. True and False are no
 numbers, None is none either, and a string is no list of its letters. Numbers may be numpy's. What computes with them
@@ -26,6 +26,8 @@ import numpy as np
 LARGEST = float(np.finfo(np.float32).max)
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Below it, float32 loses digits and processors take 0."""
+
+MOST_WHOLE = 2**31 - 1
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
@@ -61,15 +63,13 @@ def whole(value: Any, name: str, *, least: int) -> int:
     """A whole number as an int.
 
     Raises:
-        TypeError: if it is none.
-        ValueError: if it is below `least`.
+        TypeError: if it is no number.
+        ValueError: if it is not whole, below `least`, or beyond 32 bits.
     """
     expected = f"a whole number of at least {least}"
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        if isinstance(value, Real) and not isinstance(value, bool):
-            raise ValueError(f"{name} must be {expected}, received {shown(value)}.")
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise wrong_type(name, expected, value)
-    if int(value) < least:
+    if not isinstance(value, Integral) or not least <= int(value) <= MOST_WHOLE:
         raise ValueError(f"{name} must be {expected}, received {shown(value)}.")
     return int(value)
 
@@ -161,7 +161,7 @@ def function(value: Any, name: str, expected: str) -> Callable[..., Any]:
     """
     if not callable(value):
         raise wrong_type(name, expected, value)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def path(value: Any, name: str, expected: str = "a path") -> Path:

@@ -98,8 +98,7 @@ def _by_name(numbers: Mapping[Any, float], argument: str, most: float = checks.L
         )
     named = {_name(cost, argument): value for cost, value in numbers.items()}
     return {
-        name: checks.number(value, f"`{argument}[{name!r}]`", positive=True, most=most)
-        for name, value in named.items()
+        name: checks.number(value, f"`{argument}[{name!r}]`", positive=True, most=most) for name, value in named.items()
     }
 
 

@@ -9,6 +9,7 @@ import keras
 
 from .. import checks, costs
 from ..blueprint import Blueprint
+from ..costs.check import cost_of
 from ..graph import seeds
 from ..graph.channels import trace
 from .model import SearchModel, require_search
@@ -48,7 +49,7 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = No
     if isinstance(model, SearchModel):
         return model.cost(metric)
     with seeds.functional(model) as graph:
-        return known.function(Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
+        return cost_of(known, Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
 
 
 def soft_cost(search: SearchModel, metric: str = "size") -> Any:
@@ -59,8 +60,8 @@ def soft_cost(search: SearchModel, metric: str = "size") -> Any:
         metric: name of the cost, as for `cost`.
 
     Returns:
-        A float32 scalar tensor. Its value is that of `cost` (of "flash", and in rare graphs of "ram", it is a bound from
-        above); its gradient goes straight through the masks.
+        A float32 scalar tensor. Its value is that of `cost` (for "flash", and in rare graphs for "ram", a bound from
+        above), its gradient goes straight through the masks.
 
     Raises:
         TypeError: if it is no search model, or `metric` no string.

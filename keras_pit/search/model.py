@@ -16,12 +16,14 @@ import numpy as np
 
 from .. import checks, costs
 from ..blueprint import Blueprint
+from ..costs.check import cost_of
 from ..graph import _keras, seeds
 from ..graph.channels import Channels
 from ..layers.layer import PITLayer
 from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.reader import Reader
 from .arguments import Arguments, check_strength
+from .least import largest
 from .slim import slim, whole
 from .targets import Controller, Progress
 from .totals import total
@@ -62,15 +64,16 @@ class SearchModel(keras.Model):
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
         least = {name: float(self.cost(name)) for name in names}
+        makes = {name: largest(self, name) for name, bound in target.items() if bound < least[name]}
         least_soft = self.costs(names, self.reader())
         for mask, value in zip(masks, open_masks, strict=True):
             mask.assign(value)
         for name, bound in target.items():
-            if bound < least[name]:
+            if name in makes:
                 raise ValueError(
                     f"The target {name} {bound:,g} cannot be met: with all that is searched switched off, model "
-                    f"'{self.name}' still has {name} {least[name]:,g} (the seed {self.origin.costs[name]:,g}). Raise "
-                    "the target, or start from another seed."
+                    f"'{self.name}' still has {name} {least[name]:,g} (the seed {self.origin.costs[name]:,g}). "
+                    f"{makes[name]}Raise the target, search more of these, or start from another seed."
                 )
         # The costs of a board are bounds from above while sizes are soft (see `costs.flash`).
         seed, least_now = (
@@ -97,7 +100,7 @@ class SearchModel(keras.Model):
         """A cost of what `export` would return now, as a number."""
         metric = costs.get(name)
         if metric.whole:
-            return metric.function(Blueprint.of(slim(self, self.channels)).program())
+            return cost_of(metric, Blueprint.of(slim(self, self.channels)).program())
         return total(self.channels, name)
 
     def reader(self, values: Mapping[int, Any] | None = None) -> Reader:

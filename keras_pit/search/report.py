@@ -18,6 +18,7 @@ from rich.table import Table
 
 from .. import checks, costs
 from ..costs import geometry
+from ..errors import OpenLength
 from ..graph import seeds, table
 from ..graph.channels import Channels, trace
 from ..layers.layer import PITLayer
@@ -204,7 +205,7 @@ def _layer(layer: Any, channels: Channels) -> LayerReport:
 def _costs(value: Callable[[str], int]) -> tuple[int, int | None]:
     try:
         macs = value("macs")
-    except ValueError:  # an open length: there is no number of positions
+    except OpenLength:  # an open length: there is no number of positions
         macs = None
     return value("size"), macs
 
