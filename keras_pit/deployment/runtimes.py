@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import checks
 from ..errors import DeploymentError
 from .file_graph import Graph, TensorInfo
 from .flatbuffer import INSTALL, File, optional
@@ -88,7 +89,8 @@ def run_tflite_micro(
         run = run_tflite_micro(tflite, x[:100])
         run.dequantized[0].argmax(-1)
     """
-    return micro_run(File(tflite), inputs, timeout, arena_bytes)
+    timeout = checks.number(timeout, "`timeout`", positive=True)
+    return micro_run(File.of(tflite), inputs, timeout, checks.whole(arena_bytes, "`arena_bytes`", least=1))
 
 
 def micro_run(
@@ -130,7 +132,7 @@ def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
 
         run_litert(tflite, x[:100]).dequantized[0].argmax(-1)
     """
-    return litert_run(File(tflite), inputs)
+    return litert_run(File.of(tflite), inputs)
 
 
 def litert_run(file: File, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
