@@ -28,6 +28,7 @@ from ..costs.program import Program
 from ..costs.schedule import arranged, order
 from ..graph import _keras
 from ..graph.channels import Channels
+from ..graph.kinds import kind_of
 from ..layers.layer import PITLayer
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
@@ -137,6 +138,6 @@ _MOST = 5
 def _described(layer: Any, name: str) -> str:
     if layer is None:
         return f"operation '{name}'"
-    function = getattr(layer, "activation", None) if type(layer) in LAYERS else None
+    function = getattr(layer, "activation", None) if kind_of(layer) in LAYERS else None
     of = f"the activation {getattr(function, '__name__', function)} of " * (function is not None)
     return f"{of}layer '{name}' ({type(layer).__name__})"

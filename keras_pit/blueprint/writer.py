@@ -41,6 +41,7 @@ class Writer:
         readers = network.uses()
         for node in nodes:
             source = node.inputs[0] if node.inputs else None
+            first = len(self.operators)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):
                 self.numbers[node] = self.given(node)
             elif source is not None and is_fused(node) and readers[source] == 1:
@@ -48,6 +49,7 @@ class Writer:
                 self.fuse(activation(node.operator), self.numbers[source])
             else:
                 self.numbers[node] = self.node(node)
+                self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
         return Program(tuple(self.operators), tuple(self.tensors), inputs, outputs)
 

@@ -67,7 +67,7 @@ def trim(tflite: bytes) -> bytes:
         small = trim(tflite)
         len(tflite), len(small)  # (7968, 3340)
     """
-    return trim_file(File(tflite)).content
+    return trim_file(File.of(tflite)).content
 
 
 def trim_file(file: File) -> File:

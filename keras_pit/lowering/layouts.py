@@ -18,8 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Network, Node, Uses, rewrite
-from .operators import ALONG_LAST_AXIS, Activation, Affine, Binary, Concat, Constant, Operator, Pad, PReLU, Reshape, Slice, Transpose
+from .graph import Network, Node, rewrite
+from .operators import (
+    ALONG_LAST_AXIS,
+    Activation,
+    Affine,
+    Binary,
+    Concat,
+    Constant,
+    Operator,
+    Pad,
+    PReLU,
+    Reshape,
+    Slice,
+    Transpose,
+)
 from .passes import moves_ones_only, tidy, tidy_node
 from .shapes import Shape
 

@@ -17,7 +17,21 @@ from typing import Any
 import numpy as np
 
 from .graph import Network, Node, Uses, rewrite
-from .operators import ALONG_LAST_AXIS, Activation, Binary, Conv, Dense, Depthwise, Foreign, Input, Pad, Pool, Reshape, Slice, Transpose
+from .operators import (
+    ALONG_LAST_AXIS,
+    Activation,
+    Binary,
+    Conv,
+    Dense,
+    Depthwise,
+    Foreign,
+    Input,
+    Pad,
+    Pool,
+    Reshape,
+    Slice,
+    Transpose,
+)
 from .shapes import Pair, Shape, pair
 from .windows import NO_PADDING, Window
 
