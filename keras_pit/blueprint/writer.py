@@ -14,6 +14,7 @@ from ..costs.program import Operator, Program, Scalar, Tensor, is_number, produc
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
+from ..lowering.shapes import Pair
 from .names import activation, arguments, is_fused, multiplier, operator_name
 from .parts import Parts
 from .states import Form, Now, State, replaced
@@ -130,6 +131,10 @@ class Writer:
             return self.searched(node, inputs[0], shape)
         if isinstance(operator, (kinds.Conv, kinds.Depthwise)):
             return self.convolution(node, inputs[0], shape)
+        if isinstance(operator, kinds.Pad) and len(shape) == 4 and not operator.value:
+            batch, rows, columns, channels = operator.amounts
+            if batch == channels == (0, 0):
+                return self.pad((rows, columns), inputs[0])
         options: dict[str, Any] = {}
         constants: list[int] = []
         if isinstance(operator, kinds.Dense):
@@ -180,7 +185,7 @@ class Writer:
         word = window.padding(node.inputs[0].shape)
         takers = self.blueprint.folds.get(node, ())
         is_folded = product(tuple(self.takes_affine(taker) for taker in takers)) if takers else 0
-        read = self.pad(node, source) if word is None else source
+        read = self.pad(window.pads, source) if word is None else source
         number = self.put(
             operator_name(node),
             [read, *self.kernel(node, window.size, read, shape)],
@@ -221,9 +226,8 @@ class Writer:
         inside = read if groups == 1 else read // groups if is_number(read) else read / groups
         return self.weights((shape[-1], *size, inside), operator.bias)
 
-    def pad(self, node: Node, source: int) -> int:
-        """A PAD in front of a convolution; those that pad alike share it."""
-        pads = node.operator.window.pads
+    def pad(self, pads: tuple[Pair, Pair], source: int) -> int:
+        """A PAD of rows and columns; convolutions that pad alike share it."""
         if (source, pads) not in self.padded:
             _, rows, columns, channels = self.tensors[source].shape
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)

@@ -144,7 +144,7 @@ LAYERS: dict[type, Rule] = {
     layers.CenterCrop: moves.center_crop,
     layers.RepeatVector: moves.repeat_vector,
     layers.Reshape: moves.reshape,
-    layers.Flatten: moves.reshape,
+    layers.Flatten: moves.flatten,
     layers.Permute: moves.permute,
     layers.Add: moves.merge("add"),
     layers.Average: moves.merge("add"),

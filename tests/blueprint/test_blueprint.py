@@ -16,7 +16,7 @@ from keras_pit.costs.device import flash
 from keras_pit.costs.latency import instructions
 from keras_pit.deployment.flatbuffer import read_program
 from keras_pit.layers.reader import Reader
-from keras_pit.lowering.operators import Foreign, Gather
+from keras_pit.lowering.operators import Foreign
 
 # A channel axis of length 1 is no accident in random networks.
 pytestmark = [
@@ -135,7 +135,7 @@ def test_blueprint_is_what_the_file_holds(name):
     for metric in METRICS:
         board = boards.get(metric.partition(":")[2] or keras_pit.costs.registry.BOARD)
         function = getattr(keras_pit.costs, metric.partition(":")[0])
-        assert keras_pit.cost(model, metric) == pytest.approx(function(expected, board), rel=0.01)
+        assert keras_pit.cost(model, metric) == pytest.approx(function(expected, board), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -193,7 +193,7 @@ def test_soft_costs_of_random_networks(number, monkeypatch):
     Most random networks have unknown operations. Those are refused; here they are let through, for all around them.
     """
     rng, model = np.random.default_rng(number), random_network(number)
-    if any(isinstance(node.operator, (Foreign, Gather)) for node in lowering.lower(model).nodes()):
+    if any(isinstance(node.operator, Foreign) for node in lowering.lower(model).nodes()):
         with pytest.raises(ValueError, match="are not known before it is converted, because of"):
             Blueprint.of(model)
         monkeypatch.setattr(blueprint, "refuse_unknown", lambda *_: None)
@@ -237,7 +237,8 @@ def test_soft_costs_in_every_state_of_a_kernel(core):
         for layer, lag in zip((one, two, last), (reach, other, end), strict=True):
             layer.beta.assign(np.where(np.arange(layer.beta.shape[0]) <= lag, 0.6, 0.4))
         (ram, count, _), (exact_ram, exact_count, _) = soft_and_exact(search, core)
-        assert ram == pytest.approx(exact_ram, rel=1e-5)
+        # A search runs each PAD right before its convolution; in the file two of them may come first.
+        assert exact_ram * (1 - 1e-6) <= ram <= exact_ram * 1.01
         assert count == pytest.approx(exact_count, rel=1e-5)
 
 
@@ -293,13 +294,6 @@ def test_unknown_operators_are_refused(name):
     assert "conv" in str(keras_pit.summary(search))
     with pytest.raises(ValueError, match=message):
         keras_pit.cost(search, "flash")
-
-
-def test_embedding_is_refused():
-    inputs = keras.Input((8,), dtype="int32")
-    x = layers.Conv1D(4, 3)(layers.Embedding(20, 4, name="words")(inputs))
-    with pytest.raises(ValueError, match=r"because of layer 'words' \(Embedding\)"):
-        keras_pit.cost(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))), "flash")
 
 
 def test_open_lengths_are_refused():

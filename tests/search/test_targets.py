@@ -338,3 +338,18 @@ def test_layers_narrower_than_a_block_stay_whole():
 def test_round_to_is_checked(wrong):
     with pytest.raises((TypeError, ValueError), match=r"`round_to` must be a whole number of at least 1"):
         keras_pit.convert(network(), round_to=wrong)
+
+
+def test_operations_of_a_flash_target_grow_by_few_a_layer():
+    """So that a long network is converted in time: some 50 operations of a layer, not hundreds."""
+
+    def operations(depth):
+        x = inputs = keras.Input((32, 8))
+        for _ in range(depth):
+            x = keras.layers.Conv1D(8, 3, padding="causal", activation="relu")(x)
+        model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(x)))
+        search = keras_pit.convert(model, "flash")
+        costs = tf.function(lambda: search.costs(["flash"], search.reader()), autograph=False)
+        return len(costs.get_concrete_function().graph.get_operations())
+
+    assert (operations(12) - operations(4)) / 8 < 80
