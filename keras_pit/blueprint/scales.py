@@ -9,7 +9,8 @@ what is only moved or pooled on the way there. Where that cannot be, numbers are
     a -+-> QUANTIZE -> concatenate with b                 a has the scale of the last one that joins it
        +-------------> concatenate with c
 
-An input of the network has one scale, which goes on to all that joins it.
+An input of the network has one scale, which goes on to all that joins it. Two scales may turn out to be equal, if the
+largest number of both is the same one; then the file has no QUANTIZE, and needs less than is known before.
 """
 
 from __future__ import annotations
