@@ -35,10 +35,11 @@ class Writer:
         self.pads: dict[int, list[Padded]] = {}
         self.choices: dict[int, list[Choice]] = {}
 
-    def build(self) -> Program:
+    def build(self, nodes: Sequence[Node]) -> Program:
+        """The program, with its nodes written down in the given order."""
         network = self.blueprint.network
         readers = network.uses()
-        for node in network.nodes():
+        for node in nodes:
             source = node.inputs[0] if node.inputs else None
             first = len(self.operators)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):

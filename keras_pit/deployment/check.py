@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from ..graph import _keras
+from ..graph.kinds import difference
 from ..graph.seeds import own_calls, require_model
 
 
@@ -71,6 +73,13 @@ def _check_layer(layer: keras.Layer) -> None:
     if type(layer).__module__.startswith("keras_pit."):
         raise ValueError(
             f"{where} belongs to a search model; expected a model of plain Keras layers. Call keras_pit.export first."
+        )
+    different = difference(layer)
+    if different is not None:
+        warnings.warn(
+            f"{where} is a subclass {different}: it is converted as it is, without what makes the Keras layer fast on "
+            "a microcontroller, and nothing is folded into it.",
+            stacklevel=3,
         )
     policy = layer.dtype_policy
     if policy.quantization_mode is not None:

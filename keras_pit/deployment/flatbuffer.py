@@ -69,7 +69,7 @@ class File:
     @functools.cached_property
     def program(self) -> Program:
         """What it makes a microcontroller do."""
-        return _program(self.tree)
+        return program_of(self.tree)
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -140,7 +140,8 @@ def read_program(tflite: bytes) -> Program:
     return File.of(tflite).program
 
 
-def _program(model: Any) -> Program:
+def program_of(model: Any) -> Program:
+    """What `read_program` returns, of the schema's objects."""
     schema = optional("ai_edge_litert.schema_py_generated")
     builtin = names(schema.BuiltinOperator)
     dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}

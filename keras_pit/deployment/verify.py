@@ -62,7 +62,7 @@ def verify(
         samples: array of shape (samples, *input), or a list with one array per input; real values as floats, or
             integers of the input's own type.
         limit: the number of samples to run; of more, these are picked at even distances.
-        timeout: limit for TFLite-Micro, in seconds.
+        timeout: limit for each runtime, in seconds.
 
     Returns:
         A `Verification`: how much was compared, and how far apart it is.
@@ -88,7 +88,7 @@ def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -
     outputs = file.graph.outputs
     require_static(file.graph)
     micro = micro_run(file, arrays, timeout)
-    reference = litert_run(file, arrays)
+    reference = litert_run(file, arrays, timeout)
     compared = list(map(distances, outputs, micro.outputs, reference.outputs))
     if any(map(too_far, outputs, compared)):
         verify_operators(file, arrays, micro.outputs, timeout)

@@ -16,6 +16,8 @@ import keras
 
 from .. import checks
 from . import _keras
+from .narrow import narrowed, narrower
+from .remake import remake
 
 FUNCTIONAL_CURE = (
     "Write it with the functional API (inputs = keras.Input(...); model = keras.Model(inputs, outputs)), with Keras "
@@ -32,11 +34,12 @@ def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
 
     Args:
         model: Functional, Sequential or subclassed model.
-        input_shape: shape of one sample (list of shapes for several inputs), for models that are not built.
+        input_shape: shape of one sample (list of shapes for several inputs), for models that are not built, or to
+            narrow open lengths (None) of one that is.
 
     Raises:
         TypeError: if it is no model, or has its own training step.
-        ValueError: if it is not built and `input_shape` is missing, or cannot be traced.
+        ValueError: if it is not built and `input_shape` is missing, is built for other shapes, or cannot be traced.
     """
     _refuse_own_steps(require_model(model))
     with _graph(model, input_shape) as view:
@@ -96,13 +99,14 @@ def _graph(model: keras.Model, input_shape: Any) -> Iterator[keras.Model]:
     if isinstance(model, keras.Sequential) and not (model.built and _has_own_call(model)):
         with _built_sequential(model, input_shape) as view:
             yield view
+    elif _keras.is_graph(model) and not _has_own_call(model):
+        yield narrowed(model, input_shape)
     elif _keras.is_graph(model):
-        _check_shape(model, input_shape)
-        if not _has_own_call(model):
-            yield model
-            return
+        shapes = narrower(model, input_shape)
         with _keras.untouched(model):
-            yield _traced(model, keras.tree.map_structure(_like, _keras.input_structure(model)))
+            yield _traced(
+                model, keras.tree.map_structure(lambda tensor: _like(tensor, shapes), _keras.input_structure(model))
+            )
     else:
         with _keras.untouched(model):
             yield _traced(model, _inputs(model, input_shape))
@@ -122,9 +126,8 @@ def _refuse_own_steps(model: keras.Model) -> None:
 @contextlib.contextmanager
 def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[keras.Model]:
     if model.built:
-        _check_shape(model, input_shape)
         with _keras.untouched(model):
-            yield keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+            yield narrowed(keras.Model(model.inputs[0], model.outputs[0], name=model.name), input_shape)
         return
     if _has_own_call(model):
         raise ValueError(
@@ -136,7 +139,7 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
             f"Model '{model.name}' is not built: pass `input_shape=`, the shape of one sample without batch, or start "
             "it with keras.Input."
         )
-    copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(_keras.clone, model.layers)], name=model.name)
+    copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(remake, model.layers)], name=model.name)
     yield keras.Model(copy.inputs[0], copy.outputs[0], name=model.name)
 
 
@@ -148,8 +151,8 @@ def _inputs(model: keras.Model, input_shape: Any) -> Any:
     return keras.tree.map_shape_structure(lambda shape: keras.Input(shape), shapes)
 
 
-def _like(tensor: Any) -> Any:
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=_keras.input_name(tensor))
+def _like(tensor: Any, shapes: dict[int, Any]) -> Any:
+    return keras.Input(batch_shape=shapes[id(tensor)], dtype=tensor.dtype, name=_keras.input_name(tensor))
 
 
 def _traced(model: keras.Model, inputs: Any) -> keras.Model:
@@ -196,16 +199,3 @@ def _shapes(model: keras.Model, input_shape: Any) -> Any:
             "one sample without batch (a list of shapes for several inputs)."
         )
     return keras.tree.map_shape_structure(lambda shape: tuple(shape[1:]), built)
-
-
-def _check_shape(model: keras.Model, input_shape: Any) -> None:
-    if input_shape is None:
-        return
-    expected = [tuple(tensor.shape[1:]) for tensor in _keras.graph(model).inputs]
-    received: list[Any] = []
-    keras.tree.map_shape_structure(lambda shape: received.append(tuple(shape)), input_shape)
-    if received != expected:
-        raise ValueError(
-            f"Model '{model.name}' is built for inputs of shape {expected}, but `input_shape` says {received}: leave "
-            "the argument away."
-        )

@@ -45,8 +45,8 @@ def convert(
         target: what the exported model may cost at most: a number in the unit of the cost, a dictionary of names and
             such numbers, or a board or its name, for the flash and RAM that it has (see `keras_pit.boards`). One `fit`
             then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
-        input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
-            (a list of shapes for several inputs).
+        input_shape: shape of one sample, without batch (a list of shapes for several inputs); needed for Sequential or
+            subclassed models that are not built. For others it gives lengths to what is open: (60, 3) for (None, 3).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
             their whole kernel.
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
@@ -79,7 +79,7 @@ def convert(
     arguments = Arguments.checked(regularizer, strength, target, search, round_to)
     check_input_shape(input_shape)
     with seeds.functional(model, input_shape) as seed:
-        found = SearchModel.of(wire(seed, replace(arguments, exclude=_names(seed, exclude))))
+        found = SearchModel.of(wire(seed, replace(arguments, exclude=_names(model, exclude))))
     _tell(found)
     return found
 
@@ -105,7 +105,7 @@ def _tell(search: SearchModel) -> None:
         )
 
 
-def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
+def _names(model: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
     """The names of the layers to leave as they are."""
     expected = "the name of a layer, a type of layers, or a list of these"
     wanted = [exclude] if isinstance(exclude, (str, type)) else checks.listed(exclude, "`exclude`", expected)
@@ -113,13 +113,13 @@ def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tup
         if not isinstance(one, (str, type)):
             cure = f"Name the layer: exclude=['{one.name}']." if isinstance(one, keras.Layer) else ""
             raise checks.wrong_type("Each of `exclude`", "the name of a layer or a type of layers", one, cure)
-    layers: list[Any] = [layer for layer in _keras.all_layers(seed) if layer is not seed]
+    layers: list[Any] = [layer for layer in _keras.all_layers(model) if layer is not model]
     names: set[str] = set()
     for one in wanted:
         found = {inner.name for layer in layers if _is(layer, one) for inner in _keras.all_layers(layer)}
         if not found:
             raise ValueError(
-                f"`exclude` has {one!r}, but model '{seed.name}' has no such layer. It has: "
+                f"`exclude` has {one!r}, but model '{model.name}' has no such layer. It has: "
                 f"{', '.join(sorted({layer.name for layer in layers}))}."
             )
         names |= found

@@ -200,6 +200,14 @@ class SearchModel(keras.Model):
                 state.assign(store[f"{RANDOM}{index}"])
 
     def get_config(self) -> dict[str, Any]:
+        if isinstance(self.origin.seed, str):
+            raise ValueError(
+                f"Search model '{self.name}' cannot be saved: {self.origin.seed}. Expected layers that can be made "
+                "anew from a file: functions by name (def, not lambda) that are registered with "
+                "@keras.saving.register_keras_serializable(), layers with a get_config. Or save its weights alone: "
+                "search.save_weights(path), ModelCheckpoint(path, save_weights_only=True); to go on, convert the seed "
+                "again and load them."
+            )
         return {"seed": self.origin.seed, **asdict(self.origin.arguments)}
 
     @classmethod

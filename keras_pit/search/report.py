@@ -21,6 +21,7 @@ from ..costs import geometry
 from ..errors import OpenLength
 from ..graph import seeds, table
 from ..graph.channels import Channels, trace
+from ..graph.kinds import kind_of
 from ..layers.layer import PITLayer
 from .model import SearchModel
 from .totals import layer_cost
@@ -180,7 +181,7 @@ def _report(name: str, channels: Channels) -> Report:
 
 def _layer(layer: Any, channels: Channels) -> LayerReport:
     known = channels.layers[layer]
-    kind = getattr(type(layer), "stock", type(layer)).__name__
+    kind = kind_of(layer).__name__
     counts = geometry.of_layer(table.unwrapped(layer))
     kernel = tuple(getattr(layer, "kernel_size", ()))
     dilation = tuple(getattr(layer, "dilation_rate", ()))

@@ -100,9 +100,7 @@ def test_several_costs_are_weighted_shares():
     search = keras_pit.convert(network(), {"size": 1.0, "macs": 0.5}, strength=3.0)
     random_masks(search, 1)
     search(np.zeros((1, 16, 3)), training=True)
-    shares = [
-        keras_pit.cost(search, name) / keras_pit.cost(network(), name) for name in ("size", "macs")
-    ]
+    shares = [keras_pit.cost(search, name) / keras_pit.cost(network(), name) for name in ("size", "macs")]
     expected = shares[0] + 0.5 * shares[1]
     assert float(sum(search.losses)) == pytest.approx(3.0 * expected, rel=1e-5)
     assert float(keras_pit.get_regularization_loss(search)) == pytest.approx(expected, rel=1e-5)

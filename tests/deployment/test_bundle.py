@@ -663,7 +663,7 @@ class TestPlaces:
         def refuse(*_arguments, **_options):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(Path, "mkdir", refuse)
+        monkeypatch.setattr(os, "mkdir", refuse)
         message = r"Cannot write into .* \(Permission denied\), where 'out' is to be put; expected a place that may be"
         with pytest.raises(PermissionError, match=message):
             deploy(b"never read", tmp_path / "out")

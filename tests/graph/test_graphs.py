@@ -391,11 +391,14 @@ def rescaling_by_channel(x):
 
 @keras.saving.register_keras_serializable("tests")
 class OtherDense(layers.Dense):
-    """Looks like a Dense layer, but who knows."""
+    """Looks like a Dense layer, but is none."""
+
+    def call(self, inputs):
+        return super().call(ops.softmax(inputs))
 
 
-@graph({}, {"a": "meets OtherDense 'other', which is not followed"})
-def subclass_of_a_known_layer(x):
+@graph({}, {"a": "meets OtherDense 'other', whose call is not Dense's"})
+def subclass_with_another_call(x):
     return OtherDense(4, name="other")(conv("a")(x))
 
 

@@ -162,7 +162,9 @@ def test_two_runs_write_identical_files(tmp_path):
         folder.mkdir()
         environment = {"PYTHONPATH": str(ROOT), "PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONHASHSEED": seed}
         subprocess.run([sys.executable, "-c", FILES, str(folder)], check=True, env=environment)
-        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+        found = {
+            path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()
+        }
         for name in ("search.keras", "slim.keras"):
             with zipfile.ZipFile(folder / name) as archive:
                 found |= {f"{name}/{part}": archive.read(part) for part in archive.namelist()}
