@@ -169,10 +169,11 @@ def _foreign(folder: Path, ours: frozenset[str]) -> list[str]:
     """What a folder holds besides these files: their paths, and those of links and folders in their place."""
     within = {parent.as_posix() for path in ours for parent in PurePosixPath(path).parents}
     found, places = [], ["."]
-    for place in places:  # not all that is below the folder, which could be a whole disk
+    for place in places:
         for entry in os.scandir(folder / place):
             path = (PurePosixPath(place) / entry.name).as_posix()
-            if path in within and entry.is_dir(follow_symlinks=False):
+            # Not all that is below the folder, which could be a whole disk.
+            if entry.is_dir(follow_symlinks=False) and (path in within or place in within - {"."}):
                 places.append(path)
             elif path not in ours or not entry.is_file(follow_symlinks=False):
                 found.append(path)
