@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from .calibration import as_arrays, as_samples
 from .converter import Signature
 from .cpp import sources
@@ -73,6 +74,7 @@ def deploy(
         The directory, with model.tflite, the sources (see its README.md), an Arduino sketch and report.json.
 
     Raises:
+        TypeError: if an argument is of a wrong type.
         ValueError: if a name, label or number does not fit, or the data does not fit the model.
         FileExistsError: if the directory holds anything else, or a bundle and `overwrite` is not set.
         NotADirectoryError: if there is a file in its place.
@@ -84,22 +86,16 @@ def deploy(
 
         deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
     """
-    names = () if labels is None else tuple(labels)
+    names = () if labels is None else checks.listed(labels, "`labels`", "a list of names")
     check_name(name)
     check_labels(names)
-    if not isinstance(margin, (int, float)) or not 0 <= margin <= 10:
-        raise ValueError(f"margin={margin!r} is not a share; expected 0 to 10, as 0.1 for 10 % more than estimated.")
-    if core not in CORES:
-        raise ValueError(f"core={core!r} is not known; expected one of {', '.join(map(repr, CORES))}.")
-    if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
-        raise ValueError(f'directory={directory!r} is not a path; expected where the bundle goes, as "firmware/watch".')
-    target = Path(directory).resolve()
+    margin = checks.number(margin, "`margin`", most=10)
+    checks.one_of(core, "`core`", CORES)
+    target = checks.path(directory, "`directory`", 'a path for the bundle, as "firmware/watch"').resolve()
     restore(target)
-    _check_target(target, overwrite)
-    if isinstance(model, (bytes, bytearray)):
-        file, made_here = File(bytes(model)), False
-    elif isinstance(model, (str, os.PathLike)):
-        file, made_here = File(Path(model).read_bytes()), False
+    _check_target(target, checks.flag(overwrite, "`overwrite`"))
+    if isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike)):
+        file, made_here = File.of(model), False
     else:
         file, made_here = make_file(model, calibration, quantization=quantization), True
     graph = file.graph

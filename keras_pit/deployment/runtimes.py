@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import checks
 from ..errors import DeploymentError
 from . import worker
 from .file_graph import Graph, TensorInfo
@@ -83,7 +84,8 @@ def run_tflite_micro(
         run = run_tflite_micro(tflite, x[:100])
         run.dequantized[0].argmax(-1)
     """
-    return micro_run(File(tflite), inputs, timeout, arena_bytes)
+    timeout = checks.number(timeout, "`timeout`", positive=True)
+    return micro_run(File.of(tflite), inputs, timeout, checks.whole(arena_bytes, "`arena_bytes`", least=1))
 
 
 def micro_run(
@@ -129,7 +131,7 @@ def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray], *, time
 
         run_litert(tflite, x[:100]).dequantized[0].argmax(-1)
     """
-    return litert_run(File(tflite), inputs, timeout)
+    return litert_run(File.of(tflite), inputs, timeout)
 
 
 def litert_run(file: File, inputs: np.ndarray | Sequence[np.ndarray], timeout: float = worker.SECONDS) -> Run:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import checks
 from ..errors import DeploymentError
 from .dissect import distances, too_far, verify_operators
 from .file_graph import BRIDGES, Graph
@@ -78,7 +79,8 @@ def verify(
         verify(tflite, x_test).different  # 0
     """
     parts = samples if isinstance(samples, (list, tuple)) else [samples]
-    return verified_run(File(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
+    limit, timeout = checks.whole(limit, "`limit`", least=1), checks.number(timeout, "`timeout`", positive=True)
+    return verified_run(File.of(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
 
 
 def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:

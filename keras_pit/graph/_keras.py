@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,12 +84,16 @@ def op_name(operation: Any) -> str | None:
     return kind.__name__ if kind.__module__.startswith("keras.src.ops.") else None
 
 
-def clone(operation: Any, **changes: Any) -> Any:
-    """A new operation from the config of another one, of the same name, with some arguments changed."""
-    with SafeModeScope(False):  # a Lambda of the user's own process is no risk
-        new = type(operation).from_config({**operation.get_config(), **changes})
-    new.name = operation.name  # which not every version has in the config of every operation
-    return new
+def from_config(kind: type, config: dict[str, Any]) -> Any:
+    """A new operation from a config of the user's own process, in which code is no risk."""
+    with SafeModeScope(False):
+        return kind.from_config(config)  # type: ignore[attr-defined]
+
+
+def recorded(operation: Any, names: Iterable[str]) -> dict[str, Any]:
+    """What an operation's constructor was given for some arguments, where Keras took note of it: if all are plain."""
+    noted = getattr(operation, "_auto_config", None)
+    return {} if noted is None else {name: noted.config[name] for name in names if name in noted.config}
 
 
 def take(x: Any, positions: list[int], axis: int, name: str) -> Any:
