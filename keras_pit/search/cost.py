@@ -11,7 +11,7 @@ from ..blueprint import Blueprint
 from ..graph import seeds
 from ..graph.channels import trace
 from .model import SearchModel, require_search
-from .totals import total
+from .totals import total, warn_of_unknown
 
 
 def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) -> Any:
@@ -21,6 +21,9 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) ->
         model: a search model, or any plain Keras model.
         metric: name of the cost: "size" (parameters), "macs" or one of your own (see `keras_pit.costs`).
         discrete: for a search model, the number of what `export` would return now.
+
+    Warns:
+        UserWarning: if it says "at least", because the multiplications of some operation are not known.
 
     Returns:
         For a plain model a number. For a search model a float32 scalar tensor of the same value as the discrete cost,
@@ -32,9 +35,14 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) ->
     """
     known = costs.get(metric)
     if isinstance(model, SearchModel):
+        warn_of_unknown(metric, model.name, model.channels)
         return model.cost(metric) if discrete else model.costs([metric], model.reader())[0]
     with seeds.functional(model) as graph:
-        return known.function(Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
+        if known.whole:
+            return known.function(Blueprint.of(graph).program())
+        channels = trace(graph)
+        warn_of_unknown(metric, model.name, channels)
+        return total(channels, metric)
 
 
 def get_regularization_loss(search: SearchModel) -> Any:
