@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from ..graph.kinds import difference
-from ..graph.seeds import own_calls
+from ..graph.seeds import own_calls, require_model
 
 
 def check_model(model: keras.Model) -> list[keras.KerasTensor]:
@@ -19,8 +19,7 @@ def check_model(model: keras.Model) -> list[keras.KerasTensor]:
             f"to_tflite needs Keras on the TensorFlow backend; this process runs on {keras.backend.backend()!r}. Save "
             "the model and load it in a process started with KERAS_BACKEND=tensorflow."
         )
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"Expected a keras.Model; received {type(model).__name__}.")
+    require_model(model)
     try:
         inputs = list(model.inputs)
     except (AttributeError, TypeError, ValueError) as error:

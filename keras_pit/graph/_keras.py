@@ -12,6 +12,7 @@ public way to look at a call before it runs. What the graph passes need of that 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.ops.numpy import Take
 from keras.src.saving.serialization_lib import SafeModeScope
+
+_RECORDING = threading.RLock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +142,17 @@ def random_states(model: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def untouched(model: Any) -> Iterator[None]:
-    """Forget, at the end, the calls that were recorded on the model's layers in the meantime."""
-    lengths = {id(nodes): len(nodes) for nodes in _records(model)}
-    try:
-        yield
-    finally:
-        for nodes in _records(model):
-            del nodes[lengths.get(id(nodes), 0) :]
+    """Forget, at the end, the calls that were recorded on the model's layers in the meantime.
+
+    One thread at a time: models may share layers, and one thread would forget the calls of another.
+    """
+    with _RECORDING:
+        lengths = {id(nodes): len(nodes) for nodes in _records(model)}
+        try:
+            yield
+        finally:
+            for nodes in _records(model):
+                del nodes[lengths.get(id(nodes), 0) :]
 
 
 def _records(model: Any) -> list[list[Any]]:

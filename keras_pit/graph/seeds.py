@@ -8,11 +8,13 @@ as it was.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from .. import checks
 from . import _keras
 from .narrow import narrowed, narrower
 from .remake import remake
@@ -39,9 +41,7 @@ def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
         TypeError: if it is no model, or has its own training step.
         ValueError: if it is not built and `input_shape` is missing, is built for other shapes, or cannot be traced.
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected a keras.Model, received {type(model).__name__}.")
-    _refuse_own_steps(model)
+    _refuse_own_steps(require_model(model))
     with _graph(model, input_shape) as view:
         for inner in own_calls(view):
             raise ValueError(
@@ -50,6 +50,31 @@ def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
                 f"x = {inner.name}(x)."
             )
         yield view
+
+
+def require_model(model: Any) -> keras.Model:
+    """Return what is a Keras model.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if isinstance(model, keras.Model):
+        return model
+    kinds = type(model).__mro__
+    if any(kind.__module__.partition(".")[0] == "tf_keras" for kind in kinds):
+        raise TypeError(
+            f"Expected a keras.Model, received a {type(model).__name__} of tf_keras, which is Keras 2: build it with "
+            "the layers of Keras 3 (import keras), and copy the weights: new.set_weights(old.get_weights())."
+        )
+    if isinstance(model, (str, os.PathLike)):
+        cure = " Load it first: keras.models.load_model(path)."
+    elif isinstance(model, type) and issubclass(model, keras.Model):
+        cure = f" Make a model of it: {model.__name__}()."
+    elif isinstance(model, keras.Layer):
+        cure = " Put it into one: keras.Sequential([keras.Input(shape), layer])."
+    else:
+        cure = ""
+    raise TypeError(f"Expected a keras.Model, received {checks.described(model)}.{cure}")
 
 
 def own_calls(model: Any) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from .. import costs
+from ..costs.check import cost_of
 from ..costs.geometry import Geometry
 from ..costs.program import is_number
 from ..graph import table
@@ -40,7 +41,10 @@ def warn_of_unknown(metric: str, model: str, channels: Channels) -> None:
 
 def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
     """The share of one layer in a cost that is a sum over layers."""
-    return sum(costs.get(metric).function(stage) for stage in stages(layer, channels, reader))
+    known = costs.get(metric)
+    if reader is None:
+        return sum(cost_of(known, stage) for stage in stages(layer, channels))
+    return sum(known.function(stage) for stage in stages(layer, channels, reader))
 
 
 def stages(layer: Any, channels: Channels, reader: Reader | None = None) -> tuple[Geometry, ...]:

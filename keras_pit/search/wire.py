@@ -11,7 +11,7 @@ import keras
 
 from .. import costs
 from ..blueprint import Blueprint
-from ..costs.check import check, check_whole
+from ..costs.check import check, check_whole, cost_of
 from ..graph import _keras
 from ..graph.channels import Channels, trace
 from ..graph.kinds import made_as
@@ -123,7 +123,8 @@ def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[
     metrics = {name: costs.get(name) for name in names}
     program = Blueprint.of(seed).program() if any(metric.whole for metric in metrics.values()) else None
     return {
-        name: metric.function(program) if metric.whole else total(channels, name) for name, metric in metrics.items()
+        name: cost_of(metric, program) if program and metric.whole else total(channels, name)
+        for name, metric in metrics.items()
     }
 
 

@@ -114,13 +114,13 @@ def test_what_is_inside_is_counted(build, size, macs, all_known):
     search = keras_pit.convert(seed, ["size", "macs"])
     expected = {"size": FRONT + 20 + BACK + size, "macs": 8 * (36 + 16 + 8) + macs}
     for metric, number in expected.items():
-        assert keras_pit.cost(seed, metric) == keras_pit.cost(search, metric, discrete=True) == number
-        assert float(keras_pit.cost(search, metric)) == number
+        assert keras_pit.cost(seed, metric) == keras_pit.cost(search, metric) == number
+        assert float(keras_pit.soft_cost(search, metric)) == number
     search.get_layer("first").alpha.assign([0, 1, 1, 0])
     slim, report = keras_pit.export(search), keras_pit.summary(search)
     for metric, less in (("size", 20 + 8), ("macs", 8 * (18 + 8))):
         now = expected[metric] - less
-        assert keras_pit.cost(slim, metric) == keras_pit.cost(search, metric, discrete=True) == now
+        assert keras_pit.cost(slim, metric) == keras_pit.cost(search, metric) == now
         assert (report.total("before", metric), report.total("after", metric)) == (expected[metric], now)
     assert bool(report.unknown) != all_known
     assert ("MACs are at least these" in str(report)) != all_known
