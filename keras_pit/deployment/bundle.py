@@ -13,12 +13,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .batch import FIXED, of_one
 from .calibration import as_arrays, as_samples
 from .converter import Signature
 from .cpp import sources
@@ -28,8 +30,8 @@ from .flatbuffer import File
 from .profile import CORES, profile_file
 from .qat import aware_inputs, is_quantize_aware
 from .quantize import make_file
-from .runtimes import micro_run, prepare
-from .verify import require_static, spread, verified_run
+from .runtimes import micro_run, prepare, require_feedable
+from .verify import spread, verified_run
 
 # So many samples are tested, fewer where one of them is large.
 TESTS = 4
@@ -95,15 +97,17 @@ def deploy(
         raise ValueError(f'directory={directory!r} is not a path; expected where the bundle goes, as "firmware/watch".')
     target = Path(directory).resolve()
     _check_target(target, overwrite)
-    if isinstance(model, (bytes, bytearray)):
-        file, made_here = File(bytes(model)), False
-    elif isinstance(model, (str, os.PathLike)):
-        file, made_here = File(Path(model).read_bytes()), False
+    made_here = not isinstance(model, (bytes, bytearray, str, os.PathLike))
+    if made_here:
+        given = file = make_file(model, calibration, quantization=quantization)
     else:
-        file, made_here = make_file(model, calibration, quantization=quantization), True
+        given = File.of(model)
+        file = of_one(given)
     graph = file.graph
-    require_static(graph)
+    require_feedable(graph)
     _check_label_count(graph, names)
+    if file is not given:
+        warnings.warn(f"{FIXED} The bundle holds it with this size, verified.", stacklevel=2)
     if not made_here:
         inputs = [Signature(t.name or f"input {i}", t.shape, t.dtype) for i, t in enumerate(graph.inputs)]
     else:
@@ -119,7 +123,7 @@ def deploy(
         sources.Tests(tuple(samples), run.outputs, origin),
         names,
         sources.ArenaSize(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
-        report.as_dict(),
+        {**report.as_dict(), "batch_fixed": file is not given},
     )
     _write(sources.render(bundle), target)
     return target

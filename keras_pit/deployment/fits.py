@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,14 +13,17 @@ from rich.table import Table
 from .. import boards, costs
 from ..blueprint import Blueprint
 from ..costs import cores
+from ..costs.latency import unknown
 from ..costs.program import Program
+from ..errors import DeploymentError
 from ..graph import seeds
 from ..search.arguments import check_positive
 from ..search.model import SearchModel
 from ..search.slim import slim
-from .file_graph import BRIDGES
-from .flatbuffer import read_graph, read_program
-from .verify import require_static
+from .advice import obstacles
+from .batch import is_open, require_only_batch
+from .file_graph import BRIDGES, Graph
+from .flatbuffer import File
 
 UNITS = {"flash": "B", "ram": "B", "latency": "ms"}
 
@@ -53,6 +57,10 @@ class Fits:
     reserved: boards.Reserved
     rough: bool
     """Whether the time is derived from another core's (see `costs.cores`)."""
+    unknown: tuple[str, ...] = ()
+    """The operators whose time is not known, nor all of their RAM: `ram` and `latency` are at least what is told."""
+    open_batch: bool = False
+    """Whether it is a file that leaves the batch open, which is taken as 1."""
 
     def __bool__(self) -> bool:
         return all(getattr(self, name).fits for name in UNITS)
@@ -60,14 +68,19 @@ class Fits:
     def as_dict(self) -> dict[str, Any]:
         """The same as a dictionary, for JSON."""
         shares = {name: {**asdict(getattr(self, name)), "margin": getattr(self, name).margin} for name in UNITS}
-        return {"board": self.board.name, "fits": bool(self), **shares, "reserved": asdict(self.reserved)}
+        marks = {"unknown": list(self.unknown), "open_batch": self.open_batch}
+        return {"board": self.board.name, "fits": bool(self), **shares, "reserved": asdict(self.reserved), **marks}
 
     def __rich__(self) -> Table:
         board = self.board
+        known = "" if not self or not self.unknown else ", as far as that is known,"
+        notes = [f"set aside: {self.reserved.flash:,} B of flash, {self.reserved.ram:,} B of RAM"]
+        notes += ["the time is a rough estimate"] * self.rough
+        notes += [f"RAM and time are at least these: without what {', '.join(self.unknown)} takes"] * bool(self.unknown)
+        notes += ["the file leaves the batch open, it is taken as 1"] * self.open_batch
         table = Table(
-            title=f"{'fits' if self else 'does not fit'} {board.title} ({board.core}, {board.clock_mhz:g} MHz)",
-            caption=f"set aside: {self.reserved.flash:,} B of flash, {self.reserved.ram:,} B of RAM"
-            + "; the time is a rough estimate" * self.rough,
+            title=f"{'fits' if self else 'does not fit'}{known} {board.title} ({board.core}, {board.clock_mhz:g} MHz)",
+            caption="; ".join(notes),
         )
         table.add_column("")
         for column in ("used", "available", "margin"):
@@ -86,7 +99,7 @@ class Fits:
 
 
 def fits(
-    model: keras.Model | bytes | bytearray,
+    model: keras.Model | bytes | bytearray | str | os.PathLike[str],
     board: str | boards.Board,
     *,
     latency: float | None = None,
@@ -95,8 +108,8 @@ def fits(
     """Tell whether a network fits a board, as the int8 file that `to_tflite` makes.
 
     Args:
-        model: a plain Keras model, a search model (as `export` would return it now), or the content of a .tflite file
-            for int8.
+        model: a plain Keras model, a search model (as `export` would return it now), or the content or path of a
+            .tflite file for int8.
         board: a board or its name.
         latency: milliseconds that one inference may take; None: any.
         reserved: flash and RAM that are not for the network.
@@ -105,10 +118,11 @@ def fits(
         A `Fits`: `if fits(...)`, `print(fits(...))`, `fits(...).ram.margin`.
 
     Raises:
-        TypeError: if it is neither a model nor bytes, or `board` neither a board nor a name.
+        TypeError: if it is neither a model nor bytes nor a path, or `board` neither a board nor a name.
         ValueError: if the board is unknown, or has nothing left for a network; if `latency` is no number above 0; if
-            the model's operators are not known before it is converted, or those of a file are not int8.
-        DeploymentError: if a file leaves a dimension open.
+            the model's operators are not known before it is converted.
+        DeploymentError: if a file is damaged or beyond the limits, leaves more open than the batch, computes with
+            other numbers than int8, or holds what TFLite-Micro cannot run on this board, as the operator of an Ethos-U.
 
     Example:
 
@@ -121,8 +135,11 @@ def fits(
             f"one of {', '.join(boards.names())}, or a board of your own."
         )
     latency = None if latency is None else check_positive(latency, "latency")
-    program = _program(model)
-    flash = len(model) if isinstance(model, (bytes, bytearray)) else costs.flash(program, board)
+    file = _file(model)
+    program = file.program if file is not None else _program(model)
+    if file is not None:
+        _require_known(file.graph, board)
+    flash = len(file.content) if file is not None else costs.flash(program, board)
     bounds = board.bounds(reserved)
     return Fits(
         board,
@@ -131,36 +148,45 @@ def fits(
         Share(float(costs.latency(program, board)), latency),
         reserved,
         cores.of_board(board).rough,
+        tuple(dict.fromkeys(call.op.name for call in program.calls() if unknown(call))),
+        file is not None and is_open(file.graph),
     )
 
 
+def _file(model: Any) -> File | None:
+    return File.of(model) if isinstance(model, (bytes, bytearray, str, os.PathLike)) else None
+
+
 def _program(model: Any) -> Program:
-    if isinstance(model, (bytes, bytearray)):
-        return _read(bytes(model))
     if isinstance(model, SearchModel):
         return Blueprint.of(slim(model, model.channels)).program()
     if isinstance(model, keras.Model):
         with seeds.functional(model) as graph:
             return Blueprint.of(graph).program()
     raise TypeError(
-        f"Expected a Keras model or the bytes of a .tflite file, received {type(model).__name__}. Read a file with "
-        "pathlib.Path(path).read_bytes()."
+        f"Expected a Keras model, or the content of a .tflite file as bytes, or its path; received "
+        f"{type(model).__name__}."
     )
 
 
-def _read(tflite: bytes) -> Program:
-    """What a file makes a board do, if that is known."""
-    graph = read_graph(tflite)
-    require_static(graph)
+def _require_known(graph: Graph, board: boards.Board) -> None:
+    """Refuse a file that does something else on a board than is known, or nothing at all."""
+    require_only_batch(graph)
+    for advice in obstacles(graph):
+        raise DeploymentError(
+            f"The file does not run on board '{board.name}': at {advice.place}, {advice.problem}. Cure: {advice.cure}."
+        )
+    activations = {*graph.inputs, *(tensor for op in graph.ops for tensor in op.outputs)}
     for op in graph.ops:
-        others = sorted({t.dtype for t in (*op.inputs, *op.outputs) if t.floating or t.dtype == "int16"})
+        # States and weights of other types, as the cell of an LSTM, are the operator's own affair.
+        passed = {tensor.dtype for tensor in (*op.inputs, *op.outputs) if tensor in activations and not tensor.variable}
+        others = sorted(dtype for dtype in passed if dtype == "int16" or dtype.startswith(("float", "bfloat")))
         if others and op.name not in BRIDGES:
-            raise ValueError(
+            raise DeploymentError(
                 f"The file computes with {' and '.join(others)} ({op.name} at {graph.place(op)}): expected int8, the "
                 "only numbers whose time on a board is known. Make the file with keras_pit.to_tflite(model, "
                 "calibration), or see what keras_pit.profile says of this one."
             )
-    return read_program(tflite)
 
 
 def _text(number: float | None, unit: str) -> str:

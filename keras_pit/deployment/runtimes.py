@@ -30,10 +30,13 @@ import numpy as np
 
 from ..errors import DeploymentError
 from .file_graph import Graph, TensorInfo
-from .flatbuffer import INSTALL, File, optional
+from .flatbuffer import File
+from .schema import INSTALL, optional
 
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
+NUMBERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32")
+"""Types of inputs that both runtimes take."""
 
 _WORKER = Path(__file__).with_name("_micro.py")
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
@@ -217,8 +220,35 @@ def litert_results(file: File, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [np.stack(result) for result in results]
 
 
+def require_feedable(graph: Graph) -> None:
+    """Refuse a file that nothing can be fed to, sample by sample.
+
+    Args:
+        graph: what the file declares.
+
+    Raises:
+        DeploymentError: if it has no inputs or outputs, or an input of another type than numbers or another batch size
+            than 1.
+    """
+    if not graph.inputs or not graph.outputs:
+        raise DeploymentError(
+            f"The file has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; expected at least one of each. "
+            "Make the file with keras_pit.to_tflite."
+        )
+    for index, tensor in enumerate(graph.inputs):
+        where = f"Input {index} ({tensor.label}) of the file"
+        if tensor.dtype not in NUMBERS:
+            raise DeploymentError(f"{where} holds {tensor.dtype}; expected numbers. Convert the model without it.")
+        if tensor.shape[:1] != (1,):
+            raise DeploymentError(
+                f"{where} has shape {tensor.shape}; expected batch size 1 in front. Make the file with "
+                "keras_pit.to_tflite."
+            )
+
+
 def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     """The inputs in the number types of the file, checked, of shape (samples, *tensor)."""
+    require_feedable(graph)
     arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     if len(arrays) != len(graph.inputs):
         raise ValueError(
@@ -239,11 +269,6 @@ def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.
 
 
 def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
-    if tensor.shape[:1] != (1,):
-        raise ValueError(
-            f"{where} of the file has shape {tensor.shape}; expected batch size 1 in front. Make the file with "
-            "keras_pit.to_tflite."
-        )
     sample = tensor.shape[1:]
     # A sequence (T, C) is a map (1, T, C) in the file.
     if array.ndim == 0 or _without_ones(array.shape[1:]) != _without_ones(sample):

@@ -159,7 +159,7 @@ def require_static(graph: Graph) -> None:
         raise DeploymentError(
             f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); expected fixed shapes with "
             "batch size 1, as TFLite-Micro ignores shape signatures and would compute wrong results without an error. "
-            "Make the file with keras_pit.to_tflite; if it made this one, that is a fault of keras_pit: report it."
+            "Make the file with keras_pit.to_tflite, or let keras_pit.deploy fix an open batch."
         )
 
 
