@@ -31,11 +31,11 @@ Scalar = Any
 BYTES = {
     **dict.fromkeys(("int8", "uint8", "bool"), 1),
     **dict.fromkeys(("int16", "uint16", "float16"), 2),
-    **dict.fromkeys(("int32", "uint32", "float32", "resource"), 4),
+    **dict.fromkeys(("int32", "uint32", "float32"), 4),
     **dict.fromkeys(("int64", "uint64", "float64", "complex64"), 8),
     "complex128": 16,
 }
-"""Of a number, by its type: those that TFLite-Micro has a size for, but types below a byte. A resource is a handle."""
+"""Of a number, by its type: those that TFLite-Micro has a size for, but types below a byte."""
 BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3, "FULLY_CONNECTED": 2}
 """The operators with weights, which are their input 1, and where their bias is."""
 

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 from ..costs.latency import measured, unknown
 from ..costs.program import BIAS, BYTES, Call, Program
+from ..errors import DeploymentError
+from .batch import is_open, more_than_batch
 from .cpp.operators import OPERATORS
 from .file_graph import BRIDGES, Graph, OpInfo
 
 ACCELERATED = "ethos-u"
 """The custom operator that stands for what Vela compiled."""
 _WEIGHTED = (*BIAS, "BATCH_MATMUL", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+_OTHERS = ("resource", "int4")
+"""Types that TFLite-Micro knows although they have no whole number of bytes: handles of variables, packed weights."""
 _CONVERT = "convert with calibration data: keras_pit.to_tflite, or a representative_dataset and int8 inputs"
 
 # Where one element costs hundreds of instructions, a few of them still do not matter.
@@ -45,18 +49,31 @@ def obstacles(graph: Graph) -> list[Advice]:
     return [Advice(place, *obstacle) for place, obstacle in found if obstacle]
 
 
+def require_runnable(graph: Graph) -> None:
+    """Refuse a file that TFLite-Micro cannot run at all, or not without an accelerator.
+
+    Args:
+        graph: what the file declares.
+
+    Raises:
+        DeploymentError: names the first operator without a kernel.
+    """
+    for advice in obstacles(graph):
+        raise DeploymentError(f"{advice.place}: {advice.problem}. Cure: {advice.cure}.")
+
+
 def _obstacle(op: OpInfo) -> tuple[str, str] | None:
     """The problem and its cure."""
     tensors = (*op.inputs, *op.outputs)
     if op.name == ACCELERATED:
         return (
-            "the network was compiled for an Ethos-U accelerator: without one the file will not run, and what it takes "
-            "there is unknown",
+            "the network was compiled for an Ethos-U accelerator: without one the file will not run, and what it "
+            "takes there is unknown",
             "take the file from before Vela, if the board has no Ethos-U",
         )
     if op.name not in OPERATORS:
         return "TFLite-Micro has no kernel for it, the file will not run", "replace the layer that makes it"
-    sizeless = sorted({tensor.dtype for tensor in tensors if tensor.dtype not in BYTES})
+    sizeless = sorted({tensor.dtype for tensor in tensors if tensor.dtype not in (*BYTES, *_OTHERS)})
     if sizeless:
         return f"TFLite-Micro has no numbers of type {', '.join(sizeless)}, the file will not run", _CONVERT
     read = {tensor.dtype for tensor in op.inputs if tensor.dtype not in ("int32", "int64")}
@@ -105,10 +122,12 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
 
 def _of_file(graph: Graph) -> list[Advice]:
     found = []
-    if any(tensor.open for tensor in graph.tensors):
+    if more_than_batch(graph):
         problem = "dimensions are left open: TFLite-Micro takes them for 1 and may compute garbage without an error"
-        cure = "convert with keras_pit.to_tflite, which fixes batch and lengths; keras_pit.deploy fixes an open batch"
-        found.append(Advice("the file", problem, cure))
+        found.append(Advice("the file", problem, "convert with keras_pit.to_tflite, which fixes batch and lengths"))
+    elif is_open(graph):
+        problem = "the batch is left open: TFLite-Micro takes it for 1"
+        found.append(Advice("the file", problem, "none is needed: keras_pit.deploy fixes it, and verifies the file"))
     if any(op.name in BRIDGES for op in graph.ops):
         problem = "numbers change their type on the way (QUANTIZE, DEQUANTIZE)"
         found.append(Advice("the file", problem, "use layers with integer kernels only, such as ReLU instead of ELU"))

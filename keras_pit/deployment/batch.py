@@ -3,24 +3,29 @@
     tf.lite.TFLiteConverter.from_keras_model(model)      shape (1, 64, 6), signature (-1, 64, 6)
     of_one                                               shape (1, 64, 6)
 
-TFLite-Micro reads the shape and nothing else, so where the first axis alone is open, the shape is already right and the
-signature can go. It is wrong behind SPACE_TO_BATCH_ND, which a dilated convolution is taken apart to: that lays the
-pieces of a sample along the batch, so 1 in the shape stands for several.
+TFLite-Micro reads the shape and nothing else. Where the batch alone is open, the shape has 1 in its place, which is
+right for one sample, so the signature can go. It is wrong where an operator makes more of the batch than samples:
+
+    SPACE_TO_BATCH_ND    of a dilated convolution, lays the pieces of a sample along the batch
+    RESHAPE              of a layer that is applied to each step, makes the steps a batch
+
+A file is refused then. Whatever is left is for the runtimes to tell: LiteRT computes all shapes anew, and outputs are
+compared (`verify.py`).
 """
 
 from __future__ import annotations
 
 import copy
 
+import numpy as np
+
 from ..errors import DeploymentError
-from .file_graph import Graph
+from .file_graph import Graph, OpInfo, TensorInfo
 from .flatbuffer import File
 from .packing import repack
 
-FIXED = (
-    "The file leaves the batch open, as tf.lite.TFLiteConverter does: it is taken as 1, the only size that "
-    "TFLite-Micro runs."
-)
+TAKEN = "The file leaves the batch open, as tf.lite.TFLiteConverter does: it is taken as 1, all that TFLite-Micro runs."
+_GARBAGE = "TFLite-Micro takes an open size for 1 and would compute garbage without an error"
 _CURE = (
     "Make the file with keras_pit.to_tflite(model, calibration), or give the model's inputs all of their sizes before "
     "the conversion: keras.Input(batch_shape=(1, ...))."
@@ -32,8 +37,40 @@ def is_open(graph: Graph) -> bool:
     return any(tensor.open for tensor in graph.tensors)
 
 
+def more_than_batch(graph: Graph) -> str:
+    """What a file leaves open besides its batch, or where the batch is not that of the samples.
+
+    Args:
+        graph: what the file declares.
+
+    Returns:
+        A sentence, with the cure; empty where nothing is open, or the batch alone.
+    """
+    dilated = (op for op in graph.ops if op.name in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND") and _is_open(op))
+    for op in dilated:
+        return (
+            f"The file leaves the batch open, and a dilated convolution was taken apart into {op.name} "
+            f"({graph.place(op)}), which lays pieces of a sample along the batch: {_GARBAGE}. {_CURE} The first keeps "
+            "the dilation inside of CONV_2D, which is faster, too."
+        )
+    for tensor in (*graph.inputs, *graph.tensors):
+        if not _batch_alone(tensor, tensor in graph.inputs):
+            axes = " and ".join(map(str, tensor.open))
+            return (
+                f"The file leaves a dimension open at {tensor.label}, axis {axes} of shape {tensor.shape}; expected "
+                f"fixed shapes, or the batch alone: {_GARBAGE}. {_CURE}"
+            )
+    for op in graph.ops:
+        if op.name == "RESHAPE" and _is_open(op) and _elements(op.inputs[0]) != _elements(op.outputs[0]):
+            return (
+                f"The file leaves the batch open, and RESHAPE ({graph.place(op)}) makes more of it than samples: "
+                f"{op.inputs[0].shape} becomes {op.outputs[0].shape}. {_GARBAGE}. {_CURE}"
+            )
+    return ""
+
+
 def require_only_batch(graph: Graph) -> None:
-    """Refuse a file that leaves more open than the batch, or whose batch is not that of one sample everywhere.
+    """Refuse a file that leaves more open than the batch.
 
     Args:
         graph: what the file declares.
@@ -41,21 +78,9 @@ def require_only_batch(graph: Graph) -> None:
     Raises:
         DeploymentError: names the tensor or the operator, and the cure.
     """
-    for tensor in graph.tensors:
-        if tensor.open and (tensor.open != (0,) or tensor.shape[:1] != (1,)):
-            raise DeploymentError(
-                f"The file leaves a dimension open at {tensor.label}: axes {tensor.open} of shape {tensor.shape}; "
-                "expected fixed shapes, or the batch alone, as TFLite-Micro takes an open size for 1 and would compute "
-                f"garbage without an error. {_CURE}"
-            )
-    for op in graph.ops:
-        if op.name in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND") and any(tensor.open for tensor in op.outputs):
-            raise DeploymentError(
-                f"The file leaves the batch open, and a dilated convolution was taken apart into {op.name} "
-                f"({graph.place(op)}), which lays pieces of a sample along the batch: its size there is unknown, and "
-                f"TFLite-Micro would compute garbage without an error. {_CURE} The first keeps the dilation inside of "
-                "CONV_2D, which is faster, too."
-            )
+    trouble = more_than_batch(graph)
+    if trouble:
+        raise DeploymentError(trouble)
 
 
 def of_one(file: File) -> File:
@@ -78,3 +103,19 @@ def of_one(file: File) -> File:
         for tensor in subgraph.tensors:
             tensor.shapeSignature = None
     return repack(model)
+
+
+def _is_open(op: OpInfo) -> bool:
+    return any(tensor.open for tensor in op.outputs)
+
+
+def _batch_alone(tensor: TensorInfo, is_input: bool) -> bool:
+    """A transposition may have put the batch elsewhere, but in the inputs it comes first."""
+    if not tensor.open:
+        return True
+    axis, *others = tensor.open
+    return not others and tensor.shape[axis : axis + 1] == (1,) and (axis == 0 or not is_input)
+
+
+def _elements(tensor: TensorInfo) -> int:
+    return int(np.prod(tensor.shape))

@@ -74,22 +74,21 @@ def _check_numbers(one: Any, where: str, least: int, count: int) -> None:
 
 
 def _check_tensor(tensor: Any, buffers: list[Any], where: str) -> int:
-    """The tensor's number of elements."""
+    """The number of elements that it takes at run time."""
     shape = [] if tensor.shape is None else tensor.shape.tolist()
     if len(shape) > LIMITS.rank:
         raise beyond(f"{where} has {len(shape)} dimensions", LIMITS.rank)
     if any(size < 0 for size in shape):
         raise damaged(f"{where} has the shape {tuple(shape)}")
-    elements = math.prod(shape)
-    if elements > LIMITS.elements:
-        raise beyond(f"{where} has {elements:,} elements ({'x'.join(map(str, shape))})", LIMITS.elements)
     if tensor.buffer >= len(buffers):
         raise damaged(f"{where} has the buffer {tensor.buffer} of {len(buffers)}")
-    data, dtype = buffers[tensor.buffer].data, type_name(tensor.type)
-    whole = dtype in BYTES and tensor.sparsity is None
-    if whole and data is not None and 0 < len(data) < elements * BYTES[dtype]:
+    elements, data, dtype = math.prod(shape), buffers[tensor.buffer].data, type_name(tensor.type)
+    constant = data is not None and len(data) > 0 and dtype in BYTES and tensor.sparsity is None
+    if constant and len(data) < elements * BYTES[dtype]:
         raise damaged(f"{where} of {elements:,} {dtype} has {len(data):,} bytes")
+    if not constant and elements > LIMITS.elements:
+        raise beyond(f"{where} has {elements:,} elements ({'x'.join(map(str, shape))})", LIMITS.elements)
     record = tensor.quantization
     if record is not None and record.scale is not None and not (np.isfinite(record.scale) & (record.scale >= 0)).all():
         raise damaged(f"{where} has a scale that is not a number from 0 on")
-    return elements
+    return 0 if constant else elements

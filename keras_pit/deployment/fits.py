@@ -20,7 +20,7 @@ from ..graph import seeds
 from ..search.arguments import check_positive
 from ..search.model import SearchModel
 from ..search.slim import slim
-from .advice import obstacles
+from .advice import require_runnable
 from .batch import is_open, require_only_batch
 from .file_graph import BRIDGES, Graph
 from .flatbuffer import File
@@ -171,11 +171,11 @@ def _program(model: Any) -> Program:
 
 def _require_known(graph: Graph, board: boards.Board) -> None:
     """Refuse a file that does something else on a board than is known, or nothing at all."""
+    try:
+        require_runnable(graph)
+    except DeploymentError as error:
+        raise DeploymentError(f"The file does not run on board '{board.name}'. {error}") from error
     require_only_batch(graph)
-    for advice in obstacles(graph):
-        raise DeploymentError(
-            f"The file does not run on board '{board.name}': at {advice.place}, {advice.problem}. Cure: {advice.cure}."
-        )
     activations = {*graph.inputs, *(tensor for op in graph.ops for tensor in op.outputs)}
     for op in graph.ops:
         # States and weights of other types, as the cell of an LSTM, are the operator's own affair.

@@ -4,9 +4,11 @@
                   --graph-->    Graph    what it declares: operators and tensors (file_graph.py)
                   --program-->  Program  what it makes a microcontroller do, for the cost models (costs/program.py)
 
-Nothing is read before the file is known to be whole and within the limits (layout.py, contents.py), so whatever is done
-with one of the three need not fear the others: numbers of tensors, buffers and operators lead somewhere, and nothing is
-larger than `limits.LIMITS` says.
+None is there before the file is known to be whole and within the limits:
+
+    layout.py      the parts of the flatbuffer lie inside of it
+    contents.py    numbers of tensors, buffers and operators lead somewhere; tensors are not too large
+    operands.py    operators have tensors that they can compute with, and not too much work
 
 Functions of this folder pass a file on as a `File`. Whoever has bytes and asks once takes `read_graph`, `read_program`
 or `unpack`.
@@ -62,9 +64,23 @@ class File:
         layout.check(self.content)
         return schema().Model.GetRootAs(self.content, 0)
 
-    @functools.cached_property
+    @property
     def tree(self) -> Any:
         """The schema's objects (`ModelT`), for reading only: whoever changes them works on a copy."""
+        return self._checked[0]
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """What it declares about itself."""
+        return _graph(self.tree)
+
+    @property
+    def program(self) -> Program:
+        """What it makes a microcontroller do; of several subgraphs, the first one counts."""
+        return self._checked[1]
+
+    @functools.cached_property
+    def _checked(self) -> tuple[Any, Program]:
         root = self.root
         try:
             tree = schema().ModelT.InitFromObj(root)
@@ -73,27 +89,9 @@ class File:
             raise damaged(f"its parts cannot be read ({error})") from error
         contents.complete(tree)
         contents.check(tree)
-        return tree
-
-    @functools.cached_property
-    def graph(self) -> Graph:
-        """What it declares about itself."""
-        return _graph(self.tree, self.operators)
-
-    @functools.cached_property
-    def program(self) -> Program:
-        """What it makes a microcontroller do; of several subgraphs, the first one counts."""
-        program = _program(self.tree, self.operators)
+        program = program_of(tree)
         operands.check(program)
-        return program
-
-    @functools.cached_property
-    def operators(self) -> tuple[str, ...]:
-        """The names of its operator codes, by their numbers."""
-        return tuple(
-            operator_name(max(code.builtinCode, code.deprecatedBuiltinCode), _text(code.customCode))
-            for code in self.tree.operatorCodes
-        )
+        return tree, program
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -116,7 +114,16 @@ def read_graph(tflite: bytes) -> Graph:
     return File(tflite).graph
 
 
-def _graph(tree: Any, operators: tuple[str, ...]) -> Graph:
+def operator_names(tree: Any) -> tuple[str, ...]:
+    """The names of the operator codes of a `ModelT`, by their numbers."""
+    return tuple(
+        operator_name(max(code.builtinCode, code.deprecatedBuiltinCode), _text(code.customCode))
+        for code in tree.operatorCodes
+    )
+
+
+def _graph(tree: Any) -> Graph:
+    operators = operator_names(tree)
     tensors = [[_tensor_info(index, each) for index, each in enumerate(one.tensors)] for one in tree.subgraphs]
     ops = [
         OpInfo(
@@ -180,8 +187,9 @@ def read_program(tflite: bytes) -> Program:
     return File(tflite).program
 
 
-def _program(model: Any, operators: tuple[str, ...]) -> Program:
-    subgraph = model.subgraphs[0]
+def program_of(model: Any) -> Program:
+    """The first subgraph of a `ModelT` as a `Program`."""
+    operators, subgraph = operator_names(model), model.subgraphs[0]
     activations, same = names("ActivationFunctionType"), schema().Padding.SAME
 
     def tensor(one: Any) -> Tensor:

@@ -17,6 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import DeploymentError
 from .limits import LIMITS, beyond, damaged
 from .schema import names
 
@@ -128,7 +129,11 @@ def check(content: bytes) -> None:
         check(tflite[:-100])  # DeploymentError: The .tflite file is damaged: ...
     """
     if content[4:8] != _IDENTIFIER:
-        raise damaged(f"it starts with {bytes(content[:8])!r}, without the identifier 'TFL3' at byte 4")
+        raise DeploymentError(
+            "Expected the content of a .tflite file (with the identifier 'TFL3'); received "
+            f"{len(content):,} bytes starting with {bytes(content[:8])!r}. Make one of a Keras model with "
+            "keras_pit.to_tflite."
+        )
     if len(content) > LIMITS.bytes:
         raise beyond(f"it has {len(content):,} bytes", LIMITS.bytes)
     walk = _Walk(content)

@@ -24,9 +24,11 @@ class Limits:
     """Of any other kind: buffers, operator codes, signatures, metadata."""
     rank: int = 8
     """Dimensions of one tensor."""
-    elements: int = 2**24
-    """Of one tensor; those of all tensors together may be `total` times as many."""
-    total: int = 8
+    elements: int = 2**22
+    """Of one activation; all activations together may have `total` times as many. Constants lie in the file's bytes."""
+    total: int = 16
+    vectors: int = 2**19
+    """Numbers of all inputs and outputs together, of a file for `deploy`: the self-test holds them as text."""
     work: int = 2**33
     """Multiply-accumulates, taps of pooling, elements read and made in one inference (`operands.work`)."""
     sharing: int = 8

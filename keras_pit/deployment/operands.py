@@ -41,6 +41,7 @@ OPERANDS = {
     "BATCH_MATMUL": Operands((_from(2), _from(2)), _from(2)),
     "SVDF": Operands((_exactly(2), _exactly(2), _exactly(2)), _exactly(2)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Operands((_exactly(3), None), _exactly(3)),
+    "READ_VARIABLE": Operands((_from(0),), _from(0)),
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), _POOL),
     **dict.fromkeys(("SOFTMAX", "CONCATENATION", "PAD", "ADD", "LOGISTIC", "RESHAPE"), _ROWS),
     **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), _REDUCTION),

@@ -239,10 +239,10 @@ def require_feedable(graph: Graph) -> None:
         where = f"Input {index} ({tensor.label}) of the file"
         if tensor.dtype not in NUMBERS:
             raise DeploymentError(f"{where} holds {tensor.dtype}; expected numbers. Convert the model without it.")
-        if tensor.shape[:1] != (1,):
+        if tensor.shape[:1] != (1,) or 0 in tensor.shape:
             raise DeploymentError(
-                f"{where} has shape {tensor.shape}; expected batch size 1 in front. Make the file with "
-                "keras_pit.to_tflite."
+                f"{where} has shape {tensor.shape}; expected batch size 1 in front, and no empty axes. Make the file "
+                "with keras_pit.to_tflite."
             )
 
 

@@ -1,7 +1,7 @@
 """The TFLite schema as `ai_edge_litert` has it, and the names that it gives to numbers.
 
 A file may hold numbers that this version of the schema does not know: newer operators and types, or damage. They get a
-name of their own ("type 99"), so that whoever does not know the name does not know them either.
+name of their own ("operator 250"), so that whoever does not know the name does not know them either.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def names(enumeration: str) -> dict[int, str]:
 
 def type_name(number: int) -> str:
     """The name of a tensor's type in lower case, as numpy has it ("int8")."""
-    return names("TensorType").get(number, f"type {number}").lower()
+    return names("TensorType").get(number, f"unknown ({number})").lower()
 
 
 def operator_name(builtin: int, custom: str) -> str:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from ..costs.program import BIAS
-from .flatbuffer import File
+from .flatbuffer import File, operator_names
 from .packing import pack
 from .schema import schema
 
@@ -70,8 +70,9 @@ def trim(tflite: bytes) -> bytes:
 def trim_file(file: File) -> File:
     """What `trim` does, from file to file."""
     model = copy.deepcopy(file.tree)
+    builtin = operator_names(model)
     for subgraph in model.subgraphs:
-        operators = [(file.operators[op.opcodeIndex], op) for op in subgraph.operators]
+        operators = [(builtin[op.opcodeIndex], op) for op in subgraph.operators]
         _skip_reshapes(subgraph, operators)
         _drop_quantization(subgraph, operators)
         _drop_unused_tensors(subgraph)

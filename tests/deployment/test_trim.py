@@ -215,7 +215,7 @@ def test_a_graph_without_names_tells_places_by_number():
 
 
 def test_what_is_no_file_is_refused():
-    with pytest.raises(ValueError, match=r"Expected the content of a \.tflite file as bytes"):
+    with pytest.raises(DeploymentError, match=r"Expected the content of a \.tflite file"):
         trim(b"something else")
 
 
