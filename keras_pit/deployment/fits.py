@@ -10,19 +10,18 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
-from .. import boards, costs
+from .. import boards, checks, costs
 from ..blueprint import Blueprint
 from ..costs import cores
 from ..costs.latency import unknown
 from ..costs.program import Program
 from ..errors import DeploymentError
 from ..graph import seeds
-from ..search.arguments import check_positive
 from ..search.model import SearchModel
 from ..search.slim import slim
 from .advice import require_runnable
 from .batch import is_open, require_only_batch
-from .file_graph import BRIDGES, Graph
+from .file_graph import BRIDGES
 from .flatbuffer import File
 
 UNITS = {"flash": "B", "ram": "B", "latency": "ms"}
@@ -99,7 +98,7 @@ class Fits:
 
 
 def fits(
-    model: keras.Model | bytes | bytearray | str | os.PathLike[str],
+    model: keras.Model | bytes | str | os.PathLike[str],
     board: str | boards.Board,
     *,
     latency: float | None = None,
@@ -118,7 +117,7 @@ def fits(
         A `Fits`: `if fits(...)`, `print(fits(...))`, `fits(...).ram.margin`.
 
     Raises:
-        TypeError: if it is neither a model nor bytes nor a path, or `board` neither a board nor a name.
+        TypeError: if it is neither a model nor a file, or another argument is of a wrong type.
         ValueError: if the board is unknown, or has nothing left for a network; if `latency` is no number above 0; if
             the model's operators are not known before it is converted.
         DeploymentError: if a file is damaged or beyond the limits, leaves more open than the batch, computes with
@@ -129,18 +128,16 @@ def fits(
         print(keras_pit.fits(tflite, "nano33ble", latency=20))
     """
     board = boards.get(board) if isinstance(board, str) else board
-    if not isinstance(board, boards.Board):
-        raise TypeError(
-            f"`board` must be a keras_pit.boards.Board or the name of one, received {type(board).__name__}: expected "
-            f"one of {', '.join(boards.names())}, or a board of your own."
-        )
-    latency = None if latency is None else check_positive(latency, "latency")
-    file = _file(model)
-    program = file.program if file is not None else _program(model)
-    if file is not None:
-        _require_known(file.graph, board)
-    flash = len(file.content) if file is not None else costs.flash(program, board)
+    checks.instance(board, "`board`", boards.Board, f"a keras_pit.boards.Board or the name of one ({_names()})")
+    latency = None if latency is None else checks.number(latency, "`latency`", positive=True)
     bounds = board.bounds(reserved)
+    open_batch = False
+    if isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike)):
+        file = File.of(model)
+        program, flash, open_batch = _read(file, board), len(file.content), is_open(file.graph)
+    else:
+        program = _program(model)
+        flash = costs.flash(program, board)
     return Fits(
         board,
         Share(float(flash), bounds["flash"]),
@@ -149,28 +146,20 @@ def fits(
         reserved,
         cores.of_board(board).rough,
         tuple(dict.fromkeys(call.op.name for call in program.calls() if unknown(call))),
-        file is not None and is_open(file.graph),
+        open_batch,
     )
-
-
-def _file(model: Any) -> File | None:
-    return File.of(model) if isinstance(model, (bytes, bytearray, str, os.PathLike)) else None
 
 
 def _program(model: Any) -> Program:
     if isinstance(model, SearchModel):
         return Blueprint.of(slim(model, model.channels)).program()
-    if isinstance(model, keras.Model):
-        with seeds.functional(model) as graph:
-            return Blueprint.of(graph).program()
-    raise TypeError(
-        f"Expected a Keras model, or the content of a .tflite file as bytes, or its path; received "
-        f"{type(model).__name__}."
-    )
+    with seeds.functional(model) as graph:
+        return Blueprint.of(graph).program()
 
 
-def _require_known(graph: Graph, board: boards.Board) -> None:
-    """Refuse a file that does something else on a board than is known, or nothing at all."""
+def _read(file: File, board: boards.Board) -> Program:
+    """What a file makes a board do, if that is known, and anything at all."""
+    graph = file.graph
     try:
         require_runnable(graph)
     except DeploymentError as error:
@@ -187,6 +176,11 @@ def _require_known(graph: Graph, board: boards.Board) -> None:
                 "only numbers whose time on a board is known. Make the file with keras_pit.to_tflite(model, "
                 "calibration), or see what keras_pit.profile says of this one."
             )
+    return file.program
+
+
+def _names() -> str:
+    return ", ".join(boards.names())
 
 
 def _text(number: float | None, unit: str) -> str:

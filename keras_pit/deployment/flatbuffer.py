@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import functools
 import os
-import pathlib
 import struct
 from dataclasses import dataclass
 from typing import Any
 
+from .. import checks
 from ..costs.program import Operator, Program, Tensor
 from . import contents, layout, operands
 from .file_graph import Graph, OpInfo, TensorInfo
@@ -37,21 +37,18 @@ class File:
     content: bytes
 
     @classmethod
-    def of(cls, source: bytes | bytearray | str | os.PathLike[str]) -> File:
-        """The file with a content, or at a path.
+    def of(cls, tflite: Any) -> File:
+        """The file of which a user gives the content or the path.
 
         Raises:
             TypeError: if it is neither.
-            OSError: if there is no such file.
         """
-        if isinstance(source, (bytes, bytearray)):
-            return cls(bytes(source))
-        if isinstance(source, (str, os.PathLike)):
-            return cls(pathlib.Path(source).read_bytes())
-        raise TypeError(
-            f"Expected the content of a .tflite file as bytes, or its path; received {type(source).__name__}. Make one "
-            "of a Keras model with keras_pit.to_tflite."
-        )
+        if isinstance(tflite, (str, os.PathLike)):
+            return cls(checks.path(tflite, "The path of a .tflite file").read_bytes())
+        if isinstance(tflite, (bytes, bytearray, memoryview)):
+            return cls(bytes(tflite))
+        cure = "Make one of a Keras model with keras_pit.to_tflite."
+        raise checks.wrong_type("The .tflite file", "its content as bytes, or its path", tflite, cure)
 
     @functools.cached_property
     def root(self) -> Any:
@@ -111,7 +108,7 @@ def read_graph(tflite: bytes) -> Graph:
 
         [op.name for op in read_graph(tflite).ops]  # ['CONV_2D', 'FULLY_CONNECTED']
     """
-    return File(tflite).graph
+    return File.of(tflite).graph
 
 
 def operator_names(tree: Any) -> tuple[str, ...]:
@@ -184,7 +181,7 @@ def read_program(tflite: bytes) -> Program:
 
         read_program(tflite).operators[0]  # Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
     """
-    return File(tflite).program
+    return File.of(tflite).program
 
 
 def program_of(model: Any) -> Program:
@@ -238,4 +235,4 @@ def unpack(tflite: bytes) -> Any:
 
         unpack(tflite).subgraphs[0].tensors[0].shape  # array([  1, 128,   6], dtype=int32)
     """
-    return File(tflite).tree
+    return File.of(tflite).tree

@@ -38,7 +38,7 @@ def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
         A `DeploymentReport`: `print(report)`, `report.as_dict()`, `report.plot("arena.png")`.
 
     Raises:
-        TypeError: if it is neither bytes nor a path.
+        TypeError: if it is neither content nor path.
         DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits of `limits.LIMITS`.
         ImportError: if ai_edge_litert is not installed.
 

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 from untrimmed import naive, untrimmed
 
-from keras_pit.deployment import run_litert, run_tflite_micro, to_tflite, trim
+from keras_pit.deployment import DeploymentError, run_litert, run_tflite_micro, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_graph, unpack
 from keras_pit.deployment.packing import Parts, pack
 
