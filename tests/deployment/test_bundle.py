@@ -598,16 +598,6 @@ def test_a_dataset_of_sequences_for_a_file(made, tmp_path):
         assert (place / "test_vectors.h").read_text() == (bundle.directory / "test_vectors.h").read_text()
 
 
-def test_files_with_an_open_batch_are_refused(tmp_path):
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(0)
-    converter = tf.lite.TFLiteConverter.from_keras_model(classifier())
-    with pytest.raises(DeploymentError, match="The file leaves a dimension open"):
-        deploy(converter.convert(), tmp_path / "out")
-    assert not list(tmp_path.iterdir())
-
-
 OTHERS = {
     "notes.txt": None,
     "build": None,
