@@ -118,7 +118,7 @@ def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str,
     Raises:
         ValueError: names them.
     """
-    unknown = [node.name for node in network.nodes() if isinstance(node.operator, (kinds.Foreign, kinds.Gather))]
+    unknown = [node.name for node in network.nodes() if isinstance(node.operator, kinds.Foreign)]
     if not unknown:
         return
     layers = {layer.name: layer for layer in _keras.all_layers(model)}

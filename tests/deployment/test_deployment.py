@@ -550,7 +550,7 @@ def test_bad_inputs_are_refused(dense_file, run):
     ):
         with pytest.raises(ValueError, match=message):
             run(tflite, inputs)
-    with pytest.raises(ValueError, match=r"content of a .tflite file as bytes"):
+    with pytest.raises(TypeError, match=r"content of a .tflite file as bytes"):
         run("model.tflite", x)
 
 
