@@ -53,11 +53,6 @@ class File:
     @functools.cached_property
     def root(self) -> Any:
         """The schema's reader (`Model`), which finds each part in the bytes."""
-        if not isinstance(self.content, (bytes, bytearray)):
-            raise TypeError(
-                f"Expected the content of a .tflite file as bytes; received {type(self.content).__name__}. Read a file "
-                "with pathlib.Path(path).read_bytes(), make one of a Keras model with keras_pit.to_tflite."
-            )
         layout.check(self.content)
         return schema().Model.GetRootAs(self.content, 0)
 

@@ -550,8 +550,8 @@ def test_bad_inputs_are_refused(dense_file, run):
     ):
         with pytest.raises(ValueError, match=message):
             run(tflite, inputs)
-    with pytest.raises(TypeError, match=r"content of a .tflite file as bytes"):
-        run("model.tflite", x)
+    with pytest.raises(TypeError, match=r"The \.tflite file must be its content as bytes, or its path, received 3"):
+        run(3, x)
 
 
 def test_arena_grows_until_it_suffices(dense_file):
