@@ -14,6 +14,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
+import keras_pit
 from keras_pit.deployment import (
     DeploymentError,
     deploy,
