@@ -44,7 +44,9 @@ class File:
             TypeError: if it is neither.
         """
         if isinstance(tflite, (str, os.PathLike)):
-            return cls(checks.path(tflite, "The path of a .tflite file").read_bytes())
+            path = checks.path(tflite, "The path of a .tflite file")
+            layout.check_size(path.stat().st_size)
+            return cls(path.read_bytes())
         if isinstance(tflite, (bytes, bytearray, memoryview)):
             return cls(bytes(tflite))
         cure = "Make one of a Keras model with keras_pit.to_tflite."
@@ -81,9 +83,10 @@ class File:
             raise damaged(f"its parts cannot be read ({error})") from error
         contents.complete(tree)
         contents.check(tree)
-        program = program_of(tree)
-        operands.check(program)
-        return tree, program
+        programs = [program_of(tree, number) for number in range(len(tree.subgraphs))]
+        for program in programs:
+            operands.check(program)
+        return tree, programs[0]
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -179,9 +182,9 @@ def read_program(tflite: bytes) -> Program:
     return File.of(tflite).program
 
 
-def program_of(model: Any) -> Program:
-    """The first subgraph of a `ModelT` as a `Program`."""
-    operators, subgraph = operator_names(model), model.subgraphs[0]
+def program_of(model: Any, number: int = 0) -> Program:
+    """A subgraph of a `ModelT` as a `Program`."""
+    operators, subgraph = operator_names(model), model.subgraphs[number]
     activations, same = names("ActivationFunctionType"), schema().Padding.SAME
 
     def tensor(one: Any) -> Tensor:
