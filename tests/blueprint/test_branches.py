@@ -76,7 +76,7 @@ def test_a_target_holds_for_the_file():
     slim = keras_pit.export(search)
     found = keras_pit.costs.ram(converted(slim), boards.get("nano33ble"))
     assert 0.8 * bound <= found <= bound < ram
-    assert found == keras_pit.cost(slim, "ram") == keras_pit.cost(search, "ram", discrete=True)
+    assert found == keras_pit.cost(slim, "ram") == keras_pit.cost(search, "ram")
 
 
 # -- scales -----------------------------------------------------------------------------------------------------------
