@@ -55,7 +55,7 @@ class File:
     @functools.cached_property
     def root(self) -> Any:
         """The schema's reader (`Model`), which finds each part in the bytes."""
-        layout.check(self.content)
+        self._checked  # noqa: B018
         return schema().Model.GetRootAs(self.content, 0)
 
     @property
@@ -75,9 +75,9 @@ class File:
 
     @functools.cached_property
     def _checked(self) -> tuple[Any, Program]:
-        root = self.root
+        layout.check(self.content)
         try:
-            tree = schema().ModelT.InitFromObj(root)
+            tree = schema().ModelT.InitFromPackedBuf(self.content, 0)
         except (struct.error, ValueError) as error:
             # A number at the end of the file, or the options of an operator, which are not followed before.
             raise damaged(f"its parts cannot be read ({error})") from error
