@@ -7,7 +7,8 @@ model the sizes are soft: the network is that of the seed, each channel axis in 
     conv "a" makes the labels 1 2 3 4              CONV_2D (1, 1, T, 3) -> (1, 1, T, sum of the mask of 1 2 3 4)
     conv "b" reads them, its kernel is searched    PAD and CONV_2D, zeros and taps by the state of its masks
 
-Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole network.
+Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole
+network.
 
 A kernel that gets shorter needs other padding, too: a causal one less of it, a "same" one that lost taps on one side a
 PAD of its own. The states of a kernel are few and known beforehand, so this is looked up by the number of the state.

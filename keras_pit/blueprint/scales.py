@@ -49,8 +49,7 @@ def rescaled(network: Network) -> Network:
         new[node] = node.on(*inputs)
         if node in joined and activation(node.operator) in _FIXED:
             new[node] = _behind(new[node])
-    inputs = tuple(new.get(node, node) for node in network.inputs)
-    return Network(inputs, tuple(new[node] for node in network.outputs))
+    return Network(tuple(new.get(node, node) for node in network.inputs), tuple(new[node] for node in network.outputs))
 
 
 def _behind(node: Node) -> Node:

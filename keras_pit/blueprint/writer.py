@@ -16,7 +16,7 @@ from ..lowering import Node
 from ..lowering import operators as kinds
 from .names import activation, arguments, is_fused, multiplier, operator_name
 from .parts import Parts
-from .states import Form, State, replaced
+from .states import Form, Now, State, replaced
 
 
 class Writer:
@@ -34,6 +34,7 @@ class Writer:
         self.codes: dict[Any, int] = {}
         self.pads: dict[int, list[Padded]] = {}
         self.choices: dict[int, list[Choice]] = {}
+        self.states: dict[Node, Now] = {}
 
     def build(self, nodes: Sequence[Node]) -> Program:
         """The program, with its nodes written down in the given order."""
@@ -95,7 +96,7 @@ class Writer:
         """
         for version, (number, presence) in enumerate(self.read(operator.inputs, taker, sees_zeros)):
             constants = map(self.copy, operator.inputs[1:]) if version else operator.inputs[1:]
-            there = operator.presence * presence
+            there = product((operator.presence, presence))
             self.operators.append(replace(operator, inputs=(number, *constants), presence=there))
 
     def read(self, inputs: tuple[int, ...], taker: Node | None, sees_zeros: bool) -> list[Choice]:
@@ -196,8 +197,20 @@ class Writer:
 
     def takes_affine(self, node: Node) -> Any:
         """Whether a convolution whose kernel is searched is in a state without padding."""
-        layer, states = self.blueprint.kernels[node]
-        return states.look_up(states.index(layer, self.reader), lambda state: not state.sees_zeros)
+        return self.now(node).look_up(_sees_none)
+
+    def pads_of(self, state: State) -> int:
+        """A number for the zeros that a state adds."""
+        return self.code(state.pads)
+
+    def now(self, node: Node) -> Now:
+        """The state of a kernel that is searched."""
+        if node not in self.states:
+            layer, states = self.blueprint.kernels[node]
+            forms = [partial(_is_in, state.form) for state in states.all]
+            resized = [partial(_is_resized, state.is_padded, state.is_cropped) for state in states.all]
+            self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *resized])
+        return self.states[node]
 
     def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
         """Weights and bias of a convolution."""
@@ -245,10 +258,10 @@ class Writer:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
-        index, taps = states.index(layer, self.reader), self.reader.count_taps(layer)
+        now, taps = self.now(node), self.reader.count_taps(layer)
         sources: dict[tuple[bool, bool], int] = {}
         for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
-            sources[padded, cropped] = self.resized(node, index, source, padded=padded, cropped=cropped)
+            sources[padded, cropped] = self.resized(node, source, padded=padded, cropped=cropped)
         output = self.tensor(shape)
         for form in dict.fromkeys(state.form for state in states.all):
             read = sources[form.is_padded, form.is_cropped]
@@ -262,32 +275,33 @@ class Writer:
                     dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
                     multiplier=multiplier(node),
                     padding=form.padding,
-                    presence=states.look_up(index, partial(_is_in, form)),
+                    presence=now.look_up(partial(_is_in, form)),
                 ),
                 node,
                 sees_zeros=form.padding == "same",
             )
         return output
 
-    def resized(self, node: Node, index: Any, source: int, *, padded: bool, cropped: bool) -> int:
+    def resized(self, node: Node, source: int, *, padded: bool, cropped: bool) -> int:
         """The input of a convolution in states that pad it, crop it, both or neither."""
-        _, states = self.blueprint.kernels[node]
+        now, (_, states) = self.now(node), self.blueprint.kernels[node]
         wanted = [state for state in states.all if (state.is_padded, state.is_cropped) == (padded, cropped)]
-        presence = states.look_up(index, lambda state: state in wanted)
+        presence = now.look_up(partial(_is_resized, padded, cropped))
         if padded:
             other = 1 - states.axis
-            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.padded))
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_padded))
             size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
             output, paddings = self.resize(source, size), self.tensor((4, 2), "int32", constant=True)
             left: Scalar = 1
             if not cropped:
-                code = states.look_up(index, lambda state: self.code(state.pads))
+                code = now.look_up(self.pads_of)
                 possible = frozenset(self.code(state.pads) for state in wanted)
                 left = self.share(Padded(output, code, possible, presence), source)
-            self.add(Operator("PAD", (source, paddings), (output,), presence=presence * left), node, sees_zeros=True)
+            pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
+            self.add(pad, node, sees_zeros=True)
             source = output
         if cropped:
-            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.cropped))
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
             output, settings = self.resize(source, size), [self.tensor((4,), "int32", constant=True) for _ in range(2)]
             self.add(Operator("SLICE", (source, *settings), (output,), presence=presence), node, sees_zeros=padded)
             source = output
@@ -325,6 +339,25 @@ class Fold:
 
 def _is_in(form: Form, state: State) -> bool:
     return state.form == form
+
+
+def _is_resized(padded: bool, cropped: bool, state: State) -> bool:
+    return (state.is_padded, state.is_cropped) == (padded, cropped)
+
+
+def _padded(state: State) -> int:
+    return state.padded
+
+
+def _cropped(state: State) -> int:
+    return state.cropped
+
+
+def _sees_none(state: State) -> bool:
+    return not state.sees_zeros
+
+
+_QUESTIONS = (_padded, _cropped, _sees_none)
 
 
 def _equal(one: Scalar, two: Scalar) -> Scalar:

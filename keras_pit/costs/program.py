@@ -227,8 +227,12 @@ def is_number(value: Scalar) -> bool:
 
 
 def product(values: tuple[Scalar, ...]) -> Scalar:
-    """The product of sizes."""
-    return math.prod(values) if all(map(is_number, values)) else reduce(lambda one, two: one * two, values, 1.0)
+    """The product of sizes; on tensors, with no more operations than it takes."""
+    number = math.prod(value for value in values if is_number(value))
+    tensors = [value for value in values if not is_number(value)]
+    if not tensors:
+        return number
+    return reduce(lambda one, two: one * two, tensors if number == 1 else [float(number), *tensors])
 
 
 def floor_div(value: Scalar, divisor: int) -> Scalar:

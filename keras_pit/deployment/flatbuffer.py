@@ -55,7 +55,7 @@ class File:
     @functools.cached_property
     def root(self) -> Any:
         """The schema's reader (`Model`), which finds each part in the bytes."""
-        self._checked  # noqa: B018
+        self._checked  # noqa: B018: it raises
         return schema().Model.GetRootAs(self.content, 0)
 
     @property

@@ -257,7 +257,7 @@ def pad_images(context: Context, x: Value) -> Node:
     return back(context.put(Pad(((0, 0), rows, columns, (0, 0))), x.node))
 
 
-def _margins(outer: int | None, before: int | None, after: int | None, inner: int | None) -> Pair:
+def _margins(outer: Any, before: Any, after: Any, inner: Any) -> Pair:
     """What lies before and after a part; of the four numbers, Keras knows the others' sum."""
     if before is None:
         before = outer - inner - after

@@ -14,6 +14,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
+import keras_pit
 from keras_pit.deployment import (
     DeploymentError,
     deploy,
@@ -549,7 +550,7 @@ def test_bad_inputs_are_refused(dense_file, run):
     ):
         with pytest.raises(ValueError, match=message):
             run(tflite, inputs)
-    with pytest.raises(TypeError, match=r"must be its content as bytes, or its path, received 3"):
+    with pytest.raises(TypeError, match=r"The \.tflite file must be its content as bytes, or its path, received 3"):
         run(3, x)
 
 
