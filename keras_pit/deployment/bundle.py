@@ -115,7 +115,7 @@ def deploy(
         if test_data is None and calibration is not None:
             calibration = as_samples(inputs, calibration)
     samples, origin = _test_samples(graph, inputs, test_data, calibration)
-    run = micro_run(file, samples) if made_here else verified_run(file, samples)[1]
+    run = micro_run(file, samples) if made_here else verified_run(file, samples, LIMITS.seconds)[1]
     if batch_fixed:
         warnings.warn(f"{TAKEN} The bundle holds the file with this size, verified.", stacklevel=2)
     report = profile_file(file)

@@ -120,7 +120,7 @@ def _host_arena(file: File) -> tuple[int | None, list[Advice]]:
     try:
         require_feedable(file.graph)
         zeros = [np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in file.graph.inputs]
-        return micro_run(file, zeros, timeout=60.0).arena_bytes, []
+        return micro_run(file, zeros, timeout=LIMITS.seconds).arena_bytes, []
     except ImportError:
         return None, []
     except DeploymentError as error:
