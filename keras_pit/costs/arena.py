@@ -179,6 +179,9 @@ _KERNEL_DATA = {
     "REDUCE_MAX": 4 + 48,
     "PAD": 64,
     "LOGISTIC": 16,
+    "ELU": 256,
+    "CAST": 8,
+    "GATHER": 8 + 32,
 }
 _OTHER_KERNEL_DATA = 40 + 64
 _TABLE = 2 * 513

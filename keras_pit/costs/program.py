@@ -31,6 +31,8 @@ Scalar = Any
 BYTES = {"int8": 1, "uint8": 1, "bool": 1, "int16": 2, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3, "FULLY_CONNECTED": 2}
 """The operators with weights, which are their input 1, and where their bias is."""
+SOURCE = {"TRANSPOSE_CONV": 2, "GATHER": 1}
+"""The operators that do not work on their input 0, and which one they work on."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Call:
     @property
     def source(self) -> Tensor:
         """The tensor that it works on."""
-        source = self.inputs[2 if self.op.name == "TRANSPOSE_CONV" else 0]
+        source = self.inputs[SOURCE.get(self.op.name, 0)]
         if source is None:
             raise ValueError(f"{self.op.name} has no input: expected the number of a tensor, received -1.")
         return source

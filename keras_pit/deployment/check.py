@@ -57,15 +57,13 @@ def _check_layer(layer: keras.Layer) -> None:
             f"{where} belongs to a search model; expected a model of plain Keras layers. Call keras_pit.export first."
         )
     policy = layer.dtype_policy
-    if policy.quantization_mode is not None or policy.compute_dtype in ("float16", "bfloat16", "float64"):
+    if policy.quantization_mode is not None:
         raise ValueError(
-            f"{where} has the dtype policy {policy.name!r}; expected 'float32', from which to_tflite quantises itself. "
-            "Build the model under keras.config.set_dtype_policy('float32') and copy the weights: "
-            "new.set_weights(model.get_weights())."
+            f"{where} has the dtype policy {policy.name!r}; expected floats, of which to_tflite makes integers itself. "
+            "Pass the model as it was before model.quantize."
         )
     for variable in layer.weights:
-        value = variable.numpy()
-        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+        if "float" in variable.dtype and not np.isfinite(np.asarray(variable, "float32")).all():
             raise ValueError(
                 f"{where}: weight {variable.path!r} holds NaN or infinite values; expected finite ones. Train again, "
                 "with a lower learning rate or clipped gradients."

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .functions import elementwise, hard_sigmoid, silu, softmax
+from .functions import FUNCTIONS, elementwise, elu, hard_sigmoid, silu, softmax
 from .graph import Node
 from .moves import pool, reshape, resizing
 from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Resize, Slice
@@ -59,8 +59,13 @@ def power(context: Context, x: Any, y: Any) -> Node | None:
 
 
 def as_it_is(context: Context, x: Value) -> Node:
-    """A function of each element without a kernel for integers, or with one for some versions."""
+    """A function of each element, in 8 bits by its table."""
     return elementwise(context, x.node, context.layer)
+
+
+def elu_operation(context: Context, x: Value) -> Node:
+    """ELU."""
+    return elu(context, x.node, float(context.layer.alpha))
 
 
 def negative(context: Context, x: Value) -> Node:
@@ -240,21 +245,28 @@ def matmul(context: Context, x: Any, y: Any) -> Node | None:
     return context.put(MatMul(), x.node, y.node)
 
 
-_AS_IT_IS = ("Absolute", "Sqrt", "Rsqrt", "Exp", "Log", "Floor", "Round", "Elu", "Selu", "Gelu", "Softplus", "Softsign")
+_EACH_ELEMENT = (
+    "Arctan", "Ceil", "Celu", "Cos", "Erf", "Exp", "Expm1", "Floor", "Gelu", "HardShrink", "Log", "Log10",
+    "Log1p", "Log2", "LogSigmoid", "Reciprocal", "Round", "Rsqrt", "Selu", "Sign", "Sin", "Softplus", "SoftShrink",
+    "Softsign", "SparsePlus", "Sqrt", "Squareplus", "Tan", "TanhShrink", "Threshold",
+)  # fmt: skip
 
 OPERATIONS: dict[str, Rule] = {
     **{name: arithmetic(name.lower()) for name in ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")},
-    **dict.fromkeys(_AS_IT_IS, as_it_is),
+    **dict.fromkeys(_EACH_ELEMENT, as_it_is),
+    "Absolute": kept("abs"),
     "TrueDivide": arithmetic("divide"),
     "Negative": negative,
     "Square": square,
     "Power": power,
     "Relu": kept("relu"),
     "Relu6": kept("relu6"),
+    "Elu": elu_operation,
     "Sigmoid": kept("sigmoid"),
     "Tanh": kept("tanh"),
     "LeakyRelu": kept("leaky_relu", "negative_slope"),
     "HardSilu": kept("hard_silu"),
+    "HardTanh": on_node(FUNCTIONS[keras.activations.hard_tanh]),
     "HardSigmoid": on_node(hard_sigmoid),
     "Silu": on_node(silu),
     "Softmax": softmax_operation,
@@ -278,4 +290,5 @@ OPERATIONS: dict[str, Rule] = {
     "MaxPool": pool("max"),
     "AveragePool": pool("average"),
     "Matmul": matmul,
+    "Cast": on_node(lambda context, node: node),
 }

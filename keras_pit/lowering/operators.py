@@ -186,6 +186,8 @@ class Activation(Operator):
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "relu": lambda tf, x: tf.nn.relu(x),
     "relu6": lambda tf, x: tf.nn.relu6(x),
+    "elu": lambda tf, x: tf.nn.elu(x),
+    "abs": lambda tf, x: tf.abs(x),
     "leaky_relu": lambda tf, x, slope: tf.nn.leaky_relu(x, slope),
     "clip": lambda tf, x, low, high: tf.clip_by_value(x, low, high),
     "minimum": lambda tf, x, high: tf.minimum(x, high),
@@ -195,6 +197,17 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "softmax": lambda tf, x: tf.nn.softmax(x),
 }
 """What `Activation` may be, each with a kernel for integers in TFLite-Micro. "softmax" is along the last axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Function(Operator):
+    """A function of each element that TFLite-Micro has no kernel for; in 8 bits, a table is one (CAST, ADD, GATHER)."""
+
+    kind: str
+    call: Callable[[Any], Any]
+
+    def compute(self, *inputs: Any) -> Any:
+        return self.call(*inputs)
 
 
 @dataclass(frozen=True, eq=False)
