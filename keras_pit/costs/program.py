@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -73,6 +73,8 @@ class Operator:
     """Output channels for each input channel of a depthwise convolution."""
     padding: str = "valid"
     activation: str = "none"
+    layer: str = field(default="", compare=False)
+    """The layer that it comes from, where that is known; it makes no difference."""
     presence: Scalar = 1
     """0 where the masks of a search leave it nothing to do, as a PAD without zeros; what it costs counts so often."""
 

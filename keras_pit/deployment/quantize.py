@@ -9,14 +9,14 @@ constants. A model from `quantize_aware` has that form already, and knows its ra
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from ..errors import DeploymentError
+from .. import checks
+from ..errors import DeploymentError, FarOff
 from ..lowering import Network, lower
 from ..lowering.operators import Operator
 from .calibration import as_samples, random_samples, require_varied
@@ -24,7 +24,7 @@ from .check import check_model
 from .converter import SCHEMES, Computation, evaluate, freeze, to_flatbuffer
 from .flatbuffer import File
 from .qat import aware_computation, aware_functions, aware_inputs, is_quantize_aware
-from .ranges import blame, require_ranges
+from .ranges import blame, require_ranges, unequal
 from .tables import cut, join
 from .trim import trim_file
 from .verify import LIMIT, require_close, require_integer, require_static, spread, verified_run
@@ -59,6 +59,7 @@ def to_tflite(
         map (1, T, C) in the file: the same numbers in the same order.
 
     Raises:
+        TypeError: if an argument is of a wrong type.
         ValueError: if the model or the calibration data is not of the form above.
         DeploymentError: if the model cannot be converted, is left with floats between the integers, has an operator
             that TFLite-Micro lacks, computes something else there, or is off the float network by more than half of the
@@ -70,6 +71,7 @@ def to_tflite(
         tflite = to_tflite(model, x_train[:200])
         pathlib.Path("model.tflite").write_bytes(tflite)
     """
+    logits, verify = checks.flag(logits, "`logits`"), checks.flag(verify, "`verify`")
     return make_file(model, calibration, quantization=quantization, logits=logits, verify=verify).content
 
 
@@ -77,10 +79,8 @@ def make_file(
     model: keras.Model, calibration: Any, *, quantization: str | None, logits: bool = False, verify: bool = True
 ) -> File:
     """What `to_tflite` does."""
-    if quantization is not None and quantization not in SCHEMES:
-        raise ValueError(
-            f"quantization is one of {', '.join(map(repr, SCHEMES))} or None (float32); received {quantization!r}."
-        )
+    if quantization is not None:
+        checks.one_of(quantization, "`quantization`", SCHEMES, "None stands for float32.")
     trained = is_quantize_aware(model)
     if trained and quantization != "int8":
         raise ValueError(
@@ -104,44 +104,54 @@ def make_file(
         array.reshape(-1, *each.shape[1:]).astype(each.dtype)
         for array, each in zip(samples, plan.whole.inputs, strict=True)
     ]
-    with _explained(plan, quantization):
-        whole = _convert(plan, quantization, feeds)
-        _check_result(plan.whole, whole, quantised=quantization is not None)
-        file = trim_file(whole)
-        if verify:
-            with _blamed(whole):
-                _verify(file, whole, plan.whole, [spread(feed, LIMIT) for feed in feeds])
+    try:
+        return _made(plan, quantization, feeds, verify)
+    except DeploymentError as error:
+        missing = _without_table(plan, quantization, error)
+        if missing is None:
+            raise
+        raise DeploymentError(missing) from error
+
+
+def _made(plan: _Plan, quantization: str | None, feeds: list[np.ndarray], verify: bool) -> File:
+    """The file, checked; an error names the cause where the ranges show it."""
+    whole = _convert(plan, quantization, feeds)
+    _check_result(plan.whole, whole, quantised=quantization is not None)
+    file = trim_file(whole)
+    if not verify:
+        return file
+    try:
+        _verify(file, whole, plan.whole, [spread(feed, LIMIT) for feed in feeds])
+    except DeploymentError as error:
+        cause = blame(whole.graph) or unequal(whole.graph, feeds)
+        said = cause or str(error)
+        if isinstance(error, FarOff) and quantization == "int8" and plan.results is not None:
+            with contextlib.suppress(DeploymentError):
+                _made(plan, "int16x8", feeds, verify)
+                said += " Or convert with quantization='int16x8': that file is close to the float network."
+        raise type(error)(said + f" (What failed: {_first(error)})" * bool(cause)) from error
     return file
 
 
-@contextlib.contextmanager
-def _explained(plan: _Plan, quantization: str | None) -> Iterator[None]:
-    """Where floats or 16 bits fail because there are no tables for them, say so."""
-    try:
-        yield
-    except DeploymentError as error:
-        if quantization == "int8" or not plan.functions:
-            raise
-        kinds = [f"{getattr(f, 'kind', '')!r} of {name!r}" for f, name in zip(plan.functions, plan.names, strict=True)]
-        numbers = "floats" if quantization is None else "16 bits"
-        raise DeploymentError(
-            f"The network computes {', '.join(dict.fromkeys(kinds))}, for which TFLite-Micro has no kernel of "
-            f"{numbers}; in 8 bits, a table of 256 entries is one. Convert with quantization='int8', or replace it: "
-            "relu, leaky_relu, sigmoid, tanh, silu and softmax have kernels of all types, and batch normalization "
-            f"needs none. (The first error: {str(error).splitlines()[0]})"
-        ) from error
+def _without_table(plan: _Plan, quantization: str | None, error: DeploymentError) -> str | None:
+    """What to say where floats or 16 bits fail because there are no tables for them."""
+    if quantization == "int8" or not plan.functions:
+        return None
+    first = _first(error)
+    if quantization is None:
+        return f"{first} With quantization='int8' it can be a table of 256 entries."
+    kinds = [f"{getattr(f, 'kind', '')!r} of {name!r}" for f, name in zip(plan.functions, plan.names, strict=True)]
+    return (
+        f"The network computes {', '.join(dict.fromkeys(kinds))}, for which TFLite-Micro has no kernel of 16 bits; in "
+        "8 bits, a table of 256 entries is one. Convert with quantization='int8', or replace it: relu, leaky_relu, "
+        "sigmoid, tanh, silu and softmax have kernels of all types, and batch normalization needs none. (The first "
+        f"error: {first})"
+    )
 
 
-@contextlib.contextmanager
-def _blamed(whole: File) -> Iterator[None]:
-    """Where a file fails that has a tensor without a range, say so."""
-    try:
-        yield
-    except DeploymentError as error:
-        cause = blame(whole.graph)
-        if cause is None:
-            raise
-        raise DeploymentError(f"{cause} (What failed: {str(error).splitlines()[0]})") from error
+def _first(error: Exception) -> str:
+    """What an error says, without what a runtime printed."""
+    return str(error).splitlines()[0].removesuffix(" It printed:")
 
 
 @dataclass(frozen=True)

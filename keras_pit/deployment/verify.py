@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DeploymentError
+from .. import checks
+from ..errors import DeploymentError, FarOff
 from .dissect import distances, too_far, verify_operators
 from .file_graph import BRIDGES, Graph
 from .flatbuffer import File
@@ -61,7 +62,7 @@ def verify(
         samples: array of shape (samples, *input), or a list with one array per input; real values as floats, or
             integers of the input's own type.
         limit: the number of samples to run; of more, these are picked at even distances.
-        timeout: limit for TFLite-Micro, in seconds.
+        timeout: limit for each runtime, in seconds.
 
     Returns:
         A `Verification`: how much was compared, and how far apart it is.
@@ -78,7 +79,8 @@ def verify(
         verify(tflite, x_test).different  # 0
     """
     parts = samples if isinstance(samples, (list, tuple)) else [samples]
-    return verified_run(File(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
+    limit, timeout = checks.whole(limit, "`limit`", least=1), checks.number(timeout, "`timeout`", positive=True)
+    return verified_run(File.of(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
 
 
 def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:
@@ -86,7 +88,7 @@ def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -
     outputs = file.graph.outputs
     require_static(file.graph)
     micro = micro_run(file, arrays, timeout)
-    reference = litert_run(file, arrays)
+    reference = litert_run(file, arrays, timeout)
     compared = list(map(distances, outputs, micro.outputs, reference.outputs))
     if any(map(too_far, outputs, compared)):
         verify_operators(file, arrays, micro.outputs, timeout)
@@ -112,7 +114,7 @@ def require_close(graph: Graph, results: Sequence[np.ndarray], expected: Sequenc
         expected: those of the network in floats, of the same shapes.
 
     Raises:
-        DeploymentError: if the error (root mean square) of an output is above half of the spread, and above 8 steps of
+        FarOff: if the error (root mean square) of an output is above half of the spread, and above 8 steps of
             256 over the range of the outputs from 0, as one that hardly varies loses its spread in any case.
 
     Example:
@@ -131,13 +133,13 @@ def require_close(graph: Graph, results: Sequence[np.ndarray], expected: Sequenc
         )
         if not error <= max(SPREAD_TOLERANCE * deviation, RANGE_TOLERANCE * width):  # NaN is too far, too
             share = f", which is {error / deviation:.0%} of their spread" if deviation else ""
-            raise DeploymentError(
+            raise FarOff(
                 f"The quantised network is not the float one: on {len(wanted)} calibration samples, output {number} is "
                 f"{error:.3g} off{share} (root mean square; the standard deviation of the float outputs is "
                 f"{deviation:.3g}); expected at most {SPREAD_TOLERANCE:.0%} of it. Likely causes: calibration data "
                 "that is not scaled as the model's inputs are, too few samples, or a few extreme weights. Pass typical "
-                "inputs as the model sees them in use, or train with keras_pit.quantize_aware; verify=False gives the "
-                "file anyway."
+                f"inputs as the model sees them in use, or train with keras_pit.quantize_aware; verify=False "
+                "gives the file anyway."
             )
 
 
@@ -180,10 +182,16 @@ def require_integer(graph: Graph) -> None:
     culprits = [op for op in floating if op.name not in BRIDGES] or floating
     if culprits:
         found = [f"{op.name} ({graph.place(op)})" for op in culprits]
+        cure = (
+            "Give what they read, as the numbers of an Embedding's rows, an input of integers: keras.Input(shape, "
+            "dtype='int32')"
+            if all(op.name == "CAST" for op in culprits)
+            else "There is no integer kernel for these: replace the layer by one that README lists, write what it does "
+            "to each element as an activation (of 8 bits, a table is one)"
+        )
         raise DeploymentError(
-            f"The quantised file computes with floats: {_listed(found)}; expected integers only. There is no integer "
-            "kernel for these: replace the layer or activation (ReLU instead of ELU, batch instead of layer "
-            "normalization), or convert with quantization=None."
+            f"The quantised file computes with floats: {_listed(found)}; expected integers only. {cure}, or convert "
+            "with quantization=None."
         )
 
 

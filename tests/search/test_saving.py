@@ -109,7 +109,7 @@ def test_weights_only_checkpoint(tmp_path):
     fresh.load_weights(tmp_path / "search.weights.h5")
     x, _ = batches()
     np.testing.assert_array_equal(fresh(x), search(x))
-    assert keras_pit.cost(fresh, discrete=True) == keras_pit.cost(search, discrete=True)
+    assert keras_pit.cost(fresh) == keras_pit.cost(search)
 
 
 def test_backup_and_restore(tmp_path):
@@ -144,3 +144,12 @@ def test_slim_model_needs_nothing_of_this_package(tmp_path):
     paths = [str(tmp_path / name) for name in ("slim.keras", "x.npy", "y.npy")]
     subprocess.run([sys.executable, "-c", code, *paths], check=True, cwd=tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), search(x), atol=1e-5)
+
+
+def test_search_models_of_earlier_versions():
+    """Saved by version 0.1.0, in the middle of a search for 200 MACs."""
+    search = keras.models.load_model(ROOT / "tests/data/search_0_1_0.keras")
+    np.testing.assert_allclose(search(np.ones((1, 16, 2))), [[-0.11476423, -0.19155918]], atol=1e-6)
+    assert search.origin.arguments.target == {"macs": 200.0}
+    assert search.cost("macs") == 196
+    search.fit(np.ones((4, 16, 2)), np.ones((4, 2)), verbose=0)
