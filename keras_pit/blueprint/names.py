@@ -11,6 +11,7 @@ NAMES: dict[type, str] = {
     kinds.TransposeConv: "TRANSPOSE_CONV",
     kinds.Dense: "FULLY_CONNECTED",
     kinds.PReLU: "PRELU",
+    kinds.Mean: "MEAN",
     kinds.Reshape: "RESHAPE",
     kinds.Transpose: "TRANSPOSE",
     kinds.Concat: "CONCATENATION",
@@ -64,5 +65,6 @@ def arguments(node: Node) -> list[tuple[int, ...]]:
         kinds.Transpose: [(rank,)],
         kinds.Slice: [(rank,), (rank,)],
         kinds.Resize: [(2,)],
+        kinds.Mean: [(len(getattr(node.operator, "axes", ())),)],
     }
     return shapes.get(type(node.operator), [])

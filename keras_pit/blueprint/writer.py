@@ -28,7 +28,7 @@ class Writer:
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.numbers: dict[Node, int] = {}
-        self.kernels: dict[kinds.Operator, int] = {}
+        self.shared: dict[Any, int] = {}
         self.padded: dict[Any, int] = {}
         self.paddings: dict[Any, int] = {}
         self.folds: dict[int, Fold] = {}
@@ -140,6 +140,8 @@ class Writer:
             return self.limited(operator.arguments, inputs[0], shape)
         else:
             constants = [self.tensor(size, "int32", constant=True) for size in arguments(node)]
+            if isinstance(operator, kinds.Mean):
+                constants = self.once(operator.axes, constants)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
     def looked_up(self, source: int, shape: Sequence[Scalar]) -> int:
@@ -157,9 +159,9 @@ class Writer:
             return self.put("RELU", [number], shape)
         return self.put("MAXIMUM", [number, self.tensor((), constant=True)], shape)
 
-    def once(self, operator: kinds.Operator, constants: list[int]) -> list[int]:
+    def once(self, key: Any, constants: list[int]) -> list[int]:
         """Weights and bias of an operator that several nodes may have: the same weights, but each its bias."""
-        return [self.kernels.setdefault(operator, constants[0]), *constants[1:]]
+        return [self.shared.setdefault(key, constants[0]), *constants[1:]]
 
     def weights(self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None) -> list[int]:
         """Weights and bias; FULLY_CONNECTED does without a bias of zeros, but a search may train one."""

@@ -139,6 +139,7 @@ def _options(op: Operator) -> tuple[tuple[int, Any, Any], ...]:
         "SOFTMAX": ((4, "beta", None),),
         "LEAKY_RELU": ((4, "alpha", None),),
         "CONCATENATION": ((4, "axis", None), activation),
+        "MEAN": ((1, "keep", None),),
         "CAST": ((1, "from", None), (1, "to", None)),
     }.get(op.name, (activation,))
 

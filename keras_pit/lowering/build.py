@@ -98,7 +98,7 @@ def _foreign(context: Context) -> list[Node]:
         if isinstance(layer, keras.layers.Layer):
             if "training" in inspect.signature(layer.call).parameters:
                 kwargs["training"] = _is_told_to_train(layer, kwargs)
-            states = ([variable.value for variable in kind] for kind in _variables(layer))
+            states = ([_single(variable.value) for variable in kind] for kind in _variables(layer))
             with _in_float32(layer):
                 outputs, _ = layer.stateless_call(*states, *args, **kwargs)
         else:
@@ -124,6 +124,10 @@ def _in_float32(layer: keras.Layer) -> Iterator[None]:
     finally:
         for one, policy in policies.items():
             one.dtype_policy = policy
+
+
+def _single(value: Any) -> Any:
+    return keras.ops.cast(value, "float32") if _is_float(keras.backend.standardize_dtype(value.dtype)) else value
 
 
 def _variables(layer: keras.Layer) -> tuple[list[Any], list[Any]]:

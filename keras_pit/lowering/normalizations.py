@@ -1,9 +1,9 @@
 """Normalization by the statistics of each sample: LayerNormalization, RMSNormalization and GroupNormalization.
 
-Means are poolings and convolutions, and `1 / sqrt(variance + epsilon)` a function of each element, so all of it is made
-of operators that TFLite-Micro has:
+All of it is made of operators that TFLite-Micro has. `1 / sqrt(variance + epsilon)` is a function of each element, and
+a mean over channels a convolution with weights of `1 / C`:
 
-    mean      AVERAGE_POOL_2D over space, CONV_2D with weights of 1 / C over channels
+    mean      MEAN over space, as a pooling would keep the scale of the squares that it reads; CONV_2D over channels
     x         SUB(x, mean), then MUL(x, rsqrt(mean of MUL(x, x)))
 
 What scales and shifts behind it finds its way into the neighbours, as that of batch normalization.
@@ -19,8 +19,7 @@ import keras
 import numpy as np
 
 from .graph import Node
-from .operators import Binary, Conv, Dense, Function, Operator, Pool
-from .shapes import pair
+from .operators import Binary, Conv, Dense, Function, Mean, Operator
 from .values import Context, Value, array
 from .windows import Window
 
@@ -89,9 +88,9 @@ class _Mean:
     def __init__(self, node: Node, along: set[int], groups: int) -> None:
         channels, last = node.shape[-1], len(node.shape) - 1
         self.operators: list[Operator] = []
-        size = pair(node.shape[axis] if axis in along - {last} else 1 for axis in (1, 2)) if last == 3 else (1, 1)
-        if size != (1, 1):
-            self.operators.append(Pool("average", Window(size, size)))
+        space = tuple(axis for axis in range(1, last) if axis in along and node.shape[axis] > 1)
+        if space:
+            self.operators.append(Mean(space))
         if last in along and groups != channels:
             inside = channels // groups
             copies = np.full((inside, 1 if groups == 1 else inside), 1 / inside)

@@ -258,6 +258,19 @@ class Pool(Operator):
 
 
 @dataclass(frozen=True, eq=False)
+class Mean(Operator):
+    """MEAN along some axes, which stay with a size of 1. Slow, but with a scale of its own."""
+
+    axes: tuple[int, ...]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return tuple(1 if axis in self.axes else size for axis, size in enumerate(inputs[0]))
+
+    def compute(self, *inputs: Any) -> Any:
+        return _tf().reduce_mean(*inputs, self.axes, keepdims=True)
+
+
+@dataclass(frozen=True, eq=False)
 class Pad(Operator):
     """PAD, or PADV2 with a value that is not 0: (before, after) for each axis."""
 

@@ -14,6 +14,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
+import keras_pit
 from keras_pit.deployment import (
     DeploymentError,
     deploy,
@@ -400,9 +401,9 @@ BAD_MODELS = {
     ),
     "batch": (lambda: simple(layers.Dense(2), batch_size=4), "batch size 4 built in"),
     "unbuilt": (lambda: keras.Sequential([layers.Dense(2)]), "no defined inputs; .*Wrap it"),
-    "mixed": (
-        lambda: simple(layers.Dense(2, dtype="mixed_float16", name="half")),
-        r"'half' \(Dense\) has the dtype policy 'mixed_float16'; expected 'float32'",
+    "quantized": (
+        lambda: simple(layers.Dense(2, dtype="int8_from_float32", name="whole")),
+        r"'whole' \(Dense\) has the dtype policy 'int8_from_float32'; expected floats",
     ),
     "poisoned": (poisoned, r"'bad' \(Dense\): weight .*bad/bias' holds NaN"),
     "unused": (unused_input, "Input 'left' .* has no effect on the outputs"),
@@ -426,8 +427,12 @@ def test_unknown_quantization_is_refused():
 
 UNSUPPORTED = {
     "no integer kernel": (
-        lambda: simple(layers.Dense(3, name="curved", activation="elu")),
-        r"computes with floats: ELU \(.*curved.*replace the layer",
+        lambda: simple(layers.Lambda(lambda x: keras.ops.cumsum(x, axis=1), name="summed"), shape=(4, 2)),
+        r"computes with floats: CUMSUM \(.*summed.*replace the layer",
+    ),
+    "rows of floats": (
+        lambda: simple(layers.ReLU(), layers.Embedding(3, 2, name="words"), layers.Flatten()),
+        r"computes with floats: CAST \(.*words.*input of integers: keras.Input\(shape, dtype='int32'\)",
     ),
     "no micro kernel": (
         lambda: simple(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 2)), name="bigger"), shape=(4, 2)),
@@ -442,6 +447,46 @@ UNSUPPORTED = {
         "loop or branch in 'memory.*unroll=True",
     ),
 }
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
+def test_any_kind_of_floats_is_float32(policy):
+    """The file is that of a model in float32, of search models, too, and the model stays as it was."""
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(32, 12, 3)).astype("float32")
+    stack = [
+        layers.Conv1D(4, 3, dtype=policy),
+        layers.BatchNormalization(dtype=policy),
+        layers.TimeDistributed(layers.Dense(4, activation="relu", dtype=policy), dtype=policy),
+        layers.Flatten(dtype=policy),
+        layers.Dense(2, activation="softmax", dtype="float32"),
+    ]
+    model = simple(*stack, shape=(12, 3))
+    result = run_litert(to_tflite(model, x, quantization=None), x).dequantized[0]
+    np.testing.assert_allclose(result, model.predict(x, verbose=0), atol=5e-3)
+    assert to_tflite(model, x)
+    assert model.layers[2].layer.dtype_policy.name == policy
+
+
+def test_an_exported_model_of_mixed_precision():
+    x = np.random.default_rng(0).normal(size=(32, 12, 3)).astype("float32")
+    model = simple(layers.Conv1D(8, 3, dtype="mixed_float16"), layers.Flatten(), layers.Dense(2), shape=(12, 3))
+    assert keras_pit.fits(model, "nano33ble")
+    slim = keras_pit.export(keras_pit.convert(model, "ram:nano33ble"))
+    assert slim.layers[1].dtype_policy.name == "mixed_float16"
+    assert to_tflite(slim, x)
+    assert to_tflite(keras_pit.quantize_aware(slim, x), x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "int64", "uint8"])
+def test_numbers_of_rows_are_int32(dtype):
+    """What only an Embedding reads, whatever type the model has for it."""
+    model = simple(layers.Embedding(9, 4), layers.Conv1D(3, 2), layers.Flatten(), layers.Dense(2), dtype=dtype)
+    x = np.random.default_rng(0).integers(0, 9, (32, 4)).astype(dtype)
+    tflite = to_tflite(model, x)
+    assert read_graph(tflite).inputs[0].dtype == "int32"
+    expected = model.predict(x, verbose=0)
+    assert np.abs(run_litert(tflite, x.astype("int32")).dequantized[0] - expected).max() < 0.05 * np.ptp(expected)
 
 
 @pytest.mark.parametrize("case", UNSUPPORTED)
