@@ -7,7 +7,8 @@ model the sizes are soft: the network is that of the seed, each channel axis in 
     conv "a" makes the labels 1 2 3 4              CONV_2D (1, 1, T, 3) -> (1, 1, T, sum of the mask of 1 2 3 4)
     conv "b" reads them, its kernel is searched    PAD and CONV_2D, zeros and taps by the state of its masks
 
-Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole network.
+Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole
+network.
 
 A kernel that gets shorter needs other padding, too: a causal one less of it, a "same" one that lost taps on one side a
 PAD of its own. The states of a kernel are few and known beforehand, so this is looked up by the number of the state.
@@ -28,6 +29,7 @@ from ..costs.program import Program
 from ..costs.schedule import arranged, order
 from ..graph import _keras
 from ..graph.channels import Channels
+from ..graph.precision import in_float32
 from ..layers.layer import PITLayer
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
@@ -104,7 +106,7 @@ def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> Network:
                 "flash, RAM and latency depend on its open length (None). Build the model with a fixed one, as in "
                 f"keras.Input({tuple(size or 128 for size in tensor.shape[1:])}), or use the cost 'size'."
             )
-    network = lowering.lower_with_padding(model)
+    network = lowering.lower_with_padding(in_float32(model))
     refuse_unknown(network, model, originals)
     return rescaled(network)
 
@@ -116,7 +118,7 @@ def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str,
         ValueError: names them.
     """
     nodes = network.nodes()
-    unknown = [node.name for node in nodes if isinstance(node.operator, (kinds.Foreign, kinds.Gather))]
+    unknown = [node.name for node in nodes if isinstance(node.operator, kinds.Foreign)]
     if not unknown:
         return
     known = {node.name for node in nodes if node.name in unknown and hasattr(node.operator, "kernel")}

@@ -49,8 +49,7 @@ def rescaled(network: Network) -> Network:
         new[node] = node.on(*inputs)
         if node in joined and activation(node.operator) in _FIXED:
             new[node] = _behind(new[node])
-    inputs = tuple(new.get(node, node) for node in network.inputs)
-    return Network(inputs, tuple(new[node] for node in network.outputs))
+    return Network(tuple(new.get(node, node) for node in network.inputs), tuple(new[node] for node in network.outputs))
 
 
 def _behind(node: Node) -> Node:
@@ -98,7 +97,7 @@ def _joins(node: Node) -> bool:
     return isinstance(operator, kinds.Concat) or activation(operator) in ("clip", "minimum")
 
 
-_HAND_ON = (kinds.Pool, kinds.Pad, kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Resize)
+_HAND_ON = (kinds.Pool, kinds.Pad, kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Resize, kinds.Take)
 """What keeps the scale of what it reads."""
-_FIXED = ("sigmoid", "tanh", "softmax")
+_FIXED = ("sigmoid", "tanh", "softmax", "log_softmax")
 """Their results have a scale of their own."""

@@ -16,7 +16,7 @@ from ..lowering import Node
 from ..lowering import operators as kinds
 from .names import activation, arguments, is_fused, multiplier, operator_name
 from .parts import Parts
-from .states import Form, State, replaced
+from .states import Form, Now, State, replaced
 
 
 class Writer:
@@ -30,11 +30,12 @@ class Writer:
         self.numbers: dict[Node, int] = {}
         self.shared: dict[Any, int] = {}
         self.padded: dict[Any, int] = {}
-        self.paddings: dict[Any, int] = {}
+        self.settings: dict[Any, int] = {}
         self.folds: dict[int, Fold] = {}
         self.codes: dict[Any, int] = {}
         self.pads: dict[int, list[Padded]] = {}
         self.choices: dict[int, list[Choice]] = {}
+        self.states: dict[Node, Now] = {}
 
     def build(self, nodes: Sequence[Node]) -> Program:
         """The program, with its nodes written down in the given order."""
@@ -44,7 +45,7 @@ class Writer:
             source = node.inputs[0] if node.inputs else None
             first = len(self.operators)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):
-                self.numbers[node] = self.tensor(node.shape, constant=isinstance(node.operator, kinds.Constant))
+                self.numbers[node] = self.given(node)
             elif source is not None and is_fused(node) and readers[source] == 1:
                 self.numbers[node] = self.numbers[source]
                 self.fuse(activation(node.operator), self.numbers[source])
@@ -66,6 +67,20 @@ class Writer:
         self.tensors.append(Tensor(tuple(shape), dtype, constant, channels if dtype == "int8" else 0))
         return len(self.tensors) - 1
 
+    def given(self, node: Node) -> int:
+        """An input, or a constant that is computed with."""
+        if isinstance(node.operator, kinds.Constant):
+            return self.tensor(node.shape, constant=True)
+        is_float = node.operator.dtype == "float32"
+        return self.tensor(node.shape, "int8" if is_float else node.operator.dtype)
+
+    def setting(self, value: np.ndarray, node: Node | None = None) -> int:
+        """A constant that is no weight; equal ones are one, unless they depend on what is left of a node."""
+        key = value.shape, tuple(value.flat), node
+        if key not in self.settings:
+            self.settings[key] = self.tensor(value.shape, "int32", constant=True)
+        return self.settings[key]
+
     def put(
         self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], dtype: str = "int8", **options: Any
     ) -> int:
@@ -84,7 +99,7 @@ class Writer:
         """
         for version, (number, presence) in enumerate(self.read(operator.inputs, taker, sees_zeros)):
             constants = map(self.copy, operator.inputs[1:]) if version else operator.inputs[1:]
-            there = operator.presence * presence
+            there = product((operator.presence, presence))
             self.operators.append(replace(operator, inputs=(number, *constants), presence=there))
 
     def read(self, inputs: tuple[int, ...], taker: Node | None, sees_zeros: bool) -> list[Choice]:
@@ -132,6 +147,8 @@ class Writer:
         elif isinstance(operator, kinds.Pool):
             window = operator.window
             options = {"stride": window.strides, "window": window.size, "padding": operator.padding.lower()}
+        elif isinstance(operator, kinds.Gather):
+            inputs = [self.tensor(operator.table.shape, constant=True), *inputs]
         elif isinstance(operator, kinds.PReLU):
             constants = [self.tensor((1, 1, shape[-1]), constant=True)]
         elif isinstance(operator, kinds.Function):
@@ -139,15 +156,16 @@ class Writer:
         elif activation(operator) in ("clip", "minimum"):
             return self.limited(operator.arguments, inputs[0], shape)
         else:
-            constants = [self.tensor(size, "int32", constant=True) for size in arguments(node)]
-            if isinstance(operator, kinds.Mean):
-                constants = self.once(operator.axes, constants)
+            depends = isinstance(operator, (kinds.Reshape, kinds.Slice)) and self.blueprint.is_searched
+            constants = [self.setting(value, node if depends else None) for value in arguments(node)]
+            if operator_name(node) == "PADV2":
+                constants.append(self.tensor((), constant=True))
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
     def looked_up(self, source: int, shape: Sequence[Scalar]) -> int:
         """The entries of a table, which integers from 0 on number (see `deployment.tables`)."""
         signed = self.put("CAST", [source], shape, "int32")
-        positive = self.put("ADD", [signed, self.tensor((1,), "int32", constant=True)], shape, "int32")
+        positive = self.put("ADD", [signed, self.setting(np.array([128]))], shape, "int32")
         return self.put("GATHER", [self.tensor((256,), constant=True), positive], shape)
 
     def limited(self, limits: tuple[float, ...], source: int, shape: Sequence[Scalar]) -> int:
@@ -195,8 +213,20 @@ class Writer:
 
     def takes_affine(self, node: Node) -> Any:
         """Whether a convolution whose kernel is searched is in a state without padding."""
-        layer, states = self.blueprint.kernels[node]
-        return states.look_up(states.index(layer, self.reader), lambda state: not state.sees_zeros)
+        return self.now(node).look_up(_sees_none)
+
+    def pads_of(self, state: State) -> int:
+        """A number for the zeros that a state adds."""
+        return self.code(state.pads)
+
+    def now(self, node: Node) -> Now:
+        """The state of a kernel that is searched."""
+        if node not in self.states:
+            layer, states = self.blueprint.kernels[node]
+            forms = [partial(_is_in, state.form) for state in states.all]
+            resized = [partial(_is_resized, state.is_padded, state.is_cropped) for state in states.all]
+            self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *resized])
+        return self.states[node]
 
     def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
         """Weights and bias of a convolution."""
@@ -213,12 +243,11 @@ class Writer:
         if (source, pads) not in self.padded:
             _, rows, columns, channels = self.tensors[source].shape
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
-            if pads not in self.paddings:
-                self.paddings[pads] = self.tensor((4, 2), "int32", constant=True)
+            paddings = self.setting(np.array([(0, 0), *pads, (0, 0)]))
             number = self.tensor(shape)
             code = self.code(pads)
             presence = self.share(Padded(number, code, frozenset({code}), 1), source)
-            self.add(Operator("PAD", (source, self.paddings[pads]), (number,), presence=presence), sees_zeros=True)
+            self.add(Operator("PAD", (source, paddings), (number,), presence=presence), sees_zeros=True)
             self.padded[source, pads] = number
         return self.padded[source, pads]
 
@@ -245,10 +274,10 @@ class Writer:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
-        index, taps = states.index(layer, self.reader), self.reader.count_taps(layer)
+        now, taps = self.now(node), self.reader.count_taps(layer)
         sources: dict[tuple[bool, bool], int] = {}
         for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
-            sources[padded, cropped] = self.resized(node, index, source, padded=padded, cropped=cropped)
+            sources[padded, cropped] = self.resized(node, source, padded=padded, cropped=cropped)
         output = self.tensor(shape)
         for form in dict.fromkeys(state.form for state in states.all):
             read = sources[form.is_padded, form.is_cropped]
@@ -262,32 +291,33 @@ class Writer:
                     dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
                     multiplier=multiplier(node),
                     padding=form.padding,
-                    presence=states.look_up(index, partial(_is_in, form)),
+                    presence=now.look_up(partial(_is_in, form)),
                 ),
                 node,
                 sees_zeros=form.padding == "same",
             )
         return output
 
-    def resized(self, node: Node, index: Any, source: int, *, padded: bool, cropped: bool) -> int:
+    def resized(self, node: Node, source: int, *, padded: bool, cropped: bool) -> int:
         """The input of a convolution in states that pad it, crop it, both or neither."""
-        _, states = self.blueprint.kernels[node]
+        now, (_, states) = self.now(node), self.blueprint.kernels[node]
         wanted = [state for state in states.all if (state.is_padded, state.is_cropped) == (padded, cropped)]
-        presence = states.look_up(index, lambda state: state in wanted)
+        presence = now.look_up(partial(_is_resized, padded, cropped))
         if padded:
             other = 1 - states.axis
-            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.padded))
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_padded))
             size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
             output, paddings = self.resize(source, size), self.tensor((4, 2), "int32", constant=True)
             left: Scalar = 1
             if not cropped:
-                code = states.look_up(index, lambda state: self.code(state.pads))
+                code = now.look_up(self.pads_of)
                 possible = frozenset(self.code(state.pads) for state in wanted)
                 left = self.share(Padded(output, code, possible, presence), source)
-            self.add(Operator("PAD", (source, paddings), (output,), presence=presence * left), node, sees_zeros=True)
+            pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
+            self.add(pad, node, sees_zeros=True)
             source = output
         if cropped:
-            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.cropped))
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
             output, settings = self.resize(source, size), [self.tensor((4,), "int32", constant=True) for _ in range(2)]
             self.add(Operator("SLICE", (source, *settings), (output,), presence=presence), node, sees_zeros=padded)
             source = output
@@ -325,6 +355,25 @@ class Fold:
 
 def _is_in(form: Form, state: State) -> bool:
     return state.form == form
+
+
+def _is_resized(padded: bool, cropped: bool, state: State) -> bool:
+    return (state.is_padded, state.is_cropped) == (padded, cropped)
+
+
+def _padded(state: State) -> int:
+    return state.padded
+
+
+def _cropped(state: State) -> int:
+    return state.cropped
+
+
+def _sees_none(state: State) -> bool:
+    return not state.sees_zeros
+
+
+_QUESTIONS = (_padded, _cropped, _sees_none)
 
 
 def _equal(one: Scalar, two: Scalar) -> Scalar:

@@ -65,7 +65,8 @@ def buffers(program: Program, core: str) -> list[Buffer]:
     scratch: list[Buffer] = []
     for step, (op, call) in enumerate(zip(program.operators, program.calls(), strict=True), start=1):
         for number in op.outputs:
-            first.setdefault(number, step)
+            if not program.tensors[number].variable:  # these are kept, see `tail`
+                first.setdefault(number, step)
         for number in (*op.inputs, *op.outputs):
             if number in first:
                 last[number] = larger(step * op.presence, last.get(number, 0))
@@ -147,6 +148,17 @@ def _reduce(call: Call, kernels: str) -> list[Scalar]:
     return [4 * len(call.source.shape), 4 * (axes.elements if axes else 1)]
 
 
+def _filters(call: Call, kernels: str) -> list[Scalar]:
+    """32-bit sums, of the filters and of the results."""
+    rows, filters, units = call.source.shape[0], call.weights.shape[0], call.result.shape[-1]
+    return [4 * rows * filters, 4 * rows * units]
+
+
+def _gates(call: Call, kernels: str) -> list[Scalar]:
+    """Values of the gates, of 16 bits."""
+    return [2 * call.source.shape[0] * call.result.shape[-1]] * 4
+
+
 _SCRATCH: dict[str, Callable[[Call, str], list[Scalar]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
@@ -156,6 +168,8 @@ _SCRATCH: dict[str, Callable[[Call, str], list[Scalar]]] = {
     "SUM": _mean,
     "REDUCE_MAX": _reduce,
     "REDUCE_MIN": _reduce,
+    "SVDF": _filters,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _gates,
 }
 
 # What the interpreter keeps whatever the network is: its allocator and planner, input and output tensors, alignment.
@@ -182,6 +196,8 @@ _KERNEL_DATA = {
     "ELU": 256,
     "CAST": 8,
     "GATHER": 8 + 32,
+    "SVDF": 56,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 104 + 896,
 }
 _OTHER_KERNEL_DATA = 40 + 64
 _TABLE = 2 * 513
@@ -191,10 +207,18 @@ _TABLE = 2 * 513
 def tail(program: Program, core: str) -> Scalar:
     """Bytes of the records at the arena's tail."""
     kernels = cores.get(core).kernels
-    total: Scalar = _FIXED + _PER_TENSOR * sum(program.presences().values())
+    total: Scalar = _FIXED + _PER_TENSOR * sum(program.presences().values()) + _kept(program)
     for call in program.calls():
         total = total + call.op.presence * (_PER_OPERATOR + _kernel_data(call, kernels))
     return round_up(total, 4)
+
+
+def _kept(program: Program) -> Scalar:
+    """What is kept from one inference to the next: states of operators, and variables that are read by their handle."""
+    handles = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
+    tensors = [tensor for tensor in program.tensors if tensor.variable]
+    tensors += [program.tensors[value] for value in handles.values()]
+    return sum(round_up(tensor.bytes, ALIGNMENT) for tensor in tensors)
 
 
 def _kernel_data(call: Call, kernels: str) -> Scalar:
@@ -205,6 +229,10 @@ def _kernel_data(call: Call, kernels: str) -> Scalar:
         size = size + 2 * round_up(_TABLE, ALIGNMENT)
     if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
         size = size + 2 * round_up(4 * call.weights.channels, ALIGNMENT)
+    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":  # sums of the rows of eight matrices of weights
+        size = size + 8 * round_up(4 * call.result.shape[-1], ALIGNMENT)
+    if name == "SVDF" and kernels == "helium":
+        size = size + round_up(4 * call.weights.shape[0], ALIGNMENT)
     if name == "FULLY_CONNECTED":
         multipliers = 2 * round_up(4 * call.weights.channels, ALIGNMENT)
         size = size + choose(call.weights.channels > 1, multipliers, 0)

@@ -233,7 +233,8 @@ class _Search:
 
     def _all(self, begin: _State, length: int) -> list[Order]:
         """All orders of a stretch; none if there are more than `TRIALS`."""
-        found, stack = [], [begin]
+        found: list[Order] = []
+        stack = [begin]
         while stack and len(found) <= TRIALS:
             state = stack.pop()
             stack += [self.then(state, place) for place in state.choices()] if len(state.way) < length else []

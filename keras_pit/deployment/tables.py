@@ -23,8 +23,9 @@ from ..lowering import Network, Node
 from ..lowering.graph import Uses, rewrite
 from ..lowering.operators import Activation, Binary, Function, Input, Operator
 from .file_graph import TensorInfo
-from .flatbuffer import File, optional
+from .flatbuffer import File
 from .packing import repack
+from .schema import schema
 
 _FIRST = 128
 """What makes the smallest integer of 8 bits 0."""
@@ -102,9 +103,11 @@ class _Builder:
     """Adds operators and tensors to the first subgraph of a file."""
 
     def __init__(self, model: Any) -> None:
-        self.schema = optional("ai_edge_litert.schema_py_generated")
+        self.schema = schema()
         self.model = model
         self.subgraph = model.subgraphs[0]
+        self.first: int | None = None
+        """What is added to integers to number entries from 0 on: one tensor for all tables."""
 
     def let_go(self) -> None:
         """Drop each MAXIMUM of a tensor and itself."""
@@ -120,18 +123,19 @@ class _Builder:
 
     def look_up(self, source: TensorInfo, result: TensorInfo, entries: np.ndarray) -> None:
         """GATHER the entry of a table that each integer stands for."""
-        schema, integers = self.schema, self.schema.TensorType.INT32
+        types, integers = self.schema.TensorType, self.schema.TensorType.INT32
         signed, positive = (
             self.tensor(f"{result.name}_{word}", source.shape, integers) for word in ("signed", "positive")
         )
-        first = self.tensor("first", (1,), integers, np.array([_FIRST], "<i4"))
+        if self.first is None:
+            self.first = self.tensor("first", (1,), integers, np.array([_FIRST], "<i4"))
         quantization = self.subgraph.tensors[result.index].quantization
-        constant = self.tensor(f"{result.name}_table", entries.shape, schema.TensorType.INT8, entries, quantization)
-        cast = schema.CastOptionsT()
-        cast.inDataType, cast.outDataType = schema.TensorType.INT8, integers
+        constant = self.tensor(f"{result.name}_table", entries.shape, types.INT8, entries, quantization)
+        cast = self.schema.CastOptionsT()
+        cast.inDataType, cast.outDataType = types.INT8, integers
         self.add("CAST", [source.index], signed, cast)
-        self.add("ADD", [signed, first], positive, schema.AddOptionsT())
-        self.add("GATHER", [constant, positive], result.index, schema.GatherOptionsT())
+        self.add("ADD", [signed, self.first], positive, self.schema.AddOptionsT())
+        self.add("GATHER", [constant, positive], result.index, self.schema.GatherOptionsT())
 
     def tensor(
         self, name: str, shape: Sequence[int], dtype: int, content: np.ndarray | None = None, quantization: Any = None
@@ -149,12 +153,11 @@ class _Builder:
 
     def add(self, name: str, inputs: Sequence[int], output: int, options: Any = None) -> None:
         """A new operator."""
-        schema = self.schema
-        op = schema.OperatorT()
-        op.opcodeIndex = self.code(getattr(schema.BuiltinOperator, name), 1 if options is None else 2)
+        op = self.schema.OperatorT()
+        op.opcodeIndex = self.code(getattr(self.schema.BuiltinOperator, name), 1 if options is None else 2)
         op.inputs, op.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
         if options is not None:
-            op.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__[:-1])
+            op.builtinOptionsType = getattr(self.schema.BuiltinOptions, type(options).__name__[:-1])
             op.builtinOptions = options
         self.subgraph.operators.append(op)
 

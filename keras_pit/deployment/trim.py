@@ -28,9 +28,9 @@ import numpy as np
 
 from ..costs.program import BIAS, BYTES
 from ..costs.schedule import order
-from ..errors import DeploymentError
-from .flatbuffer import File, names, optional, program_of
+from .flatbuffer import File, operator_names, program_of
 from .packing import pack
+from .schema import schema
 
 _WEIGHTS = 1
 # Operators that hand on their first input's elements in the same order.
@@ -58,8 +58,7 @@ def trim(tflite: bytes) -> bytes:
         it is.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
-        DeploymentError: if constants lie outside of the flatbuffer (files beyond 2 GB).
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
@@ -73,16 +72,9 @@ def trim(tflite: bytes) -> bytes:
 def trim_file(file: File) -> File:
     """What `trim` does, from file to file."""
     model = copy.deepcopy(file.tree)
-    if any(buffer.offset > 1 for buffer in model.buffers):
-        raise DeploymentError(
-            "The file keeps constants outside of the flatbuffer, as only files beyond 2 GB do; expected all of them "
-            "inside. Such a file is not for a microcontroller: convert a smaller model."
-        )
-    schema = optional("ai_edge_litert.schema_py_generated")
-    builtin = names(schema.BuiltinOperator)
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    builtin = operator_names(model)
     for subgraph in model.subgraphs:
-        operators = [(builtin[codes[op.opcodeIndex]], op) for op in subgraph.operators]
+        operators = [(builtin[op.opcodeIndex], op) for op in subgraph.operators]
         _skip_reshapes(subgraph, operators)
         _drop_quantization(subgraph, operators)
     _put_in_order(model)
@@ -91,7 +83,7 @@ def trim_file(file: File) -> File:
         _drop_fields(subgraph)
     _number(model)
     _keep(model, _MODEL)
-    return File(pack(model, schema, b"TFL3"))
+    return File(pack(model, schema(), b"TFL3"))
 
 
 def _skip_reshapes(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> None:
@@ -134,9 +126,10 @@ def _put_in_order(model: Any) -> None:
     """Run operators in the order that needs the least arena, unless they change variables or call each other."""
     main, *others = model.subgraphs
     program = program_of(model)
-    if not others and not any(tensor.isVariable for tensor in main.tensors):
-        if all(tensor.dtype in BYTES for tensor in program.tensors):  # no handles of variables
-            main.operators = [main.operators[place] for place in order(program)]
+    has_variables = any(tensor.isVariable for tensor in main.tensors)
+    has_handles = any(tensor.dtype not in BYTES for tensor in program.tensors)
+    if not others and not has_variables and not has_handles:
+        main.operators = [main.operators[place] for place in order(program)]
 
 
 def _drop_unused_tensors(subgraph: Any) -> None:

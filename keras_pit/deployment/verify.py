@@ -89,6 +89,13 @@ def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -
     require_static(file.graph)
     micro = micro_run(file, arrays, timeout)
     reference = litert_run(file, arrays, timeout)
+    for tensor, one, other in zip(outputs, micro.outputs, reference.outputs, strict=True):
+        if one.shape != other.shape:
+            raise DeploymentError(
+                f"TFLite-Micro makes {tensor.label} of shape {one.shape[1:]}, LiteRT of {other.shape[1:]}: the shapes "
+                "in the file are not those of its operators, and TFLite-Micro believes them. Make the file with "
+                "keras_pit.to_tflite."
+            )
     compared = list(map(distances, outputs, micro.outputs, reference.outputs))
     if any(map(too_far, outputs, compared)):
         verify_operators(file, arrays, micro.outputs, timeout)
@@ -161,7 +168,7 @@ def require_static(graph: Graph) -> None:
         raise DeploymentError(
             f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); expected fixed shapes with "
             "batch size 1, as TFLite-Micro ignores shape signatures and would compute wrong results without an error. "
-            "Make the file with keras_pit.to_tflite; if it made this one, that is a fault of keras_pit: report it."
+            "Make the file with keras_pit.to_tflite, or let keras_pit.deploy fix an open batch."
         )
 
 
@@ -182,16 +189,10 @@ def require_integer(graph: Graph) -> None:
     culprits = [op for op in floating if op.name not in BRIDGES] or floating
     if culprits:
         found = [f"{op.name} ({graph.place(op)})" for op in culprits]
-        cure = (
-            "Give what they read, as the numbers of an Embedding's rows, an input of integers: keras.Input(shape, "
-            "dtype='int32')"
-            if all(op.name == "CAST" for op in culprits)
-            else "There is no integer kernel for these: replace the layer by one that README lists, write what it does "
-            "to each element as an activation (of 8 bits, a table is one)"
-        )
         raise DeploymentError(
-            f"The quantised file computes with floats: {_listed(found)}; expected integers only. {cure}, or convert "
-            "with quantization=None."
+            f"The quantised file computes with floats: {_listed(found)}; expected integers only. There is no integer "
+            "kernel for these: replace the layer, make what it does to each element an activation (any is a table in 8 "
+            "bits), or convert with quantization=None."
         )
 
 

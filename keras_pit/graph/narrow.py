@@ -12,6 +12,7 @@ import keras
 
 from . import _keras
 from .rebuild import renewed
+from .specs import output_spec
 
 Shape = tuple[int | None, ...]
 
@@ -61,8 +62,7 @@ def narrower(model: keras.Model, input_shape: Any) -> dict[int, Shape]:
 def _fits(wanted: Shape, built: Shape) -> bool:
     """Whether a shape says the same as another one, but for lengths that one of them leaves open."""
     return len(wanted) == len(built) and all(
-        size is None or (isinstance(size, int) and size > 0 and length in (None, size))
-        for size, length in zip(wanted, built, strict=True)
+        size is None or length in (None, size) for size, length in zip(wanted, built, strict=True)
     )
 
 
@@ -77,7 +77,7 @@ def _propagate(model: keras.Model, inputs: list[Any], shapes: dict[int, Shape]) 
     def visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
         operation = call.operation
         if not _keras.is_graph(operation):
-            return operation.compute_output_spec(*args, **kwargs)
+            return output_spec(operation, args, kwargs)
         given = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, keras.KerasTensor)]
         for tensor, x in zip(_keras.graph(operation).inputs, given, strict=True):
             called.setdefault(id(tensor), []).append(tuple(x.shape))

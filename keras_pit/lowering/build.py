@@ -3,15 +3,12 @@
     Conv1D, BatchNormalization, ReLU     ->     Conv, Affine, Activation("relu")
 
 Models in the model are walked through as if they were written out; a layer called twice gives two nodes. What no rule
-covers is called as it is, on tensors of the shapes that it knows. Mixed precision is for training: here, all floats are
-float32.
+covers is called as it is, on tensors of the shapes that it knows.
 """
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -36,7 +33,7 @@ def build(model: keras.Model) -> Network:
     inputs = []
     for tensor in _keras.graph(model).inputs:
         shape = _sample(tensor.shape)
-        dtype = _dtype(model, tensor)
+        dtype = "float32" if _read_as_floats(model, tensor) else tensor.dtype
         node = Node(Input(dtype, shape[1:]), (), form(shape), _keras.input_name(tensor))
         inputs.append(Value(node, shape, dtype))
     outputs = keras.tree.flatten(_inline(model, inputs))
@@ -65,7 +62,7 @@ def _visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
     kwargs = {name: value for name, value in kwargs.items() if name != "training" and (name != "mask" or value)}
     rule = rule_of(operation) or OPERATIONS.get(_keras.op_name(operation) or "")
     values = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Value)]
-    floats = all(_is_float(tensor.dtype) for tensor in [*values, *call.node.outputs])
+    floats = all(tensor.dtype == "float32" for tensor in [*values, *call.node.outputs])
     known = rule(context, *args, **kwargs) if rule and (floats or rule is embedding) and not training else None
     nodes = _foreign(context) if known is None else [known] if isinstance(known, Node) else known
     for node, shape in zip(nodes, makes, strict=True):
@@ -74,7 +71,7 @@ def _visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
                 f"Layer {operation.name!r} ({type(operation).__name__}) was lowered to the shape {node.shape}; "
                 f"expected {form(shape)}. This is a fault of keras_pit: report it."
             )
-    dtypes = ["float32" if _is_float(tensor.dtype) else tensor.dtype for tensor in call.node.outputs]
+    dtypes = [tensor.dtype for tensor in call.node.outputs]
     return [Value(*made) for made in zip(nodes, makes, dtypes, strict=True)]
 
 
@@ -98,9 +95,8 @@ def _foreign(context: Context) -> list[Node]:
         if isinstance(layer, keras.layers.Layer):
             if "training" in inspect.signature(layer.call).parameters:
                 kwargs["training"] = _is_told_to_train(layer, kwargs)
-            states = ([_single(variable.value) for variable in kind] for kind in _variables(layer))
-            with _in_float32(layer):
-                outputs, _ = layer.stateless_call(*states, *args, **kwargs)
+            states = ([variable.value for variable in kind] for kind in _variables(layer))
+            outputs, _ = layer.stateless_call(*states, *args, **kwargs)
         else:
             outputs = layer(*args, **kwargs)
         return list(keras.tree.flatten(outputs))
@@ -111,23 +107,6 @@ def _foreign(context: Context) -> list[Node]:
         Node(Foreign(call, takes, form(shape), index), inputs, form(shape), context.name)
         for index, shape in enumerate(context.makes)
     ]
-
-
-@contextlib.contextmanager
-def _in_float32(layer: keras.Layer) -> Iterator[None]:
-    """Compute in float32 for a while, whatever the dtype policy of a layer and those in it."""
-    policies = {one: one.dtype_policy for one in _keras.all_layers(layer) if one.compute_dtype != "float32"}
-    try:
-        for one in policies:
-            one.dtype_policy = "float32"
-        yield
-    finally:
-        for one, policy in policies.items():
-            one.dtype_policy = policy
-
-
-def _single(value: Any) -> Any:
-    return keras.ops.cast(value, "float32") if _is_float(keras.backend.standardize_dtype(value.dtype)) else value
 
 
 def _variables(layer: keras.Layer) -> tuple[list[Any], list[Any]]:
@@ -143,33 +122,22 @@ def _refuse_masks(call: _keras.OperationCall) -> None:
         )
 
 
-def _dtype(model: keras.Model, tensor: Any) -> str:
-    """The type of an input in the file: float32 and int32 wherever they serve, as TFLite-Micro casts little.
+def _read_as_floats(model: keras.Model, tensor: Any) -> bool:
+    """Whether an input of pixels, say, is only read by layers that make floats of it, such as Rescaling.
 
-    Floats of any kind are float32. So are pixels, say, that are only read by layers that make floats of them, such as
-    Rescaling: then they can be quantised. What only an Embedding reads is int32.
+    Then it can be a float itself, and be quantised: TFLite-Micro cannot cast it.
     """
-    readers = list(_readers(model, tensor))
-    if readers and all(isinstance(call.operation, keras.layers.Embedding) for call in readers):
-        return "int32"
-    pixels = tensor.dtype in ("uint8", "int8", "uint16", "int16")
-    if pixels and all(_is_float(output.dtype) for call in readers for output in call.node.outputs):
-        return "float32"
-    return "float32" if _is_float(tensor.dtype) else str(tensor.dtype)
-
-
-def _is_float(dtype: str) -> bool:
-    return dtype.startswith(("float", "bfloat"))
-
-
-def _readers(model: keras.Model, tensor: Any) -> Iterator[_keras.OperationCall]:
-    """The calls that read an input, also those in models in the model."""
+    if tensor.dtype not in ("uint8", "int8", "uint16", "int16"):
+        return False
     for call in _keras.calls(model):
-        for place, source in enumerate(call.node.input_tensors):
-            if source is tensor and _keras.is_graph(call.operation):
-                yield from _readers(call.operation, _keras.graph(call.operation).inputs[place])
-            elif source is tensor:
-                yield call
+        places = [index for index, source in enumerate(call.node.input_tensors) if source is tensor]
+        if places and _keras.is_graph(call.operation):
+            inner = _keras.graph(call.operation).inputs
+            if not all(inner[i].dtype == "float32" or _read_as_floats(call.operation, inner[i]) for i in places):
+                return False
+        elif places and any(output.dtype != "float32" for output in call.node.outputs):
+            return False
+    return True
 
 
 def _sample(shape: tuple[int | None, ...]) -> Shape:

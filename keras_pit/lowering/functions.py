@@ -64,15 +64,15 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", None) or type(function).__name__).lower()
 
 
-def softmax(context: Context, x: Value, axis: int) -> Node:
+def softmax(context: Context, x: Value, axis: int, kind: str = "softmax") -> Node:
     """Along any axis; the kernel knows the last one only."""
     last, axis = x.rank - 1, x.positive(axis)
     if axis == last:
-        return context.put(Activation("softmax"), x.node)
+        return context.put(Activation(kind), x.node)
     order = [*range(x.rank)]
     order[axis], order[last] = last, axis
     moved = context.transpose(x, order)
-    return context.transpose(Value(context.put(Activation("softmax"), moved.node), moved.shape), order).node
+    return context.transpose(Value(context.put(Activation(kind), moved.node), moved.shape), order).node
 
 
 def hard_sigmoid(context: Context, node: Node) -> Node:
@@ -110,4 +110,5 @@ FUNCTIONS: dict[Any, Callable[[Context, Node], Node]] = {
     activations.hard_silu: _kind("hard_silu"),
     activations.silu: silu,
     activations.softmax: _kind("softmax"),
+    activations.log_softmax: _kind("log_softmax"),
 }

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from .graph import Node
-from .operators import Binary, Conv, Dense, Function, Mean, Operator
+from .operators import Binary, Conv, Dense, Function, Operator, Reduce
 from .values import Context, Value, array
 from .windows import Window
 
@@ -90,7 +90,7 @@ class _Mean:
         self.operators: list[Operator] = []
         space = tuple(axis for axis in range(1, last) if axis in along and node.shape[axis] > 1)
         if space:
-            self.operators.append(Mean(space))
+            self.operators.append(Reduce("mean", space))
         if last in along and groups != channels:
             inside = channels // groups
             copies = np.full((inside, 1 if groups == 1 else inside), 1 / inside)

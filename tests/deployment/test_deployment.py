@@ -401,9 +401,9 @@ BAD_MODELS = {
     ),
     "batch": (lambda: simple(layers.Dense(2), batch_size=4), "batch size 4 built in"),
     "unbuilt": (lambda: keras.Sequential([layers.Dense(2)]), "no defined inputs; .*Wrap it"),
-    "quantized": (
-        lambda: simple(layers.Dense(2, dtype="int8_from_float32", name="whole")),
-        r"'whole' \(Dense\) has the dtype policy 'int8_from_float32'; expected floats",
+    "words": (
+        lambda: simple(layers.Embedding(9, 4, name="words"), layers.Flatten(), shape=(5,)),
+        r"'words' \(Embedding\) reads float32; expected integers.*dtype='int32'",
     ),
     "poisoned": (poisoned, r"'bad' \(Dense\): weight .*bad/bias' holds NaN"),
     "unused": (unused_input, "Input 'left' .* has no effect on the outputs"),
@@ -420,6 +420,26 @@ def test_bad_model_is_refused(case):
         to_tflite(build(), quantization=None)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_models_of_other_precisions_are_deployed_as_float32(policy):
+    def network(policy):
+        inputs = keras.Input((16, 3))
+        x = layers.Conv1D(6, 3, padding="same", activation="relu", dtype=policy, name="conv")(inputs)
+        x = layers.BatchNormalization(dtype=policy, name="norm")(x)
+        x = keras.Sequential([keras.Input((16, 6)), layers.GlobalAveragePooling1D(dtype=policy)], name="inner")(x)
+        return keras.Model(inputs, layers.Dense(2, dtype=policy, name="out")(x), name="net")
+
+    model, whole = network(policy), network("float32")
+    whole.set_weights(model.get_weights())
+    x = np.random.default_rng(0).normal(size=(20, 16, 3)).astype("float32")
+    assert to_tflite(model, x) == to_tflite(whole, x)
+    for metric in ("flash", "ram", "latency"):
+        assert keras_pit.cost(model, metric) == keras_pit.cost(whole, metric)
+        assert keras_pit.convert(model, metric).origin.costs == keras_pit.convert(whole, metric).origin.costs
+    assert bool(keras_pit.fits(model, "pico"))
+    assert model.layers[1].compute_dtype != "float32"
+
+
 def test_unknown_quantization_is_refused():
     with pytest.raises(ValueError, match=r"`quantization` must be one of 'int8', 'int16x8', received 'int4'"):
         to_tflite(make("dense")[0], quantization="int4")
@@ -429,10 +449,6 @@ UNSUPPORTED = {
     "no integer kernel": (
         lambda: simple(layers.Lambda(lambda x: keras.ops.cumsum(x, axis=1), name="summed"), shape=(4, 2)),
         r"computes with floats: CUMSUM \(.*summed.*replace the layer",
-    ),
-    "rows of floats": (
-        lambda: simple(layers.ReLU(), layers.Embedding(3, 2, name="words"), layers.Flatten()),
-        r"computes with floats: CAST \(.*words.*input of integers: keras.Input\(shape, dtype='int32'\)",
     ),
     "no micro kernel": (
         lambda: simple(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 2)), name="bigger"), shape=(4, 2)),
@@ -449,25 +465,6 @@ UNSUPPORTED = {
 }
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
-def test_any_kind_of_floats_is_float32(policy):
-    """The file is that of a model in float32, of search models, too, and the model stays as it was."""
-    keras.utils.set_random_seed(0)
-    x = np.random.default_rng(0).normal(size=(32, 12, 3)).astype("float32")
-    stack = [
-        layers.Conv1D(4, 3, dtype=policy),
-        layers.BatchNormalization(dtype=policy),
-        layers.TimeDistributed(layers.Dense(4, activation="relu", dtype=policy), dtype=policy),
-        layers.Flatten(dtype=policy),
-        layers.Dense(2, activation="softmax", dtype="float32"),
-    ]
-    model = simple(*stack, shape=(12, 3))
-    result = run_litert(to_tflite(model, x, quantization=None), x).dequantized[0]
-    np.testing.assert_allclose(result, model.predict(x, verbose=0), atol=5e-3)
-    assert to_tflite(model, x)
-    assert model.layers[2].layer.dtype_policy.name == policy
-
-
 def test_an_exported_model_of_mixed_precision():
     x = np.random.default_rng(0).normal(size=(32, 12, 3)).astype("float32")
     model = simple(layers.Conv1D(8, 3, dtype="mixed_float16"), layers.Flatten(), layers.Dense(2), shape=(12, 3))
@@ -476,17 +473,6 @@ def test_an_exported_model_of_mixed_precision():
     assert slim.layers[1].dtype_policy.name == "mixed_float16"
     assert to_tflite(slim, x)
     assert to_tflite(keras_pit.quantize_aware(slim, x), x)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "int32", "int64", "uint8"])
-def test_numbers_of_rows_are_int32(dtype):
-    """What only an Embedding reads, whatever type the model has for it."""
-    model = simple(layers.Embedding(9, 4), layers.Conv1D(3, 2), layers.Flatten(), layers.Dense(2), dtype=dtype)
-    x = np.random.default_rng(0).integers(0, 9, (32, 4)).astype(dtype)
-    tflite = to_tflite(model, x)
-    assert read_graph(tflite).inputs[0].dtype == "int32"
-    expected = model.predict(x, verbose=0)
-    assert np.abs(run_litert(tflite, x.astype("int32")).dequantized[0] - expected).max() < 0.05 * np.ptp(expected)
 
 
 @pytest.mark.parametrize("case", UNSUPPORTED)
@@ -574,8 +560,8 @@ def test_bad_inputs_are_refused(dense_file, run):
     ):
         with pytest.raises(ValueError, match=message):
             run(tflite, inputs)
-    with pytest.raises(ValueError, match=r"content of a .tflite file as bytes"):
-        run("model.tflite", x)
+    with pytest.raises(TypeError, match=r"The \.tflite file must be its content as bytes, or its path, received 3"):
+        run(3, x)
 
 
 def test_arena_grows_until_it_suffices(dense_file):

@@ -161,12 +161,12 @@ FORMS = {
     "layer normalization of a map": (
         IMAGE,
         layers.LayerNormalization(axis=(1, 2)),
-        "Mean subtract multiply Mean rsqrt multiply Constant multiply Constant add",
+        "Reduce subtract multiply Reduce rsqrt multiply Constant multiply Constant add",
     ),
     "group normalization": (
         IMAGE,
         chain(conv2d(4), layers.GroupNormalization(2), conv2d(padding="valid")),
-        "Conv Mean Conv subtract multiply Mean Conv rsqrt multiply Conv",
+        "Conv Reduce Conv subtract multiply Reduce Conv rsqrt multiply Conv",
     ),
     "rms normalization": (
         SEQUENCE,
