@@ -29,14 +29,12 @@ from ..costs.program import Program
 from ..costs.schedule import arranged, order
 from ..graph import _keras
 from ..graph.channels import Channels
-from ..graph.kinds import kind_of
 from ..graph.precision import in_float32
 from ..layers.layer import PITLayer
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
 from ..lowering import Network, Node
 from ..lowering import operators as kinds
-from ..lowering.layers import LAYERS
 from .axes import ChannelAxis, axis_of
 from .folds import folds_of
 from .parts import Parts
@@ -119,12 +117,14 @@ def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str,
     Raises:
         ValueError: names them.
     """
-    unknown = [node.name for node in network.nodes() if isinstance(node.operator, kinds.Foreign)]
+    nodes = network.nodes()
+    unknown = [node.name for node in nodes if isinstance(node.operator, kinds.Foreign)]
     if not unknown:
         return
+    known = {node.name for node in nodes if node.name in unknown and hasattr(node.operator, "kernel")}
     layers = {layer.name: layer for layer in _keras.all_layers(model)}
     names = {name: getattr(originals.get(name), "name", name) for name in unknown}
-    found = [_described(layers.get(name), shown) for name, shown in names.items()]
+    found = [_described(layers.get(name), shown, name in known) for name, shown in names.items()]
     more = f" and {len(found) - _MOST} more" * (len(found) > _MOST)
     raise ValueError(
         f"Flash, RAM and latency of model '{model.name}' are not known before it is converted, because of "
@@ -137,9 +137,10 @@ _MOST = 5
 """Layers that a message names."""
 
 
-def _described(layer: Any, name: str) -> str:
+def _described(layer: Any, name: str, is_known: bool) -> str:
+    """A layer, or the activation of one that is known itself."""
     if layer is None:
         return f"operation '{name}'"
-    function = getattr(layer, "activation", None) if kind_of(layer) in LAYERS else None
+    function = getattr(layer, "activation", None) if is_known else None
     of = f"the activation {getattr(function, '__name__', function)} of " * (function is not None)
     return f"{of}layer '{name}' ({type(layer).__name__})"

@@ -29,6 +29,7 @@ class Writer:
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.numbers: dict[Node, int] = {}
+        self.shared: dict[Any, int] = {}
         self.padded: dict[Any, int] = {}
         self.settings: dict[Any, int] = {}
         self.folds: dict[int, Fold] = {}
@@ -81,9 +82,11 @@ class Writer:
             self.settings[key] = self.tensor(value.shape, "int32", constant=True)
         return self.settings[key]
 
-    def put(self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], **options: Any) -> int:
+    def put(
+        self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], dtype: str = "int8", **options: Any
+    ) -> int:
         """A new operator; the number of the tensor that it makes."""
-        number = self.tensor(shape)
+        number = self.tensor(shape, dtype)
         self.add(Operator(name, tuple(inputs), (number,), **options))
         return number
 
@@ -139,6 +142,7 @@ class Writer:
         constants: list[int] = []
         if isinstance(operator, kinds.Dense):
             constants = self.weights((shape[-1], product(self.tensors[inputs[0]].shape)), operator.bias)
+            constants = self.once(operator, constants)
         elif isinstance(operator, kinds.TransposeConv):
             options = {"stride": operator.strides, "padding": operator.padding.lower()}
             read = self.tensors[inputs[0]].shape[-1]
@@ -152,6 +156,8 @@ class Writer:
             inputs = [self.tensor(operator.table.shape, constant=True), *inputs]
         elif isinstance(operator, kinds.PReLU):
             constants = [self.tensor((1, 1, shape[-1]), constant=True)]
+        elif isinstance(operator, kinds.Function):
+            return self.looked_up(inputs[0], shape)
         elif activation(operator) in ("clip", "minimum"):
             return self.limited(operator.arguments, inputs[0], shape)
         else:
@@ -161,6 +167,12 @@ class Writer:
                 constants.append(self.tensor((), constant=True))
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
+    def looked_up(self, source: int, shape: Sequence[Scalar]) -> int:
+        """The entries of a table, which integers from 0 on number (see `deployment.tables`)."""
+        signed = self.put("CAST", [source], shape, "int32")
+        positive = self.put("ADD", [signed, self.setting(np.array([128]))], shape, "int32")
+        return self.put("GATHER", [self.tensor((256,), constant=True), positive], shape)
+
     def limited(self, limits: tuple[float, ...], source: int, shape: Sequence[Scalar]) -> int:
         """No more than the last limit, and no less than the one before it, if there is one."""
         number = self.put("MINIMUM", [source, self.tensor((), constant=True)], shape)
@@ -169,6 +181,10 @@ class Writer:
         if limits[0] == 0:
             return self.put("RELU", [number], shape)
         return self.put("MAXIMUM", [number, self.tensor((), constant=True)], shape)
+
+    def once(self, key: Any, constants: list[int]) -> list[int]:
+        """Weights and bias of an operator that several nodes may have: the same weights, but each its bias."""
+        return [self.shared.setdefault(key, constants[0]), *constants[1:]]
 
     def weights(self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None) -> list[int]:
         """Weights and bias; FULLY_CONNECTED does without a bias of zeros, but a search may train one."""
@@ -188,7 +204,7 @@ class Writer:
         read = self.pad(window.pads, source) if word is None else source
         number = self.put(
             operator_name(node),
-            [read, *self.kernel(node, window.size, read, shape)],
+            [read, *self.once(node.operator, self.kernel(node, window.size, read, shape))],
             shape,
             stride=window.strides,
             dilation=window.dilation,

@@ -68,9 +68,10 @@ def check(tree: Any) -> None:
 
 
 def _check_numbers(one: Any, where: str, least: int, count: int) -> None:
-    """Inputs may be left out, which is written as -1."""
-    for kind, numbers, lowest in (("inputs", one.inputs, least), ("outputs", one.outputs, 0)):
-        if len(numbers) and not (lowest <= numbers.min() and numbers.max() < count):
+    """Inputs may be left out, which is written as -1, and so may what an operator computes on its way."""
+    between = getattr(one, "intermediates", None)
+    for kind, numbers, lowest in (("inputs", one.inputs, least), ("outputs", one.outputs, 0), ("others", between, -1)):
+        if numbers is not None and len(numbers) and not (lowest <= numbers.min() and numbers.max() < count):
             raise damaged(f"{where} of {kind} names a tensor that is not there ({numbers.tolist()[:8]} of {count})")
 
 

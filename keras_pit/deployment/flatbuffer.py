@@ -52,16 +52,15 @@ class File:
         cure = "Make one of a Keras model with keras_pit.to_tflite."
         raise checks.wrong_type("The .tflite file", "its content as bytes, or its path", tflite, cure)
 
-    @functools.cached_property
+    @property
     def root(self) -> Any:
         """The schema's reader (`Model`), which finds each part in the bytes."""
-        layout.check(self.content)
-        return schema().Model.GetRootAs(self.content, 0)
+        return self._checked[0]
 
     @property
     def tree(self) -> Any:
         """The schema's objects (`ModelT`), for reading only: whoever changes them works on a copy."""
-        return self._checked[0]
+        return self._checked[1]
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -71,13 +70,14 @@ class File:
     @property
     def program(self) -> Program:
         """What it makes a microcontroller do; of several subgraphs, the first one counts."""
-        return self._checked[1]
+        return self._checked[2]
 
     @functools.cached_property
-    def _checked(self) -> tuple[Any, Program]:
-        root = self.root
+    def _checked(self) -> tuple[Any, Any, Program]:
+        layout.check(self.content)
         try:
-            tree = schema().ModelT.InitFromObj(root)
+            root = schema().Model.GetRootAs(self.content, 0)
+            tree = schema().ModelT.InitFromPackedBuf(self.content, 0)
         except (struct.error, ValueError) as error:
             # A number at the end of the file, or the options of an operator, which are not followed before.
             raise damaged(f"its parts cannot be read ({error})") from error
@@ -86,7 +86,7 @@ class File:
         programs = [program_of(tree, number) for number in range(len(tree.subgraphs))]
         for program in programs:
             operands.check(program)
-        return tree, programs[0]
+        return root, tree, programs[0]
 
 
 def read_graph(tflite: bytes) -> Graph:

@@ -46,6 +46,15 @@ def test_one_fit_ends_at_the_bound(metric, share):
     assert history[metric][-1] == keras_pit.cost(keras_pit.export(search), metric)
 
 
+def test_one_variable_is_enough():
+    """A single layer to search, whose mask is all there is."""
+    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(3)])
+    search = keras_pit.convert(model, target={"size": 200})
+    search.compile("adam", LOSS)
+    search.fit(np.ones((8, 10)), np.zeros(8), epochs=2, verbose=0)
+    assert keras_pit.cost(keras_pit.export(search), "size") <= 200
+
+
 OPTIMIZERS = [
     keras.optimizers.SGD(1e-4),
     keras.optimizers.SGD(0.1, momentum=0.9),
