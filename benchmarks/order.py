@@ -2,8 +2,9 @@
 
     python benchmarks/order.py [--count 500] [--output out/order.json]
 
-The order is compared with the one in which results are asked for, on the networks of `examples/networks.py` and on random
-networks with branches. RAM before conversion is compared with that of the file, on one core for each set of kernels.
+The order is compared with the one in which results are asked for, on the networks of `examples/networks.py` and on
+random networks with branches. RAM before conversion is compared with that of the file, on one core for each set of
+kernels.
 """
 
 import argparse
