@@ -29,6 +29,8 @@ class Writer:
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.numbers: dict[Node, int] = {}
+        self.nodes: list[Node] = []
+        """The node that each operator is for."""
         self.shared: dict[Any, int] = {}
         self.padded: dict[Any, int] = {}
         self.settings: dict[Any, int] = {}
@@ -53,6 +55,7 @@ class Writer:
             else:
                 self.numbers[node] = self.node(node)
                 self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
+                self.nodes += [node] * (len(self.operators) - first)
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
         return Program(tuple(self.operators), tuple(self.tensors), inputs, outputs)
 

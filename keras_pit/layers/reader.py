@@ -36,6 +36,11 @@ class Masked(Protocol):
     """`masks.KernelMask`."""
 
     @property
+    def mask_variables(self) -> list[Any]:
+        """Those that there are."""
+        ...
+
+    @property
     def searches_taps(self) -> bool:
         """Whether it owns a beta or a gamma."""
         ...
