@@ -27,7 +27,7 @@ from keras_pit.costs.program import BIAS, Program
 from keras_pit.deployment import trim
 from keras_pit.deployment.flatbuffer import read_program, unpack
 
-DATA = Path(__file__).resolve().parents[1].parent / "shared/data"
+DATA = Path("data")
 
 # Instructions an element of operators that the measured networks lack, each measured alone on 4096 elements on a
 # Cortex-M4. They run as reference code, which takes the Cortex-M55 about as many. Per MAC for TRANSPOSE_CONV.

@@ -138,7 +138,7 @@ def accuracy(model: keras.Model, split: Split) -> float:
 def parser(description: str | None, output: str) -> argparse.ArgumentParser:
     """Arguments that all benchmarks on tasks have: --data, --only, --seeds, --output."""
     result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    result.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data", help="folder of the .npz")
+    result.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data"), help="folder of the .npz")
     result.add_argument("--only", choices=TASKS, nargs="+", default=list(TASKS), help="tasks to run")
     result.add_argument("--seeds", type=int, nargs="+", default=[0], help="random seeds")
     result.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out") / output, help="JSON to write")

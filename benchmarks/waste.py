@@ -26,8 +26,8 @@ from rich.table import Table
 
 import keras_pit
 from examples.networks import NETWORKS, tcn
-from keras_pit.deployment.convert import quiet
-from keras_pit.deployment.runtimes import read_graph
+from keras_pit.deployment.converter import quiet
+from keras_pit.deployment.flatbuffer import read_graph
 
 SMALL = 10_000
 LIMITS = {True: 0.55, False: 0.75}

@@ -1,17 +1,19 @@
 """keras_pit: search small CNNs inside big ones (Pruning In Time), for Keras 3 and TFLite-Micro."""
 
 from . import boards, callbacks, costs, layers
-from .convert import convert
-from .cost import cost, get_regularization_loss
 from .deployment import deploy, profile, quantize_aware, to_tflite
-from .export import export
-from .fits import Fits, fits
-from .model import SearchModel, mask_variables, net_variables
-from .report import Report, summary
+from .deployment.fits import Fits, fits
+from .errors import DeploymentError
+from .search.convert import convert
+from .search.cost import cost, get_regularization_loss, soft_cost
+from .search.export import export
+from .search.model import SearchModel, mask_variables, net_variables
+from .search.report import Report, summary
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DeploymentError",
     "Fits",
     "Report",
     "SearchModel",
@@ -29,6 +31,7 @@ __all__ = [
     "net_variables",
     "profile",
     "quantize_aware",
+    "soft_cost",
     "summary",
     "to_tflite",
 ]

@@ -17,8 +17,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from .model import SearchModel, mask_variables, require_search
-from .report import Report, span, summary
+from . import checks
+from .search.arguments import check_strength
+from .search.model import SearchModel, mask_variables, require_search
+from .search.report import Report, span, summary
 
 
 class _SearchCallback(keras.callbacks.Callback):
@@ -40,10 +42,10 @@ class StrengthSchedule(_SearchCallback):
 
     def __init__(self, schedule: Callable[[int], float]) -> None:
         super().__init__()
-        self.schedule = schedule
+        self.schedule = checks.function(schedule, "`schedule`", "a function from the number of an epoch to a strength")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.search.strength = float(self.schedule(epoch))
+        self.search.strength = check_strength(self.schedule(epoch), f"What `schedule` returns for epoch {epoch}")
 
 
 class WarmUp(_SearchCallback):
@@ -55,9 +57,7 @@ class WarmUp(_SearchCallback):
 
     def __init__(self, epochs: int) -> None:
         super().__init__()
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
-            raise ValueError(f"`epochs` must be a whole number of at least 0, received {epochs!r}.")
-        self.epochs = epochs
+        self.epochs = checks.whole(epochs, "`epochs`", least=0)
         self._held: list[np.ndarray] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -90,12 +90,8 @@ class StopWhenSettled(_SearchCallback):
 
     def __init__(self, patience: int = 10, weights: int | None = None) -> None:
         super().__init__()
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ValueError(f"`patience` must be a whole number of at least 1, received {patience!r}.")
-        if weights is not None and (isinstance(weights, bool) or not isinstance(weights, int) or weights < 0):
-            raise ValueError(f"`weights` must be a whole number of at least 0, received {weights!r}.")
-        self.patience = patience
-        self.weights = patience if weights is None else weights
+        self.patience = checks.whole(patience, "`patience`", least=1)
+        self.weights = self.patience if weights is None else checks.whole(weights, "`weights`", least=0)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._last = np.zeros(0, bool)
@@ -130,7 +126,8 @@ class BestWithinTarget(keras.callbacks.ModelCheckpoint):
     """
 
     def __init__(self, filepath: str | pathlib.Path, monitor: str = "val_loss", **kwargs: Any) -> None:
-        super().__init__(filepath, monitor=monitor, save_best_only=True, **kwargs)
+        path = checks.path(filepath, "`filepath`", 'a path that ends in ".keras"')
+        super().__init__(path, monitor=checks.text(monitor, "`monitor`"), save_best_only=True, **kwargs)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if require_search(self.model).controller.bounds is None:
@@ -180,6 +177,7 @@ class ArchitectureLog(_SearchCallback):
             ImportError: if matplotlib is not installed.
             ValueError: if nothing has been logged yet.
         """
+        path = checks.path(path, "`path`")
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -208,7 +206,7 @@ class ArchitectureLog(_SearchCallback):
         last.legend(fontsize=7)
         figure.suptitle(f"{self.reports[0].model}: architecture over time", fontsize=11)
         figure.savefig(path, dpi=150)
-        return pathlib.Path(path)
+        return path
 
 
 _PANELS = {"channels": "channels", "span": "span of the kernel (samples)", "dilation": "dilation"}

@@ -16,21 +16,21 @@ from ..lowering import operators as kinds
 
 
 @dataclass(frozen=True, eq=False)
-class Axis:
+class ChannelAxis:
     """Which axis of a tensor (negative) carries channels, and the label of each position along it."""
 
     axis: int
     labels: np.ndarray
 
 
-def axis_of(node: Node, sources: list[Axis], made: np.ndarray | None) -> Axis:
+def axis_of(node: Node, sources: list[ChannelAxis], made: np.ndarray | None) -> ChannelAxis:
     """The channels of a node's output, from those of its inputs and those that its layer makes."""
     operator, shape = node.operator, node.shape
     makes = isinstance(operator, (kinds.Conv, kinds.Dense, kinds.TransposeConv))
     if makes and made is not None and len(made) == shape[-1]:
-        return Axis(-1, made)
+        return ChannelAxis(-1, made)
     if isinstance(operator, kinds.Depthwise):
-        return Axis(-1, np.repeat(sources[0].labels, operator.kernel.shape[-1]))
+        return ChannelAxis(-1, np.repeat(sources[0].labels, operator.kernel.shape[-1]))
     if isinstance(operator, _MOVES):
         return _moved(node, sources)
     if isinstance(operator, kinds.MatMul):
@@ -42,14 +42,14 @@ def axis_of(node: Node, sources: list[Axis], made: np.ndarray | None) -> Axis:
     return _whole(shape)
 
 
-_MOVES = (kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Concat)
+_MOVES = (kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Concat, kinds.Take)
 
 
-def _whole(shape: tuple[int, ...]) -> Axis:
-    return Axis(-1, np.zeros(shape[-1], np.int64))
+def _whole(shape: tuple[int, ...]) -> ChannelAxis:
+    return ChannelAxis(-1, np.zeros(shape[-1], np.int64))
 
 
-def _moved(node: Node, sources: list[Axis]) -> Axis:
+def _moved(node: Node, sources: list[ChannelAxis]) -> ChannelAxis:
     """Where an operator that only moves numbers puts the labels: it is run on them."""
     if not any(source.labels.any() for source in sources):
         return _whole(node.shape)
@@ -58,11 +58,11 @@ def _moved(node: Node, sources: list[Axis]) -> Axis:
     for axis in range(-1, -labels.ndim, -1):
         line = np.moveaxis(labels, axis, -1).reshape(-1, labels.shape[axis])
         if (line == line[0]).all():
-            return Axis(axis, line[0])
+            return ChannelAxis(axis, line[0])
     return _whole(node.shape)
 
 
-def _spread(axis: Axis, shape: tuple[int, ...]) -> np.ndarray:
+def _spread(axis: ChannelAxis, shape: tuple[int, ...]) -> np.ndarray:
     """The label of every element of a tensor."""
     along = [1] * len(shape)
     along[axis.axis] = -1

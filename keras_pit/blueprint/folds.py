@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from ..layers.search import PITLayer
+from ..layers.layer import PITLayer
 from ..lowering import Network, Node
 from ..lowering.affine import takes
 from ..lowering.operators import Affine, Depthwise

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from ..layers.layer import PITLayer
+from ..layers.masks import THRESHOLD
 from ..layers.reader import Reader
-from ..layers.search import PITLayer
 from ..lowering import Node
 from ..lowering import operators as kinds
-from ..lowering.windows import NO_PADDING, Pair, Window
-from ..masks import THRESHOLD
+from ..lowering.shapes import Pair
+from ..lowering.windows import NO_PADDING, Window
 
 
 def searches_kernel(layer: PITLayer, node: Node) -> bool:

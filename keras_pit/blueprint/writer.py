@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -14,60 +14,42 @@ from ..costs.program import Operator, Program, Scalar, Tensor, is_number, produc
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
+from .names import activation, arguments, is_fused, multiplier, operator_name
+from .parts import Parts
 from .states import Form, State, replaced
-
-if TYPE_CHECKING:
-    from . import Blueprint
-
-NAMES: dict[type, str] = {
-    kinds.Conv: "CONV_2D",
-    kinds.Depthwise: "DEPTHWISE_CONV_2D",
-    kinds.TransposeConv: "TRANSPOSE_CONV",
-    kinds.Dense: "FULLY_CONNECTED",
-    kinds.PReLU: "PRELU",
-    kinds.Reshape: "RESHAPE",
-    kinds.Transpose: "TRANSPOSE",
-    kinds.Concat: "CONCATENATION",
-    kinds.MatMul: "BATCH_MATMUL",
-}
-KINDS: dict[str, str] = {
-    "add": "ADD", "subtract": "SUB", "multiply": "MUL", "divide": "DIV", "maximum": "MAXIMUM", "minimum": "MINIMUM",
-    "average": "AVERAGE_POOL_2D", "max": "MAX_POOL_2D",
-    "nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR",
-    "relu": "RELU", "relu6": "RELU6", "relu_n1_to_1": "RELU_N1_TO_1", "leaky_relu": "LEAKY_RELU",
-    "sigmoid": "LOGISTIC", "tanh": "TANH",
-    "hard_silu": "HARD_SWISH", "softmax": "SOFTMAX",
-}  # fmt: skip
 
 
 class Writer:
     """Writes down the program of a blueprint."""
 
-    def __init__(self, blueprint: Blueprint, reader: Reader) -> None:
+    def __init__(self, blueprint: Parts, reader: Reader) -> None:
         self.blueprint = blueprint
         self.reader = reader
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.numbers: dict[Node, int] = {}
         self.padded: dict[Any, int] = {}
-        self.paddings: dict[Any, int] = {}
+        self.settings: dict[Any, int] = {}
         self.folds: dict[int, Fold] = {}
         self.codes: dict[Any, int] = {}
         self.pads: dict[int, list[Padded]] = {}
         self.choices: dict[int, list[Choice]] = {}
 
-    def build(self) -> Program:
+    def build(self, nodes: Sequence[Node]) -> Program:
+        """The program, with its nodes written down in the given order."""
         network = self.blueprint.network
         readers = network.uses()
-        for node in network.nodes():
+        for node in nodes:
             source = node.inputs[0] if node.inputs else None
+            first = len(self.operators)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):
-                self.numbers[node] = self.tensor(node.shape, constant=isinstance(node.operator, kinds.Constant))
-            elif source is not None and _is_fused(node) and readers[source] == 1:
+                self.numbers[node] = self.given(node)
+            elif source is not None and is_fused(node) and readers[source] == 1:
                 self.numbers[node] = self.numbers[source]
-                self.fuse(_activation(node.operator), self.numbers[source])
+                self.fuse(activation(node.operator), self.numbers[source])
             else:
                 self.numbers[node] = self.node(node)
+                self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
         return Program(tuple(self.operators), tuple(self.tensors), inputs, outputs)
 
@@ -82,6 +64,20 @@ class Writer:
         """A new tensor; its number."""
         self.tensors.append(Tensor(tuple(shape), dtype, constant, channels if dtype == "int8" else 0))
         return len(self.tensors) - 1
+
+    def given(self, node: Node) -> int:
+        """An input, or a constant that is computed with."""
+        if isinstance(node.operator, kinds.Constant):
+            return self.tensor(node.shape, constant=True)
+        is_float = node.operator.dtype == "float32"
+        return self.tensor(node.shape, "int8" if is_float else node.operator.dtype)
+
+    def setting(self, value: np.ndarray, node: Node | None = None) -> int:
+        """A constant that is no weight; equal ones are one, unless they depend on what is left of a node."""
+        key = value.shape, tuple(value.flat), node
+        if key not in self.settings:
+            self.settings[key] = self.tensor(value.shape, "int32", constant=True)
+        return self.settings[key]
 
     def put(self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], **options: Any) -> int:
         """A new operator; the number of the tensor that it makes."""
@@ -146,13 +142,18 @@ class Writer:
         elif isinstance(operator, kinds.Pool):
             window = operator.window
             options = {"stride": window.strides, "window": window.size, "padding": operator.padding.lower()}
+        elif isinstance(operator, kinds.Gather):
+            inputs = [self.tensor(operator.table.shape, constant=True), *inputs]
         elif isinstance(operator, kinds.PReLU):
             constants = [self.tensor((1, 1, shape[-1]), constant=True)]
-        elif _activation(operator) in ("clip", "minimum"):
+        elif activation(operator) in ("clip", "minimum"):
             return self.limited(operator.arguments, inputs[0], shape)
         else:
-            constants = [self.tensor(size, "int32", constant=True) for size in _arguments(node)]
-        return self.put(_name(node), [*inputs, *constants], shape, **options)
+            depends = isinstance(operator, (kinds.Reshape, kinds.Slice)) and self.blueprint.is_searched
+            constants = [self.setting(value, node if depends else None) for value in arguments(node)]
+            if operator_name(node) == "PADV2":
+                constants.append(self.tensor((), constant=True))
+        return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
     def limited(self, limits: tuple[float, ...], source: int, shape: Sequence[Scalar]) -> int:
         """No more than the last limit, and no less than the one before it, if there is one."""
@@ -180,12 +181,12 @@ class Writer:
         is_folded = product(tuple(self.takes_affine(taker) for taker in takers)) if takers else 0
         read = self.pad(node, source) if word is None else source
         number = self.put(
-            _name(node),
+            operator_name(node),
             [read, *self.kernel(node, window.size, read, shape)],
             shape,
             stride=window.strides,
             dilation=window.dilation,
-            multiplier=_multiplier(node),
+            multiplier=multiplier(node),
             padding=(word or "VALID").lower(),
             presence=1 - is_folded,
         )
@@ -213,12 +214,11 @@ class Writer:
         if (source, pads) not in self.padded:
             _, rows, columns, channels = self.tensors[source].shape
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
-            if pads not in self.paddings:
-                self.paddings[pads] = self.tensor((4, 2), "int32", constant=True)
+            paddings = self.setting(np.array([(0, 0), *pads, (0, 0)]))
             number = self.tensor(shape)
             code = self.code(pads)
             presence = self.share(Padded(number, code, frozenset({code}), 1), source)
-            self.add(Operator("PAD", (source, self.paddings[pads]), (number,), presence=presence), sees_zeros=True)
+            self.add(Operator("PAD", (source, paddings), (number,), presence=presence), sees_zeros=True)
             self.padded[source, pads] = number
         return self.padded[source, pads]
 
@@ -254,13 +254,13 @@ class Writer:
             read = sources[form.is_padded, form.is_cropped]
             self.add(
                 Operator(
-                    _name(node),
+                    operator_name(node),
                     (read, *self.kernel(node, replaced(window.size, axis, taps), read, shape)),
                     (output,),
                     stride=window.strides,
                     # Which dilation it is makes no difference, but that it may be another one than elsewhere does.
                     dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
-                    multiplier=_multiplier(node),
+                    multiplier=multiplier(node),
                     padding=form.padding,
                     presence=states.look_up(index, partial(_is_in, form)),
                 ),
@@ -329,43 +329,3 @@ def _is_in(form: Form, state: State) -> bool:
 
 def _equal(one: Scalar, two: Scalar) -> Scalar:
     return int(one == two) if is_number(one) and is_number(two) else ops.cast(ops.equal(one, two), "float32")
-
-
-def _multiplier(node: Node) -> int:
-    return node.operator.kernel.shape[-1] if isinstance(node.operator, kinds.Depthwise) else 1
-
-
-def _activation(operator: kinds.Operator) -> str:
-    """The name of an activation, if it is one; limits of -1 and 1 have one of their own."""
-    if not isinstance(operator, kinds.Activation):
-        return ""
-    return "relu_n1_to_1" if (operator.kind, operator.arguments) == ("clip", (-1.0, 1.0)) else operator.kind
-
-
-def _is_fused(node: Node) -> bool:
-    """Whether the operator before does it in passing."""
-    return _activation(node.operator) in _FUSED and isinstance(node.inputs[0].operator, _FUSING)
-
-
-_FUSED = ("relu", "relu6", "relu_n1_to_1")
-_FUSING = (kinds.Conv, kinds.Depthwise, kinds.Dense, kinds.Binary, kinds.Pool)
-
-
-def _name(node: Node) -> str:
-    """The operator's name in the TFLite schema."""
-    kind = type(node.operator)
-    word = _activation(node.operator) or getattr(node.operator, "kind", "")
-    return NAMES.get(kind) or KINDS.get(word, kind.__name__.upper())
-
-
-def _arguments(node: Node) -> list[tuple[int, ...]]:
-    """The shapes of the constants that an operator reads, as paddings or axes."""
-    rank = len(node.shape)
-    shapes: dict[type, list[tuple[int, ...]]] = {
-        kinds.Pad: [(rank, 2)],
-        kinds.Reshape: [(rank,)],
-        kinds.Transpose: [(rank,)],
-        kinds.Slice: [(rank,), (rank,)],
-        kinds.Resize: [(2,)],
-    }
-    return shapes.get(type(node.operator), [])

@@ -1,13 +1,8 @@
 """The tensor arena that TFLite-Micro takes for a network on a 32-bit Cortex-M.
 
 The arena has two ends. At its head lie buffers that are reused: activations, and scratch memory of CMSIS-NN's kernels.
-TFLite-Micro places them greedily: largest first (of equal ones the last first), each at the lowest place where it fits
-beside those that are alive at the same time. At its tail lies what stays: a record for each tensor and operator,
+TFLite-Micro places them greedily (see `planner`). At its tail lies what stays: a record for each tensor and operator,
 multipliers for each channel.
-
-    CONV_2D x -> y, RELU y -> z        x  |####    |   first 0, last 1
-                                       y  |####    |   first 1, last 2
-                                       z  |    ####|   first 2, last 2
 
 The head is exact, by the kernels' own rules, on 600 networks measured with TFLite-Micro 90b983c and CMSIS-NN 4ab83cc.
 The tail's records are counted one by one. The order in which they are aligned to 16 bytes is not followed, so it is up
@@ -17,16 +12,13 @@ prepares the operators, it needs up to some 300 bytes more for a moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from . import cores
+from .planner import ALIGNMENT, Buffer, plan, soft_head
 from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, round_up
-
-ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
@@ -40,34 +32,6 @@ class Arena:
     def total(self) -> Scalar:
         """All bytes."""
         return self.head + self.tail
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Memory that is needed from one step to another: the inputs are there at step 0, operator n runs at step n + 1."""
-
-    size: Scalar
-    first: int
-    last: Scalar
-    tensor: int | None = None
-    """The number of the tensor in it; None for scratch memory."""
-
-    def beside(self, other: Buffer) -> bool:
-        """Whether both are needed at some step."""
-        return self.first <= other.last and other.first <= self.last
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A buffer and its place in the arena, in bytes from the start."""
-
-    buffer: Buffer
-    offset: Scalar
-
-    @property
-    def end(self) -> Scalar:
-        """Where it ends."""
-        return self.offset + self.buffer.size
 
 
 def arena(program: Program, core: str = "cortex-m4") -> Arena:
@@ -90,7 +54,7 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
     wanted = buffers(program, core)
     if all(is_number(buffer.size) for buffer in wanted):
         return Arena(max((placed.end for placed in plan(wanted)), default=0), tail(program, core))
-    return Arena(_soft_head(wanted, len(program.operators)), tail(program, core))
+    return Arena(soft_head(wanted, len(program.operators)), tail(program, core))
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:
@@ -101,7 +65,8 @@ def buffers(program: Program, core: str) -> list[Buffer]:
     scratch: list[Buffer] = []
     for step, (op, call) in enumerate(zip(program.operators, program.calls(), strict=True), start=1):
         for number in op.outputs:
-            first.setdefault(number, step)
+            if not program.tensors[number].variable:  # these are kept, see `tail`
+                first.setdefault(number, step)
         for number in (*op.inputs, *op.outputs):
             if number in first:
                 last[number] = larger(step * op.presence, last.get(number, 0))
@@ -110,68 +75,6 @@ def buffers(program: Program, core: str) -> list[Buffer]:
     last |= dict.fromkeys(program.outputs, len(program.operators))
     sizes = {number: round_up(program.tensors[number].bytes, ALIGNMENT) * there[number] for number in first}
     return [Buffer(sizes[n], first[n], last[n], n) for n in sorted(first)] + scratch
-
-
-def plan(wanted: Sequence[Buffer]) -> list[Placed]:
-    """Places buffers as TFLite-Micro's `GreedyMemoryPlanner` does.
-
-    Args:
-        wanted: the buffers, in the order in which the interpreter asks for them.
-
-    Returns:
-        The same buffers with their offsets, largest first.
-    """
-    placed: list[Placed] = []
-    for number in sorted(range(len(wanted)), key=lambda number: (float(wanted[number].size), number), reverse=True):
-        buffer = wanted[number]
-        offset: Scalar = 0
-        neighbours = sorted((p for p in placed if p.buffer.beside(buffer)), key=lambda p: float(p.offset))
-        for neighbour in neighbours:
-            if float(neighbour.offset) - float(offset) >= float(buffer.size):
-                break
-            offset = larger(neighbour.end, offset)
-        placed.append(Placed(buffer, offset))
-    return placed
-
-
-def _soft_head(wanted: Sequence[Buffer], steps: int) -> Scalar:
-    """The end of the last buffer of `plan`, computed on tensors."""
-    from keras import ops
-
-    count = len(wanted)
-    sizes, last = (
-        ops.stack([ops.cast(value, "float32") for value in values])
-        for values in ([buffer.size for buffer in wanted], [buffer.last for buffer in wanted])
-    )
-    first = np.array([buffer.first for buffer in wanted], "float32")
-    alive = ops.cast((first <= np.arange(steps + 1)[:, None]) & (np.arange(steps + 1)[:, None] <= last), "float32")
-    peaks = ops.sum(alive * sizes, axis=1)
-    weights = ops.softmax(_SHARPNESS * (peaks / ops.max(peaks) - 1.0))
-    smooth = ops.sum(ops.stop_gradient(weights) * peaks)
-    sizes, last = ops.stop_gradient(sizes), ops.stop_gradient(last)
-    beside = (first[:, None] <= last) & (first <= last[:, None])
-    # Largest first, of equal ones the last first.
-    keys = ops.cast(ops.round(sizes / ALIGNMENT), "int32") * count + np.arange(count, dtype="int32")
-    order = ops.argsort(-keys)
-
-    def place(turn: Any, offsets: Any, placed: Any) -> tuple[Any, Any, Any]:
-        here = ops.take(order, turn)
-        near, size = ops.take(beside, here, axis=0) & placed, ops.take(sizes, here)
-        ends = offsets + sizes
-        starts = ops.concatenate([np.zeros(1, "float32"), ops.where(near, ends, 0.0)])[:, None]
-        fits = ops.all(~near | (starts + size <= offsets) | (starts >= ends), axis=1)
-        start = ops.min(ops.where(fits, starts[:, 0], np.inf))
-        is_here = ops.equal(np.arange(count), ops.cast(here, "int32"))
-        return turn + 1, ops.where(is_here, start, offsets), placed | is_here
-
-    state = (0, ops.zeros(count), ops.zeros(count, "bool"))
-    _, offsets, _ = ops.while_loop(lambda turn, *_: turn < count, place, state)
-    head = ops.stop_gradient(ops.max(offsets + sizes))
-    return head + smooth - ops.stop_gradient(smooth)
-
-
-_SHARPNESS = 30.0
-"""How much the gradient keeps to the peak: of a step with a tenth less alive, e^-3 times as much."""
 
 
 def _none(call: Call, kernels: str) -> list[Scalar]:
@@ -245,6 +148,17 @@ def _reduce(call: Call, kernels: str) -> list[Scalar]:
     return [4 * len(call.source.shape), 4 * (axes.elements if axes else 1)]
 
 
+def _filters(call: Call, kernels: str) -> list[Scalar]:
+    """32-bit sums, of the filters and of the results."""
+    rows, filters, units = call.source.shape[0], call.weights.shape[0], call.result.shape[-1]
+    return [4 * rows * filters, 4 * rows * units]
+
+
+def _gates(call: Call, kernels: str) -> list[Scalar]:
+    """Values of the gates, of 16 bits."""
+    return [2 * call.source.shape[0] * call.result.shape[-1]] * 4
+
+
 _SCRATCH: dict[str, Callable[[Call, str], list[Scalar]]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
@@ -254,6 +168,8 @@ _SCRATCH: dict[str, Callable[[Call, str], list[Scalar]]] = {
     "SUM": _mean,
     "REDUCE_MAX": _reduce,
     "REDUCE_MIN": _reduce,
+    "SVDF": _filters,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _gates,
 }
 
 # What the interpreter keeps whatever the network is: its allocator and planner, input and output tensors, alignment.
@@ -277,6 +193,8 @@ _KERNEL_DATA = {
     "REDUCE_MAX": 4 + 48,
     "PAD": 64,
     "LOGISTIC": 16,
+    "SVDF": 56,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 104 + 896,
 }
 _OTHER_KERNEL_DATA = 40 + 64
 _TABLE = 2 * 513
@@ -286,10 +204,18 @@ _TABLE = 2 * 513
 def tail(program: Program, core: str) -> Scalar:
     """Bytes of the records at the arena's tail."""
     kernels = cores.get(core).kernels
-    total: Scalar = _FIXED + _PER_TENSOR * sum(program.presences().values())
+    total: Scalar = _FIXED + _PER_TENSOR * sum(program.presences().values()) + _kept(program)
     for call in program.calls():
         total = total + call.op.presence * (_PER_OPERATOR + _kernel_data(call, kernels))
     return round_up(total, 4)
+
+
+def _kept(program: Program) -> Scalar:
+    """What is kept from one inference to the next: states of operators, and variables that are read by their handle."""
+    handles = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
+    tensors = [tensor for tensor in program.tensors if tensor.variable]
+    tensors += [program.tensors[value] for value in handles.values()]
+    return sum(round_up(tensor.bytes, ALIGNMENT) for tensor in tensors)
 
 
 def _kernel_data(call: Call, kernels: str) -> Scalar:
@@ -300,6 +226,10 @@ def _kernel_data(call: Call, kernels: str) -> Scalar:
         size = size + 2 * round_up(_TABLE, ALIGNMENT)
     if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
         size = size + 2 * round_up(4 * call.weights.channels, ALIGNMENT)
+    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":  # sums of the rows of eight matrices of weights
+        size = size + 8 * round_up(4 * call.result.shape[-1], ALIGNMENT)
+    if name == "SVDF" and kernels == "helium":
+        size = size + round_up(4 * call.weights.shape[0], ALIGNMENT)
     if name == "FULLY_CONNECTED":
         multipliers = 2 * round_up(4 * call.weights.channels, ALIGNMENT)
         size = size + choose(call.weights.channels > 1, multipliers, 0)

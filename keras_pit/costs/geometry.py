@@ -14,18 +14,31 @@ with them, and chooses between them by `where`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras import ops
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..channels import Site
+from ..errors import OpenLength
 
 Scalar = Any
 """An int, or a scalar tensor."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One call of a layer: the shapes of its input and output, without batch and channels (None: open)."""
+
+    input_shape: tuple[int | None, ...]
+    output_shape: tuple[int | None, ...]
+
+
+def space(layer: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The axes of time or space of a tensor that a layer reads or makes."""
+    if getattr(layer, "data_format", "channels_last") == "channels_first":
+        return tuple(shape[2:])
+    return tuple(shape[1:-1])
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,8 @@ class Geometry:
     layer: str
     """Name of the layer."""
     kind: str
-    """"conv" (also grouped), "depthwise", "transposed" or "dense"; a search does not change it."""
+    """"conv" (also grouped), "depthwise", "transposed", "dense", or "other" for parameters that are in no such stage,
+    as those of an embedding (`weights` is their number); a search does not change it."""
     inputs: Scalar
     """Channels read."""
     outputs: Scalar
@@ -59,17 +73,22 @@ class Geometry:
         return self.taps * self.fan_in * self.outputs
 
     @property
+    def parameters(self) -> Scalar:
+        """Entries of the kernel and the bias."""
+        return self.weights + self.outputs if self.use_bias else self.weights
+
+    @property
     def positions(self) -> int:
         """Positions the kernel is applied at for one sample, all calls of the layer together.
 
         Raises:
-            ValueError: if a length is open.
+            OpenLength: if a length is open.
         """
         shapes: list[Any] = [
             site.input_shape if self.kind == "transposed" else site.output_shape for site in self.sites
         ]
         if any(None in shape for shape in shapes):
-            raise ValueError(
+            raise OpenLength(
                 f"Layer '{self.layer}' works on shapes {shapes}: its MACs depend on an open length (None). Give the "
                 "model's inputs a fixed shape, or use the cost 'size'."
             )
@@ -139,6 +158,16 @@ def separable(layer: Any, counts: Counts, sites: Sequence[Site]) -> tuple[Geomet
         _stage(layer, "depthwise", counts.inputs, between, 1, counts.taps, False, sites),
         _stage(layer, "conv", between, counts.outputs, between, 1, layer.use_bias, sites),
     )
+
+
+def matrix(name: str, inputs: int, outputs: int, use_bias: bool, sites: Sequence[Site]) -> tuple[Geometry, ...]:
+    """A matrix of weights in a layer of any kind."""
+    return (Geometry(name, "dense", inputs, outputs, inputs, 1, use_bias, tuple(sites)),)
+
+
+def other(name: str, parameters: int) -> tuple[Geometry, ...]:
+    """Parameters of a layer of any kind that no multiplications are known of."""
+    return (Geometry(name, "other", parameters, 1, parameters, 1, False, ()),) if parameters > 0 else ()
 
 
 def _stage(

@@ -16,7 +16,7 @@ import json
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 from . import cores
@@ -86,6 +86,16 @@ def paths(call: Call, measured: str) -> list[Path]:
     """The paths of an operator on a measured core, the general one last."""
     count = _PATHS.get(call.op.name)
     return count(call, measured) if count else [_unmeasured(call)]
+
+
+def measured(call: Call) -> bool:
+    """Whether the time of such operators was measured; of others it is guessed from their elements."""
+    return call.op.name in _PATHS or call.op.name in UNMEASURED
+
+
+def unknown(call: Call) -> bool:
+    """Whether an operator takes a time that cannot even be guessed, as it does more than move its elements."""
+    return call.macs is None or (not measured(call) and call.macs > 0)
 
 
 @cache
@@ -279,9 +289,9 @@ def _reduction(name: str) -> Callable[[Call, str], list[Path]]:
 
 def _unmeasured(call: Call) -> Path:
     """Operators that the measured networks lack: so many instructions an element, or a multiplication."""
-    elements = larger(call.source.elements, call.result.elements)
+    sizes = [tensor.elements for tensor in (*call.inputs[:1], *call.outputs[:1]) if tensor is not None]
     name = call.op.name.lower() if call.op.name in UNMEASURED else "other"
-    return Path(name, {"call": 1, "element": elements, "mac": call.macs})
+    return Path(name, {"call": 1, "element": reduce(larger, sizes, 0), "mac": call.macs or 0})
 
 
 UNMEASURED = ("TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "MUL", "TRANSPOSE_CONV")

@@ -6,19 +6,24 @@
                                           +--profile.profile--> what it takes of a board
                                           +--bundle.deploy--> C++ sources
 
-TFLite-Micro reads the static shapes of a file and nothing else, so a file is made with batch size
-1 and frozen weights, and is not handed out before TFLite-Micro itself has computed with it what
-LiteRT's reference kernels compute.
+In comes a Keras model without search layers, or one from `quantize_aware`, and typical inputs; out come the content of
+a .tflite file, what it computes and costs, and the sources of a firmware. TFLite-Micro reads the static shapes of a
+file and nothing else, so a file is made with batch size 1 and frozen weights, and is not handed out before TFLite-Micro
+itself has computed with it what LiteRT's reference kernels compute.
+
+Open `quantize.py` first: it is the way of a model through this folder. `flatbuffer.py` has the one value that all pass
+on, a `File`. Users call with bytes; functions named `..._file` and `..._run` do the same with a `File`, read once.
 """
 
-from keras_pit.deployment.bundle import deploy
-from keras_pit.deployment.flatbuffer import DeploymentError
-from keras_pit.deployment.profile import DeploymentReport, profile
-from keras_pit.deployment.qat import quantize_aware
-from keras_pit.deployment.quantize import to_tflite
-from keras_pit.deployment.runtimes import MicroRun, Run, run_litert, run_tflite_micro
-from keras_pit.deployment.trim import trim
-from keras_pit.deployment.verify import Verification, verify
+from ..errors import DeploymentError
+from .bundle import deploy
+from .deployment_report import DeploymentReport
+from .profile import profile
+from .qat import quantize_aware
+from .quantize import to_tflite
+from .runtimes import MicroRun, Run, run_litert, run_tflite_micro
+from .trim import trim
+from .verify import Verification, verify
 
 __all__ = [
     "DeploymentError",

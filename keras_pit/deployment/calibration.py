@@ -1,9 +1,11 @@
 """Calibration data in one form: a list with one array of shape (samples, *input) per input of the model.
 
 Users have arrays, lists or dictionaries of them, or a `tf.data.Dataset` of inputs or of (inputs, targets), batched or
-not. These are real activations, from which the ranges of the integers are taken: wrong data gives a wrong file
-without an error, so shape, type and finiteness are checked here.
+not. These are real activations, from which the ranges of the integers are taken: wrong data gives a wrong file without
+an error, so shape, type and finiteness are checked here.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_pit.lowering import form
+from .. import checks
+from ..lowering import form
 
 _RANDOM_SAMPLES = 8
 
@@ -23,8 +26,8 @@ def as_samples(inputs: Sequence[keras.KerasTensor], calibration: Any) -> list[np
     counts = [len(array) for array in samples]
     if min(counts) == 0 or min(counts) != max(counts):
         raise ValueError(
-            "calibration needs the same number of samples, at least one, for every input; "
-            f"received {counts} for {_named(inputs)}."
+            f"calibration needs the same number of samples, at least one, for every input; received {counts} for "
+            f"{_named(inputs)}."
         )
     return samples
 
@@ -33,11 +36,14 @@ def as_arrays(inputs: Sequence[keras.KerasTensor], data: Any, what: str = "calib
     """Data of any accepted kind as one part per input; only the shapes in a dataset are checked."""
     if hasattr(data, "element_spec"):
         return _read_dataset(inputs, data, what)
+    if not hasattr(data, "__array__") and not isinstance(data, (list, tuple, Mapping)):
+        expected = "an array of shape (samples, *input), a list or dictionary of such arrays, or a tf.data.Dataset"
+        raise checks.wrong_type(f"`{what}`", expected, data)
     if isinstance(data, (list, tuple)) and len(data) != len(inputs):
         raise ValueError(
-            f"{what} is a {type(data).__name__} of {len(data)}; expected "
-            f"one array per input of the model, {len(inputs)} in all ({_named(inputs)}). "
-            "Leave out targets, and join samples to one array with numpy.stack."
+            f"{what} is a {type(data).__name__} of {len(data)}; expected one array per input of the model, "
+            f"{len(inputs)} in all ({_named(inputs)}). Leave out targets, and join samples to one array with "
+            "numpy.stack."
         )
     return _pick(inputs, data, what)
 
@@ -82,8 +88,8 @@ def _pick(inputs: Sequence[keras.KerasTensor], element: Any, what: str) -> list[
     else:
         received = f"one {type(element).__name__}"
     raise ValueError(
-        f"{what} holds {received}; expected one array for each of the model's "
-        f"{len(inputs)} inputs, in this order or by name: {_named(inputs)}."
+        f"{what} holds {received}; expected one array for each of the model's {len(inputs)} inputs, in this order or "
+        f"by name: {_named(inputs)}."
     )
 
 
@@ -92,8 +98,8 @@ def _check_samples(tensor: keras.KerasTensor, part: Any) -> np.ndarray:
     _check_shape(tensor, array)
     if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         raise ValueError(
-            f"calibration for input {tensor.name!r} is of type {array.dtype}; expected "
-            f"{tensor.dtype}. Convert it with x.astype({tensor.dtype!r})."
+            f"calibration for input {tensor.name!r} is of type {array.dtype}; expected {tensor.dtype}. Convert it with "
+            f"x.astype({tensor.dtype!r})."
         )
     with np.errstate(over="ignore"):
         array = array.astype(tensor.dtype)
@@ -101,9 +107,9 @@ def _check_samples(tensor: keras.KerasTensor, part: Any) -> np.ndarray:
         finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
         if not finite.all():
             raise ValueError(
-                f"calibration for input {tensor.name!r} has NaN or infinite values in "
-                f"{np.count_nonzero(~finite)} of {len(array)} samples, first in sample "
-                f"{np.argmin(finite)}; expected finite values. Leave these samples out."
+                f"calibration for input {tensor.name!r} has NaN or infinite values in {np.count_nonzero(~finite)} of "
+                f"{len(array)} samples, first in sample {np.argmin(finite)}; expected finite values. Leave these "
+                "samples out."
             )
     return array
 

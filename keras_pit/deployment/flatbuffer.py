@@ -1,107 +1,94 @@
-"""What a .tflite file declares about itself, read without an interpreter.
+"""A .tflite file, read without an interpreter: once for each of its readings, whoever asks.
 
-The data model: a file is a `Graph` of operators (`OpInfo`) that read and make tensors (`TensorInfo`), in the order in
-which they run; inputs and outputs in the order of the file.
+    File(content) --tree-->     ModelT   all of it, as the plain objects that the schema defines
+                  --graph-->    Graph    what it declares: operators and tensors (file_graph.py)
+                  --program-->  Program  what it makes a microcontroller do, for the cost models (costs/program.py)
 
-    read_graph(tflite)    Graph(inputs=(x,), outputs=(y,), tensors=(...), ops=(CONV_2D x, w, b -> h; SOFTMAX h -> y))
+None is there before the file is known to be whole and within the limits:
 
-`unpack` gives the same file as the tree of plain objects that the schema defines (`ModelT`), to be changed.
+    layout.py      the parts of the flatbuffer lie inside of it
+    contents.py    numbers of tensors, buffers and operators lead somewhere; tensors are not too large
+    operands.py    operators have tensors that they can compute with, and not too much work
+
+Functions of this folder pass a file on as a `File`. Whoever has bytes and asks once takes `read_graph`, `read_program`
+or `unpack`.
 """
 
-import contextlib
-import importlib
+from __future__ import annotations
+
+import functools
+import os
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from keras_pit.costs.program import Operator, Program, Tensor
-
-INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
-
-# Operators that only change the type of numbers.
-BRIDGES = ("QUANTIZE", "DEQUANTIZE")
-
-
-class DeploymentError(RuntimeError):
-    """A model that cannot be put, or must not be put, on a microcontroller."""
+from .. import checks
+from ..costs.program import Operator, Program, Tensor
+from . import contents, layout, operands
+from .file_graph import Graph, OpInfo, TensorInfo
+from .limits import damaged
+from .schema import names, operator_name, schema, type_name
 
 
 @dataclass(frozen=True)
-class TensorInfo:
-    """A tensor of a file; `scale` is 0 where it is not quantised with one scale."""
+class File:
+    """The content of a .tflite file, and what is read from it: once, when it is first asked for."""
 
-    index: int
-    name: str  # empty in a trimmed file
-    shape: tuple[int, ...]
-    open: bool  # some dimension is left to the runtime, which TFLite-Micro ignores
-    dtype: str
-    scale: float
-    zero_point: int
+    content: bytes
 
-    @property
-    def label(self) -> str:
-        """What to call it in a message."""
-        return repr(self.name) if self.name else f"tensor {self.index}"
+    @classmethod
+    def of(cls, tflite: Any) -> File:
+        """The file of which a user gives the content or the path.
 
-    @property
-    def quantized(self) -> bool:
-        """Whether integers of this tensor stand for real numbers."""
-        return self.scale > 0
-
-    @property
-    def floating(self) -> bool:
-        """Whether its numbers are floats."""
-        return self.dtype.startswith(("float", "bfloat"))
-
-    def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values as integers of this tensor, halves rounded away from zero as in TFLite."""
-        steps = np.asarray(values, np.float32) / np.float32(self.scale)
-        rounded = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + self.zero_point
-        limits = np.iinfo(self.dtype)
-        return np.asarray(np.clip(rounded, limits.min, limits.max), self.dtype)
-
-    def dequantize(self, values: np.ndarray) -> np.ndarray:
-        """The real values of numbers of this tensor, as float32; not quantised ones unchanged."""
-        if not self.quantized:
-            return values
-        steps = values.astype(np.int64) - self.zero_point
-        return (steps * np.float64(self.scale)).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class OpInfo:
-    """One operator of a file, by its name in the TFLite schema ("CONV_2D")."""
-
-    name: str
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What a file declares: its inputs and outputs, and the operators of all its subgraphs."""
-
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    tensors: tuple[TensorInfo, ...]
-    ops: tuple[OpInfo, ...]
-
-    def place(self, op: OpInfo) -> str:
-        """Where an operator stands: 'computed tensor' -> 'result'.
-
-        The names hold those of layers, except for the model's outputs and changes of type.
+        Raises:
+            TypeError: if it is neither.
         """
-        makers = {tensor.label: maker for maker in self.ops for tensor in maker.outputs}
-        known = {tensor.label for tensor in self.inputs} | set(makers)
-        sources = [tensor.label for tensor in op.inputs if tensor.label in known]
-        source = sources[0] if sources else ""
-        while source in makers and makers[source].name in BRIDGES:
-            source = makers[source].inputs[0].label
-        return f"{source} -> " * bool(source) + ", ".join(tensor.label for tensor in op.outputs)
+        if isinstance(tflite, (str, os.PathLike)):
+            return cls(checks.path(tflite, "The path of a .tflite file").read_bytes())
+        if isinstance(tflite, (bytes, bytearray, memoryview)):
+            return cls(bytes(tflite))
+        cure = "Make one of a Keras model with keras_pit.to_tflite."
+        raise checks.wrong_type("The .tflite file", "its content as bytes, or its path", tflite, cure)
+
+    @functools.cached_property
+    def root(self) -> Any:
+        """The schema's reader (`Model`), which finds each part in the bytes."""
+        if not isinstance(self.content, (bytes, bytearray)):
+            raise TypeError(
+                f"Expected the content of a .tflite file as bytes; received {type(self.content).__name__}. Read a file "
+                "with pathlib.Path(path).read_bytes(), make one of a Keras model with keras_pit.to_tflite."
+            )
+        layout.check(self.content)
+        return schema().Model.GetRootAs(self.content, 0)
+
+    @property
+    def tree(self) -> Any:
+        """The schema's objects (`ModelT`), for reading only: whoever changes them works on a copy."""
+        return self._checked[0]
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """What it declares about itself."""
+        return _graph(self.tree)
+
+    @property
+    def program(self) -> Program:
+        """What it makes a microcontroller do; of several subgraphs, the first one counts."""
+        return self._checked[1]
+
+    @functools.cached_property
+    def _checked(self) -> tuple[Any, Program]:
+        root = self.root
+        try:
+            tree = schema().ModelT.InitFromObj(root)
+        except (struct.error, ValueError) as error:
+            # A number at the end of the file, or the options of an operator, which are not followed before.
+            raise damaged(f"its parts cannot be read ({error})") from error
+        contents.complete(tree)
+        contents.check(tree)
+        program = program_of(tree)
+        operands.check(program)
+        return tree, program
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -114,44 +101,67 @@ def read_graph(tflite: bytes) -> Graph:
         Its `Graph`.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer, or only a part of one.
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> [op.name for op in read_graph(tflite).ops]
-        ['CONV_2D', 'FULLY_CONNECTED']
+
+        [op.name for op in read_graph(tflite).ops]  # ['CONV_2D', 'FULLY_CONNECTED']
     """
-    with _reading(tflite):
-        return _read_graph(tflite)
+    return File.of(tflite).graph
 
 
-def _read_graph(tflite: bytes) -> Graph:
-    schema = optional("ai_edge_litert.schema_py_generated")
-    op_names = names(schema.BuiltinOperator)
-    dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
-    model = schema.Model.GetRootAs(tflite, 0)
-    inputs: list[TensorInfo] = []
-    outputs: list[TensorInfo] = []
-    tensors: list[TensorInfo] = []
-    ops: list[OpInfo] = []
-    for number in range(model.SubgraphsLength()):
-        subgraph = model.Subgraphs(number)
-        own = [_read_tensor(i, subgraph.Tensors(i), dtypes) for i in range(subgraph.TensorsLength())]
-        tensors += own
-        for i in range(subgraph.OperatorsLength()):
-            op = subgraph.Operators(i)
-            code = model.OperatorCodes(op.OpcodeIndex())
-            ops.append(
-                OpInfo(
-                    op_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())],
-                    tuple(own[op.Inputs(k)] for k in range(op.InputsLength()) if op.Inputs(k) >= 0),
-                    tuple(own[op.Outputs(k)] for k in range(op.OutputsLength())),
-                )
-            )
-        if number == 0:
-            inputs = [own[subgraph.Inputs(i)] for i in range(subgraph.InputsLength())]
-            outputs = [own[subgraph.Outputs(i)] for i in range(subgraph.OutputsLength())]
-    return Graph(tuple(inputs), tuple(outputs), tuple(tensors), tuple(ops))
+def operator_names(tree: Any) -> tuple[str, ...]:
+    """The names of the operator codes of a `ModelT`, by their numbers."""
+    return tuple(
+        operator_name(max(code.builtinCode, code.deprecatedBuiltinCode), _text(code.customCode))
+        for code in tree.operatorCodes
+    )
+
+
+def _graph(tree: Any) -> Graph:
+    operators = operator_names(tree)
+    tensors = [[_tensor_info(index, each) for index, each in enumerate(one.tensors)] for one in tree.subgraphs]
+    ops = [
+        OpInfo(
+            operators[op.opcodeIndex],
+            tuple(own[number] for number in _sizes(op.inputs) if number >= 0),
+            tuple(own[number] for number in _sizes(op.outputs)),
+        )
+        for subgraph, own in zip(tree.subgraphs, tensors, strict=True)
+        for op in subgraph.operators
+    ]
+    first, own = tree.subgraphs[0], tensors[0]
+    return Graph(
+        tuple(own[number] for number in _sizes(first.inputs)),
+        tuple(own[number] for number in _sizes(first.outputs)),
+        tuple(tensor for one in tensors for tensor in one),
+        tuple(ops),
+    )
+
+
+def _tensor_info(index: int, tensor: Any) -> TensorInfo:
+    record = tensor.quantization
+    single = record is not None and record.scale is not None and len(record.scale) == 1
+    points = record.zeroPoint if single else None
+    return TensorInfo(
+        index=index,
+        name=_text(tensor.name),
+        shape=_sizes(tensor.shape),
+        open=tuple(axis for axis, size in enumerate(_sizes(tensor.shapeSignature)) if size < 0),
+        dtype=type_name(tensor.type),
+        scale=float(record.scale[0]) if single else 0.0,
+        zero_point=int(points[0]) if points is not None and len(points) else 0,
+        variable=bool(tensor.isVariable),
+    )
+
+
+def _sizes(numbers: Any) -> tuple[int, ...]:
+    return () if numbers is None else tuple(numbers.tolist())
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode(errors="replace")
 
 
 def read_program(tflite: bytes) -> Program:
@@ -164,49 +174,50 @@ def read_program(tflite: bytes) -> Program:
         A `costs.program.Program`.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> read_program(tflite).operators[0]
-        Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
+
+        read_program(tflite).operators[0]  # Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
     """
-    model = unpack(tflite)
-    schema = optional("ai_edge_litert.schema_py_generated")
-    builtin = names(schema.BuiltinOperator)
-    dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
-    activations = {number: name.lower() for number, name in names(schema.ActivationFunctionType).items()}
-    subgraph = model.subgraphs[0]
+    return File.of(tflite).program
+
+
+def program_of(model: Any) -> Program:
+    """The first subgraph of a `ModelT` as a `Program`."""
+    operators, subgraph = operator_names(model), model.subgraphs[0]
+    activations, same = names("ActivationFunctionType"), schema().Padding.SAME
 
     def tensor(one: Any) -> Tensor:
         data, record = model.buffers[one.buffer].data, one.quantization
         channels = len(record.scale) if record is not None and record.scale is not None else 0
-        shape = () if one.shape is None else tuple(map(int, one.shape))
-        return Tensor(shape, dtypes[one.type], data is not None and len(data) > 0, channels)
+        constant = data is not None and len(data) > 0
+        return Tensor(_sizes(one.shape), type_name(one.type), constant, channels, bool(one.isVariable))
 
     def operator(one: Any) -> Operator:
-        code, options = model.operatorCodes[one.opcodeIndex], one.builtinOptions
+        options = one.builtinOptions
 
         def pair(height: str, width: str) -> tuple[int, int]:
             return getattr(options, height, 1), getattr(options, width, 1)
 
         return Operator(
-            builtin[max(code.builtinCode, code.deprecatedBuiltinCode)],
-            tuple(map(int, one.inputs)),
-            tuple(map(int, one.outputs)),
+            operators[one.opcodeIndex],
+            _sizes(one.inputs),
+            _sizes(one.outputs),
             stride=pair("strideH", "strideW"),
             dilation=pair("dilationHFactor", "dilationWFactor"),
             window=pair("filterHeight", "filterWidth"),
             multiplier=getattr(options, "depthMultiplier", 1),
-            padding="same" if getattr(options, "padding", schema.Padding.VALID) == schema.Padding.SAME else "valid",
-            activation=activations[getattr(options, "fusedActivationFunction", 0)],
+            padding="same" if getattr(options, "padding", None) == same else "valid",
+            activation=activations.get(getattr(options, "fusedActivationFunction", 0), "unknown").lower(),
         )
 
     return Program(
         tuple(map(operator, subgraph.operators)),
         tuple(map(tensor, subgraph.tensors)),
-        tuple(map(int, subgraph.inputs)),
-        tuple(map(int, subgraph.outputs)),
+        _sizes(subgraph.inputs),
+        _sizes(subgraph.outputs),
     )
 
 
@@ -217,60 +228,11 @@ def unpack(tflite: bytes) -> Any:
         tflite: the file's content.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> unpack(tflite).subgraphs[0].tensors[0].shape
-        array([  1, 128,   6], dtype=int32)
+
+        unpack(tflite).subgraphs[0].tensors[0].shape  # array([  1, 128,   6], dtype=int32)
     """
-    with _reading(tflite):
-        return optional("ai_edge_litert.schema_py_generated").ModelT.InitFromPackedBuf(tflite, 0)
-
-
-@contextlib.contextmanager
-def _reading(tflite: bytes) -> Iterator[None]:
-    """Refuse what is not a .tflite file, or is only a part of one."""
-    if not isinstance(tflite, (bytes, bytearray)) or bytes(tflite[4:8]) != b"TFL3":
-        start = f" starting with {tflite[:8]!r}" if isinstance(tflite, (bytes, bytearray, str)) else ""
-        raise ValueError(
-            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); "
-            f"received {type(tflite).__name__}{start}. Read a file with pathlib.Path(path).read_bytes(), make one of a "
-            "Keras model with keras_pit.to_tflite."
-        )
-    try:
-        yield
-    except (struct.error, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"The .tflite file cannot be read ({error}); expected a whole one, received {len(tflite)} bytes that end "
-            "too early or are damaged. Copy or make it again."
-        ) from error
-
-
-def optional(name: str) -> ModuleType:
-    """A module of an optional package, or an error that says how to install it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise ImportError(f"This needs {package}, which is not installed. {INSTALL}") from error
-
-
-def names(enumeration: type) -> dict[int, str]:
-    """The names of an enumeration of the schema by their numbers."""
-    return {value: key for key, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def _read_tensor(index: int, tensor: Any, dtypes: dict[int, str]) -> TensorInfo:
-    record = tensor.Quantization()
-    single = record is not None and record.ScaleLength() == 1
-    signature = [tensor.ShapeSignature(i) for i in range(tensor.ShapeSignatureLength())]
-    return TensorInfo(
-        index=index,
-        name=(tensor.Name() or b"").decode(),
-        shape=tuple(tensor.Shape(i) for i in range(tensor.ShapeLength())),
-        open=any(dimension < 0 for dimension in signature),
-        dtype=dtypes[tensor.Type()],
-        scale=float(record.Scale(0)) if single else 0.0,
-        zero_point=int(record.ZeroPoint(0)) if single and record.ZeroPointLength() else 0,
-    )
+    return File.of(tflite).tree

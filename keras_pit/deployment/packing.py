@@ -7,9 +7,11 @@ A flatbuffer consists of parts that refer to each other by distance, and nothing
     vector    a length, then numbers or distances
 
 The schema orders them only by this: a part lies behind those that refer to it. What it aligns, the fields of a table
-and the numbers of a vector, starts 4 bytes into the part. So the gap in front of an aligned part goes if parts that
-fit anywhere, of the right sizes, are placed before it. There are plenty: each takes a multiple of 4 bytes.
+and the numbers of a vector, starts 4 bytes into the part. So the gap in front of an aligned part goes if parts that fit
+anywhere, of the right sizes, are placed before it. There are plenty: each takes a multiple of 4 bytes.
 """
+
+from __future__ import annotations
 
 import struct
 from collections import Counter, defaultdict
@@ -19,6 +21,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from .flatbuffer import File
+from .schema import optional
 
 CONSTANT = 16
 """The alignment that the schema promises for the contents of constants."""
@@ -38,8 +43,8 @@ def pack(tree: Any, schema: ModuleType, identifier: bytes) -> bytes:
         identifier: four letters that tell the kind of the file.
 
     Example:
-        >>> pack(unpack(tflite), schema, b"TFL3")
-        b'...'
+
+        pack(unpack(tflite), schema, b"TFL3")
     """
     parts = Parts(schema)
     root = parts.add(tree)
@@ -56,6 +61,13 @@ def pack(tree: Any, schema: ModuleType, identifier: bytes) -> bytes:
             distance = places[other] - field if other >= 0 else field - places[other]
             file[field : field + _WORD] = struct.pack("<i", distance)
     return bytes(file) + bytes(-len(file) % _WORD)
+
+
+def repack(tree: Any) -> File:
+    """The file of a changed tree, as the schema's own functions write it (`pack` finds a smaller one)."""
+    builder = optional("flatbuffers").Builder(0)
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return File(bytes(builder.Output()))
 
 
 @dataclass(frozen=True)
@@ -177,8 +189,8 @@ def _size(part: Part) -> int:
 def _wanted(at: int) -> Iterator[tuple[int, int]]:
     """Kinds of parts in the order in which they should be placed.
 
-    First those that are aligned here; then what leads to a place where all are, directly or by two parts. Where
-    nothing is left that fits anywhere, there will be a gap.
+    First those that are aligned here; then what leads to a place where all are, directly or by two parts. Where nothing
+    is left that fits anywhere, there will be a gap.
     """
     rests = range(0, CONSTANT, _WORD)
     aligned = [alignment for alignment in (16, 8) if (at + _WORD) % alignment == 0]

@@ -17,12 +17,11 @@ from typing import Any
 
 import keras
 
-from keras_pit import _keras
-from keras_pit.deployment.calibration import as_samples, require_varied
-from keras_pit.deployment.check import check_model
-from keras_pit.deployment.convert import Program, Signature
-from keras_pit.lowering import Network, Node, form, lower
-from keras_pit.lowering.operators import (
+from ..graph import _keras
+from ..graph.precision import in_float32
+from ..graph.seeds import require_model
+from ..lowering import Network, Node, form, lower
+from ..lowering.operators import (
     Activation,
     Binary,
     Concat,
@@ -38,6 +37,9 @@ from keras_pit.lowering.operators import (
     Transpose,
     TransposeConv,
 )
+from .calibration import as_samples, require_varied
+from .check import check_model
+from .converter import Computation, Signature
 
 _KEEPS_SCALE = (Pool, Pad, Reshape, Resize, Slice, Transpose)
 _FIXED_SCALE = ("sigmoid", "tanh", "softmax")
@@ -69,11 +71,13 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
         DeploymentError: if a layer has no form for a microcontroller.
 
     Example:
-        >>> qat = quantize_aware(slim)
-        >>> qat.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        >>> qat.fit(x_train, y_train, epochs=5)
-        >>> tflite = to_tflite(qat, x_train[:100])
+
+        qat = quantize_aware(slim)
+        qat.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        qat.fit(x_train, y_train, epochs=5)
+        tflite = to_tflite(qat, x_train[:100])
     """
+    model = in_float32(require_model(model))
     inputs = check_model(model)
     qat = as_tf_keras(lower(model), model)
     if calibration is not None:
@@ -95,7 +99,7 @@ def as_tf_keras(network: Network, model: keras.Model, *, rounding: bool = True) 
     """
     import tf_keras
 
-    from keras_pit.deployment import qat_layers
+    from . import qat_layers
 
     names, readers = _names(network), _readers(network)
 
@@ -170,9 +174,6 @@ def _rounds(node: Node, readers: list[Node]) -> bool:
     return True
 
 
-# -- what to_tflite needs ---------------------------------------------------------------------------------------------
-
-
 def is_quantize_aware(model: Any) -> bool:
     """Whether it is a tf_keras model, found out without importing tf_keras."""
     return any(kind.__module__.startswith("tf_keras.") for kind in type(model).__mro__)
@@ -180,7 +181,7 @@ def is_quantize_aware(model: Any) -> bool:
 
 def aware_inputs(model: Any) -> list[Signature]:
     """The inputs of a model from `quantize_aware`, with an open batch as Keras has it."""
-    from keras_pit.deployment import qat_layers
+    from . import qat_layers
 
     if not qat_layers.is_complete(model):
         raise ValueError(
@@ -190,14 +191,13 @@ def aware_inputs(model: Any) -> list[Signature]:
     names = qat_layers.unseen(model)
     if names:
         raise ValueError(
-            f"Model {model.name!r} has seen no data since quantize_aware, so the outputs of "
-            f"{', '.join(names[:5])} have no range; expected a trained model. Fit it, or pass calibration data to "
-            "quantize_aware."
+            f"Model {model.name!r} has seen no data since quantize_aware, so the outputs of {', '.join(names[:5])} "
+            "have no range; expected a trained model. Fit it, or pass calibration data to quantize_aware."
         )
     return [Signature(x.name, (None, *x.shape[1:]), x.dtype.name) for x in model.inputs]
 
 
-def aware_program(model: Any, *, logits: bool) -> Program:
+def aware_computation(model: Any, *, logits: bool) -> Computation:
     """The inference of a model from `quantize_aware` in the form of a file."""
     import tensorflow as tf
     import tf_keras
@@ -216,4 +216,4 @@ def aware_program(model: Any, *, logits: bool) -> Program:
         return [tf.reshape(result, form(result.shape)) for result in results]
 
     signatures = (Signature(x.name, form(x.shape), x.dtype.name) for x in flat.inputs)
-    return Program(function, tuple(signatures), tuple(form(x.shape) for x in flat.outputs))
+    return Computation(function, tuple(signatures), tuple(form(x.shape) for x in flat.outputs))

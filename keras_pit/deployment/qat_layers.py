@@ -5,8 +5,8 @@ Every operator of a lowered network becomes one layer, wrapped in tensorflow-mod
     Conv(kernel, bias, window)  ->  QuantizeWrapperV2(OperatorLayer(conv), EightBit(rounds=True))
 
 The arithmetic is that of the converter: weights symmetric, one scale per output channel; activations with one scale and
-a zero point, from a moving average of their range. Two things differ from that library's default quantizers. Ranges
-of weights are always those of the weights there are. And ranges of activations start with the first batch, not with
+a zero point, from a moving average of their range. Two things differ from that library's default quantizers. Ranges of
+weights are always those of the weights there are. And ranges of activations start with the first batch, not with
 [-6, 6] and a memory of thousands of steps; before it, nothing is rounded but the weights.
 """
 
@@ -19,8 +19,8 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from keras_pit.lowering.graph import Shape
-from keras_pit.lowering.operators import Conv, Dense, Depthwise, Operator, TransposeConv
+from ..lowering.graph import Shape
+from ..lowering.operators import Conv, Dense, Depthwise, Operator, TransposeConv
 
 _DECAY = 0.99
 

@@ -14,18 +14,23 @@ What goes, and why the outputs stay equal bit for bit:
     RESHAPE in front of FULLY_CONNECTED    the kernel reads its input as rows of the length that the weights have
     fields with the schema's default value    what a reader takes for a missing field
 
-What stays: the 16-byte alignment of constants, which the schema promises to kernels, and the zero points of weights,
-an int64 zero a channel: TFLite-Micro extends a single one over the channels, but LiteRT refuses it.
+What stays: the 16-byte alignment of constants, which the schema promises to kernels, and the zero points of weights, an
+int64 zero a channel: TFLite-Micro extends a single one over the channels, but LiteRT refuses it.
 """
 
+from __future__ import annotations
+
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_pit.costs.program import BIAS
-from keras_pit.deployment.flatbuffer import DeploymentError, names, optional, unpack
-from keras_pit.deployment.packing import pack
+from ..costs.program import BIAS, BYTES
+from ..costs.schedule import order
+from .flatbuffer import File, operator_names, program_of
+from .packing import pack
+from .schema import schema
 
 _WEIGHTS = 1
 # Operators that hand on their first input's elements in the same order.
@@ -48,37 +53,37 @@ def trim(tflite: bytes) -> bytes:
         tflite: the file's content, of fixed shapes.
 
     Returns:
-        The content of a smaller file with bit-equal outputs. Inputs, outputs and operators keep their order, tensors
-        lose their names. A trimmed file is returned as it is.
+        The content of a smaller file with bit-equal outputs. Inputs and outputs keep their order, operators run in the
+        one that needs the least arena (see `costs.schedule`), tensors lose their names. A trimmed file is returned as
+        it is.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
-        DeploymentError: if constants lie outside of the flatbuffer (files beyond 2 GB).
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
-        >>> small = trim(tflite)
-        >>> len(tflite), len(small)
-        (7968, 3340)
+
+        small = trim(tflite)
+        len(tflite), len(small)  # (7968, 3340)
     """
-    model = unpack(tflite)
-    if any(buffer.offset > 1 for buffer in model.buffers):
-        raise DeploymentError(
-            "The file keeps constants outside of the flatbuffer, as only files beyond 2 GB do; expected all of them "
-            "inside. Such a file is not for a microcontroller: convert a smaller model."
-        )
-    schema = optional("ai_edge_litert.schema_py_generated")
-    builtin = names(schema.BuiltinOperator)
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return trim_file(File.of(tflite)).content
+
+
+def trim_file(file: File) -> File:
+    """What `trim` does, from file to file."""
+    model = copy.deepcopy(file.tree)
+    builtin = operator_names(model)
     for subgraph in model.subgraphs:
-        operators = [(builtin[codes[op.opcodeIndex]], op) for op in subgraph.operators]
+        operators = [(builtin[op.opcodeIndex], op) for op in subgraph.operators]
         _skip_reshapes(subgraph, operators)
         _drop_quantization(subgraph, operators)
+    _put_in_order(model)
+    for subgraph in model.subgraphs:
         _drop_unused_tensors(subgraph)
         _drop_fields(subgraph)
     _number(model)
     _keep(model, _MODEL)
-    return pack(model, schema, b"TFL3")
+    return File(pack(model, schema(), b"TFL3"))
 
 
 def _skip_reshapes(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> None:
@@ -117,12 +122,22 @@ def _drop_quantization(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> N
                 subgraph.tensors[op.inputs[place]].quantization = None
 
 
+def _put_in_order(model: Any) -> None:
+    """Run operators in the order that needs the least arena, unless they change variables or call each other."""
+    main, *others = model.subgraphs
+    program = program_of(model)
+    if not others and not any(tensor.isVariable for tensor in main.tensors):
+        if all(tensor.dtype in BYTES for tensor in program.tensors):  # no handles of variables
+            main.operators = [main.operators[place] for place in order(program)]
+
+
 def _drop_unused_tensors(subgraph: Any) -> None:
-    used = set(map(int, (*subgraph.inputs, *subgraph.outputs)))
+    """Number the tensors as they are met, inputs first."""
+    met = list(subgraph.inputs)
     for op in subgraph.operators:
         for indices in (op.inputs, op.outputs, op.intermediates):
-            used |= {int(i) for i in indices if i >= 0} if indices is not None else set()
-    kept = sorted(used)
+            met += [i for i in indices if i >= 0] if indices is not None else []
+    kept = list(dict.fromkeys(map(int, (*met, *subgraph.outputs))))
     number = {-1: -1} | {old: new for new, old in enumerate(kept)}
 
     def renumbered(indices: Any) -> Any:

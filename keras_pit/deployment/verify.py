@@ -1,49 +1,32 @@
 """The proof that a .tflite file computes on TFLite-Micro what it means.
 
-TFLite-Micro reports no error where it misreads a file, so its outputs are compared, element by
-element, with those of LiteRT's reference kernels on the same samples. Integers may be one step
-apart, as the two round differently in places, floats 1e-5 of the largest value.
+TFLite-Micro reports no error where it misreads a file, so its outputs are compared, element by element, with those of
+LiteRT's reference kernels on the same samples. Integers may be one step apart, as the two round differently in places,
+floats 1e-5 of the largest value.
 
-Behind several such places one step grows to more (five Dense layers, 16-bit activations), with no
-fault anywhere. Then each operator is judged alone: the file is cut apart into operators with
-inputs and outputs of their own, and the reference kernels are given what TFLite-Micro's operators
-were given:
+Where they are further apart, each operator is judged alone (`dissect.py`).
 
-    x -> CONV_2D -> y -> MEAN -> z     becomes     x -> CONV_2D -> y,  y' -> MEAN -> z
-
-Two faults are found without running anything: a dimension left open (TFLite-Micro takes it for 1
-and, behind a dilated convolution, computes garbage), and a float between the integers (slow, and
-often without a kernel).
+Two faults are found without running anything: a dimension left open (TFLite-Micro takes it for 1 and, behind a dilated
+convolution, computes garbage), and a float between the integers (slow, and often without a kernel).
 
 That both agree on a file does not make it the network: `require_close` compares the integers with the floats.
 """
 
-import copy
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import (
-    BRIDGES,
-    DeploymentError,
-    Graph,
-    TensorInfo,
-    optional,
-    read_graph,
-    unpack,
-)
-from keras_pit.deployment.runtimes import (
-    MicroRun,
-    litert_results,
-    micro_results,
-    prepare,
-    run_litert,
-    run_tflite_micro,
-)
+from .. import checks
+from ..errors import DeploymentError
+from .dissect import distances, too_far, verify_operators
+from .file_graph import BRIDGES, Graph
+from .flatbuffer import File
+from .runtimes import MicroRun, litert_run, micro_run
 
 LIMIT = 32
-FLOAT_TOLERANCE = 1e-5
 SPREAD_TOLERANCE = 0.5
 RANGE_TOLERANCE = 8 / 256
 FIXED_SCALES = (1 / 256, 1 / 128, 1 / 32768)
@@ -54,8 +37,8 @@ FIXED_SCALES = (1 / 256, 1 / 128, 1 / 32768)
 class Verification:
     """What was compared: output elements in all, the unequal ones, how far apart they are.
 
-    `largest` is in steps for integers and in units of the largest value for floats; it can be
-    beyond the limit where each operator alone is within. `arena_bytes` is the arena used.
+    `largest` is in steps for integers and in units of the largest value for floats; it can be beyond the limit where
+    each operator alone is within. `arena_bytes` is the arena used.
     """
 
     samples: int
@@ -76,43 +59,51 @@ def verify(
 
     Args:
         tflite: the content of a .tflite file with batch size 1.
-        samples: array of shape (samples, *input), or a list with one array per input; real
-            values as floats, or integers of the input's own type.
+        samples: array of shape (samples, *input), or a list with one array per input; real values as floats, or
+            integers of the input's own type.
         limit: the number of samples to run; of more, these are picked at even distances.
-        timeout: limit for TFLite-Micro, in seconds.
+        timeout: limit for each runtime, in seconds.
 
     Returns:
         A `Verification`: how much was compared, and how far apart it is.
 
     Raises:
-        DeploymentError: if any element differs by more than one step (integers) or 1e-5 of the
-            largest value (floats), in the outputs and then also in those of an operator alone; if
-            a dimension of the file is open; or if a runtime refuses the file.
+        DeploymentError: if any element differs by more than one step (integers) or 1e-5 of the largest value (floats),
+            in the outputs and then also in those of an operator alone; if a dimension of the file is open; or if a
+            runtime refuses the file.
         ValueError: if samples and file do not fit.
         ImportError: if tflite_micro or ai_edge_litert is not installed.
 
     Example:
-        >>> verify(tflite, x_test).different
-        0
+
+        verify(tflite, x_test).different  # 0
     """
     parts = samples if isinstance(samples, (list, tuple)) else [samples]
-    return verified_run(tflite, [spread(np.asarray(part), limit) for part in parts], timeout)[0]
+    limit, timeout = checks.whole(limit, "`limit`", least=1), checks.number(timeout, "`timeout`", positive=True)
+    return verified_run(File.of(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
 
 
-def verified_run(tflite: bytes, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:
+def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:
     """What `verify` returns for all of these samples, and what TFLite-Micro computed."""
-    graph = read_graph(tflite)
-    require_static(graph)
-    micro = run_tflite_micro(tflite, arrays, timeout=timeout)
-    reference = run_litert(tflite, arrays)
-    distances = list(map(_distance, graph.outputs, micro.outputs, reference.outputs))
-    if any(map(_too_far, graph.outputs, distances)):
-        _verify_operators(tflite, graph, arrays, micro.outputs, timeout)
+    outputs = file.graph.outputs
+    require_static(file.graph)
+    micro = micro_run(file, arrays, timeout)
+    reference = litert_run(file, arrays, timeout)
+    for tensor, one, other in zip(outputs, micro.outputs, reference.outputs, strict=True):
+        if one.shape != other.shape:
+            raise DeploymentError(
+                f"TFLite-Micro makes {tensor.label} of shape {one.shape[1:]}, LiteRT of {other.shape[1:]}: the shapes "
+                "in the file are not those of its operators, and TFLite-Micro believes them. Make the file with "
+                "keras_pit.to_tflite."
+            )
+    compared = list(map(distances, outputs, micro.outputs, reference.outputs))
+    if any(map(too_far, outputs, compared)):
+        verify_operators(file, arrays, micro.outputs, timeout)
     verification = Verification(
         samples=len(arrays[0]),
-        elements=sum(distance.size for distance in distances),
-        different=sum(int(np.count_nonzero(distance)) for distance in distances),
-        largest=max(float(np.max(distance, initial=0.0)) for distance in distances),
+        elements=sum(distance.size for distance in compared),
+        different=sum(int(np.count_nonzero(distance)) for distance in compared),
+        largest=max(float(np.max(distance, initial=0.0)) for distance in compared),
         arena_bytes=micro.arena_bytes,
     )
     return verification, micro
@@ -134,7 +125,8 @@ def require_close(graph: Graph, results: Sequence[np.ndarray], expected: Sequenc
             256 over the range of the outputs from 0, as one that hardly varies loses its spread in any case.
 
     Example:
-        >>> require_close(read_graph(tflite), run_tflite_micro(tflite, x).dequantized, [model.predict(x)])
+
+        require_close(read_graph(tflite), run_tflite_micro(tflite, x).dequantized, [model.predict(x)])
     """
     for number, (tensor, result, floats) in enumerate(zip(graph.outputs, results, expected, strict=True)):
         if not tensor.quantized:
@@ -168,15 +160,15 @@ def require_static(graph: Graph) -> None:
         DeploymentError: if any tensor has one.
 
     Example:
-        >>> require_static(read_graph(tflite))
+
+        require_static(read_graph(tflite))
     """
     names = [tensor.label for tensor in graph.tensors if tensor.open]
     if names:
         raise DeploymentError(
-            f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); "
-            "expected fixed shapes with batch size 1, as TFLite-Micro ignores shape signatures "
-            "and would compute wrong results without an error. Make the file with "
-            "keras_pit.to_tflite; if it made this one, that is a fault of keras_pit: report it."
+            f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); expected fixed shapes with "
+            "batch size 1, as TFLite-Micro ignores shape signatures and would compute wrong results without an error. "
+            "Make the file with keras_pit.to_tflite, or let keras_pit.deploy fix an open batch."
         )
 
 
@@ -190,16 +182,17 @@ def require_integer(graph: Graph) -> None:
         DeploymentError: if any operator reads or makes floats, named with what it computes.
 
     Example:
-        >>> require_integer(read_graph(tflite))
+
+        require_integer(read_graph(tflite))
     """
     floating = [op for op in graph.ops if any(t.floating for t in (*op.inputs, *op.outputs))]
     culprits = [op for op in floating if op.name not in BRIDGES] or floating
     if culprits:
         found = [f"{op.name} ({graph.place(op)})" for op in culprits]
         raise DeploymentError(
-            f"The quantised file computes with floats: {_listed(found)}; expected integers only. "
-            "There is no integer kernel for these: replace the layer or activation (ReLU instead "
-            "of ELU, batch instead of layer normalization), or convert with quantization=None."
+            f"The quantised file computes with floats: {_listed(found)}; expected integers only. There is no integer "
+            "kernel for these: replace the layer or activation (ReLU instead of ELU, batch instead of layer "
+            "normalization), or convert with quantization=None."
         )
 
 
@@ -213,103 +206,3 @@ def spread(array: np.ndarray, limit: int) -> np.ndarray:
     if array.ndim == 0 or len(array) <= limit:
         return array
     return np.asarray(array[np.linspace(0, len(array) - 1, limit).round().astype(int)])
-
-
-def _distance(tensor: TensorInfo, micro: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Element by element: steps for integers, parts of the largest value for floats."""
-    if tensor.floating:
-        scale = float(np.max(np.abs(reference), initial=0.0)) or 1.0
-        return np.asarray(np.abs(micro.astype(np.float64) - reference) / scale)
-    return np.asarray(np.abs(micro.astype(np.int64) - reference.astype(np.int64)))
-
-
-def _limit(tensor: TensorInfo) -> float:
-    if tensor.floating:
-        return FLOAT_TOLERANCE
-    return 1.0 if tensor.quantized else 0.0
-
-
-def _too_far(tensor: TensorInfo, distance: np.ndarray) -> bool:
-    return not bool((distance <= _limit(tensor)).all())  # NaN is too far, too
-
-
-def _verify_operators(
-    tflite: bytes,
-    graph: Graph,
-    arrays: list[np.ndarray],
-    outputs: tuple[np.ndarray, ...],
-    timeout: float,
-) -> None:
-    """Compare each operator on the inputs that TFLite-Micro gave it."""
-    parts = _cut_apart(tflite)
-    numbers = sorted({*parts.sources, *parts.sinks, *parts.outputs})
-    results, _ = micro_results(tflite, graph, prepare(graph, arrays), tensors=numbers, timeout=timeout)
-    micro = dict(zip(numbers, results, strict=True))
-    # Keeping all tensors must not change a result, or reading them would prove nothing.
-    for tensor, number, output in zip(graph.outputs, parts.outputs, outputs, strict=True):
-        if not np.array_equal(micro[number].reshape(output.shape), output):
-            raise DeploymentError(
-                f"TFLite-Micro computes {tensor.label} differently when its tensors share memory; "
-                "expected the same values. Do not ship this file, and report it."
-            )
-    cut = read_graph(parts.tflite)
-    reference = litert_results(parts.tflite, cut, [micro[number] for number in parts.sources])
-    made = [(op, tensor) for op in cut.ops for tensor in op.outputs]
-    for (op, tensor), sink, expected in zip(made, parts.sinks, reference, strict=True):
-        where = f"TFLite-Micro misreads the file at {op.name} ({cut.place(op)})"
-        advice = "Do not ship this file; replace the layer that makes this operator, and report it."
-        if micro[sink].shape != expected.shape:
-            raise DeploymentError(
-                f"{where}: its output has the shape {micro[sink].shape[1:]}, expected "
-                f"{expected.shape[1:]} as from LiteRT's reference kernels. {advice}"
-            )
-        distance = _distance(tensor, micro[sink], expected)
-        if _too_far(tensor, distance):
-            within = (distance <= _limit(tensor)).reshape(len(distance), -1)
-            wrong = np.flatnonzero(~np.asarray(within.all(axis=1)))
-            unit = "of the largest value" if tensor.floating else "steps"
-            raise DeploymentError(
-                f"{where}: on {len(wrong)} of {len(distance)} samples, first on sample "
-                f"{wrong[0]}, it is up to {distance.max():g} {unit} from LiteRT's "
-                f"reference kernel; expected at most {_limit(tensor):g}. {advice}"
-            )
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """A file cut apart, and tensors of the whole, by number.
-
-    Its inputs stand for `sources`, its outputs for `sinks`; `outputs` are those of the whole.
-    """
-
-    tflite: bytes
-    sources: tuple[int, ...]
-    sinks: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-def _cut_apart(tflite: bytes) -> _Parts:
-    """The file with every operator on its own, fed by inputs and read by outputs."""
-    flatbuffers = optional("flatbuffers")
-    model = unpack(tflite)
-    subgraph = model.subgraphs[0]
-    outputs = tuple(int(number) for number in subgraph.outputs)
-    computed = {int(number) for number in subgraph.inputs}
-    computed |= {int(number) for op in subgraph.operators for number in op.outputs}
-    sources: list[int] = []
-    feeds: list[int] = []
-    for op in subgraph.operators:
-        op.inputs = np.array(op.inputs)
-        for position, number in enumerate(op.inputs):
-            if int(number) in computed:
-                sources.append(int(number))
-                feeds.append(len(subgraph.tensors))
-                subgraph.tensors.append(copy.copy(subgraph.tensors[number]))
-                op.inputs[position] = feeds[-1]
-    sinks = [int(number) for op in subgraph.operators for number in op.outputs]
-    subgraph.inputs = np.array(feeds, np.int32)
-    subgraph.outputs = np.array(sinks, np.int32)
-    model.signatureDefs = None
-    builder = flatbuffers.Builder(len(tflite))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return _Parts(bytes(builder.Output()), tuple(sources), tuple(sinks), outputs)

@@ -15,17 +15,35 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from keras import ops
 
-from ..masks import MaskRow
-
-if TYPE_CHECKING:
-    from .search import PITLayer
+from .masks import MaskRow
 
 _shared: ContextVar[Reader | None] = ContextVar("shared", default=None)
+
+
+class Masked(Protocol):
+    """A layer that owns masks (see `layer.PITLayer`); what it does not own is None."""
+
+    alpha: Any
+    beta: Any
+    gamma: Any
+    blocks: Any
+    """`masks.Blocks`."""
+    kernel_mask: Any
+    """`masks.KernelMask`."""
+
+    @property
+    def searches_taps(self) -> bool:
+        """Whether it owns a beta or a gamma."""
+        ...
+
+    def kept_blocks(self) -> np.ndarray:
+        """Which entries of its alpha stay."""
+        ...
 
 
 class Reader:
@@ -36,7 +54,7 @@ class Reader:
         values: tensors to read in place of mask variables, by the variable's identity.
     """
 
-    def __init__(self, layers: Iterable[PITLayer] = (), values: Mapping[int, Any] | None = None) -> None:
+    def __init__(self, layers: Iterable[Masked] = (), values: Mapping[int, Any] | None = None) -> None:
         self._values = values or {}
         layers = list(layers)
         makers = [layer for layer in layers if layer.alpha is not None]
@@ -69,7 +87,7 @@ class Reader:
         return other
 
     @classmethod
-    def of(cls, layer: PITLayer, owners: Iterable[PITLayer]) -> Reader:
+    def of(cls, layer: Masked, owners: Iterable[Masked]) -> Reader:
         """For the call of a layer that reads the channels of others: the shared one, or else one for this call."""
         shared = _shared.get()
         if shared is not None and id(layer) in shared._layers:
@@ -90,19 +108,19 @@ class Reader:
         """The mask of what is never switched off, shape (1,)."""
         return self._masks[0]
 
-    def channels(self, owner: PITLayer) -> Any:
+    def channels(self, owner: Masked) -> Any:
         """The mask of each entry of the alpha of a layer."""
         return self._masks[self._channels[id(owner)]]
 
-    def taps(self, layer: PITLayer) -> Any:
+    def taps(self, layer: Masked) -> Any:
         """The mask of the taps of a layer's kernel, along the searched axis."""
         return self._masks[self._taps[id(layer)]]
 
-    def count_channels(self, owner: PITLayer) -> Any:
+    def count_channels(self, owner: Masked) -> Any:
         """How many entries of the alpha of a layer stay."""
         return self._counts[self._channels[id(owner)]]
 
-    def count_taps(self, layer: PITLayer) -> Any:
+    def count_taps(self, layer: Masked) -> Any:
         """How many taps of a layer's kernel stay."""
         return self._counts[self._taps[id(layer)]]
 

@@ -10,7 +10,8 @@ weights, padding into windows, and reshapes vanish:
 
     PAD, CONV_2D (with the ReLU), AVERAGE_POOL_2D, FULLY_CONNECTED
 
-Models, layers and operations come in by one row each in `layers.LAYERS` and `operations.OPERATIONS`.
+Models, layers and operations come in by one row each in `layers.LAYERS` and `operations.OPERATIONS`. Open `graph`
+first, then `operators`, `passes` and `affine`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import keras
 
 from .affine import affines_to_depthwise, fold_affines
 from .build import build
-from .graph import Network, Node, form
+from .graph import Network, Node
+from .layouts import transposes_last
 from .passes import fold_windows, padding_apart, tidy, without_softmax
+from .shapes import form
 
 __all__ = ["Network", "Node", "form", "lower", "lower_with_padding"]
 
@@ -54,4 +57,4 @@ def lower_with_padding(model: keras.Model) -> Network:
 
 
 def _folded(network: Network) -> Network:
-    return affines_to_depthwise(fold_affines(fold_windows(tidy(network))))
+    return affines_to_depthwise(fold_affines(fold_windows(transposes_last(tidy(network)))))

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Network, Node, Shape, Uses, rewrite
+from .graph import Network, Node, Uses, rewrite
 from .operators import (
     Activation,
     Affine,
@@ -39,6 +39,7 @@ from .operators import (
     Transpose,
     TransposeConv,
 )
+from .shapes import Shape
 from .windows import NO_PADDING, Window
 
 

@@ -13,13 +13,15 @@ from typing import Any
 
 import keras
 
-from .. import _keras
+from ..errors import DeploymentError
+from ..graph import _keras
 from .convolutions import embedding
-from .graph import Network, Node, Shape, form
-from .layers import LAYERS
+from .graph import Network, Node
+from .layers import rule_of
 from .operations import OPERATIONS
 from .operators import Foreign, Input, Reshape
-from .values import Site, Value
+from .shapes import Shape, form
+from .values import Context, Value
 
 
 def build(model: keras.Model) -> Network:
@@ -49,20 +51,20 @@ def _inline(model: keras.Model, inputs: list[Value]) -> Any:
     return _keras.run(model, fitted, _visit)
 
 
-def _visit(call: _keras.Call, args: tuple, kwargs: dict) -> Any:
+def _visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
     operation = call.operation
-    training = bool(kwargs.get("training"))
+    training = _is_told_to_train(operation, kwargs)
     if _keras.is_graph(operation) and not training:
         return _inline(operation, keras.tree.flatten(args))
     _refuse_masks(call)
     makes = tuple(_sample(tensor.shape) for tensor in call.node.outputs)
-    site = Site(operation, args, kwargs, makes)
-    kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask") or value}
-    rule = LAYERS.get(type(operation)) or OPERATIONS.get(_keras.op_name(operation) or "")
+    context = Context(operation, args, kwargs, makes)
+    kwargs = {name: value for name, value in kwargs.items() if name != "training" and (name != "mask" or value)}
+    rule = rule_of(operation) or OPERATIONS.get(_keras.op_name(operation) or "")
     values = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Value)]
     floats = all(tensor.dtype == "float32" for tensor in [*values, *call.node.outputs])
-    known = rule(site, *args, **kwargs) if rule and (floats or rule is embedding) and not training else None
-    nodes = _foreign(site) if known is None else [known] if isinstance(known, Node) else known
+    known = rule(context, *args, **kwargs) if rule and (floats or rule is embedding) and not training else None
+    nodes = _foreign(context) if known is None else [known] if isinstance(known, Node) else known
     for node, shape in zip(nodes, makes, strict=True):
         if node.shape != form(shape):
             raise RuntimeError(
@@ -73,10 +75,16 @@ def _visit(call: _keras.Call, args: tuple, kwargs: dict) -> Any:
     return [Value(*made) for made in zip(nodes, makes, dtypes, strict=True)]
 
 
-def _foreign(site: Site) -> list[Node]:
+def _is_told_to_train(operation: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a call says `training=True`; Keras notes that down itself where it is the default, as in RandomFlip."""
+    said = bool(kwargs.get("training"))
+    return said and inspect.signature(operation.call).parameters["training"].default is not True
+
+
+def _foreign(context: Context) -> list[Node]:
     """The call as it is."""
-    layer = site.layer
-    arguments = (site.args, site.kwargs)
+    layer = context.layer
+    arguments = (context.args, context.kwargs)
     values = [leaf for leaf in keras.tree.flatten(arguments) if isinstance(leaf, Value)]
 
     def call(*tensors: Any) -> list[Any]:
@@ -86,7 +94,7 @@ def _foreign(site: Site) -> list[Node]:
         )
         if isinstance(layer, keras.layers.Layer):
             if "training" in inspect.signature(layer.call).parameters:
-                kwargs = {"training": False, **kwargs}
+                kwargs["training"] = _is_told_to_train(layer, kwargs)
             states = ([variable.value for variable in kind] for kind in _variables(layer))
             outputs, _ = layer.stateless_call(*states, *args, **kwargs)
         else:
@@ -96,8 +104,8 @@ def _foreign(site: Site) -> list[Node]:
     takes = tuple(value.shape for value in values)
     inputs = tuple(value.node for value in values)
     return [
-        Node(Foreign(call, takes, form(shape), index), inputs, form(shape), site.name)
-        for index, shape in enumerate(site.makes)
+        Node(Foreign(call, takes, form(shape), index), inputs, form(shape), context.name)
+        for index, shape in enumerate(context.makes)
     ]
 
 
@@ -105,10 +113,8 @@ def _variables(layer: keras.Layer) -> tuple[list[Any], list[Any]]:
     return layer.trainable_variables, layer.non_trainable_variables
 
 
-def _refuse_masks(call: _keras.Call) -> None:
+def _refuse_masks(call: _keras.OperationCall) -> None:
     if any(_keras.masked(tensor) for tensor in call.node.outputs):
-        from ..deployment.runtimes import DeploymentError
-
         raise DeploymentError(
             f"Layer {call.operation.name!r} ({type(call.operation).__name__}) makes or passes on a mask; expected a "
             "model without, as TFLite-Micro runs every time step alike. Cut the data to one length, and build the "

@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from .functions import activated
-from .graph import Node, form
+from .graph import Node
 from .operators import Conv, Dense, Depthwise, Gather, Operator, TransposeConv
-from .values import Site, Value, array, both, channels_last
-from .windows import Pair, Window, pair
+from .shapes import Pair, form, pair
+from .values import Context, Value, array, both, channels_last
+from .windows import Window
 
 
-def conv(site: Site, x: Value) -> Node:
+def conv(context: Context, x: Value) -> Node:
     """CONV_2D; depthwise where every channel is a group of its own."""
-    layer = site.layer
-    x, back = channels_last(site, x)
+    layer = context.layer
+    x, back = channels_last(context, x)
     kernel, bias = _two_dimensional(layer.kernel), _bias(layer, layer.filters)
     groups, inside = layer.groups, kernel.shape[2]
     window = _window(layer, x, kernel)
@@ -30,37 +31,37 @@ def conv(site: Site, x: Value) -> Node:
         operator: Operator = Depthwise(kernel.reshape(*kernel.shape[:2], groups, -1), bias, window)
     else:
         operator = Conv(kernel, bias, window)
-    return activated(site, back(site.put(operator, x.node)), layer.activation)
+    return activated(context, back(context.put(operator, x.node)), layer.activation)
 
 
-def depthwise(site: Site, x: Value) -> Node:
+def depthwise(context: Context, x: Value) -> Node:
     """DEPTHWISE_CONV_2D."""
-    layer = site.layer
-    x, back = channels_last(site, x)
+    layer = context.layer
+    x, back = channels_last(context, x)
     kernel = _two_dimensional(layer.kernel)
     bias = _bias(layer, kernel.shape[2] * kernel.shape[3])
-    node = site.put(Depthwise(kernel, bias, _window(layer, x, kernel)), x.node)
-    return activated(site, back(node), layer.activation)
+    node = context.put(Depthwise(kernel, bias, _window(layer, x, kernel)), x.node)
+    return activated(context, back(node), layer.activation)
 
 
-def separable(site: Site, x: Value) -> Node:
+def separable(context: Context, x: Value) -> Node:
     """DEPTHWISE_CONV_2D and CONV_2D with one tap."""
-    layer = site.layer
-    x, back = channels_last(site, x)
+    layer = context.layer
+    x, back = channels_last(context, x)
     kernel, pointwise = _two_dimensional(layer.depthwise_kernel), _two_dimensional(layer.pointwise_kernel)
     between = np.zeros(kernel.shape[2] * kernel.shape[3], "float32")
-    node = site.put(Depthwise(kernel, between, _window(layer, x, kernel)), x.node)
-    node = site.put(Conv(pointwise, _bias(layer, layer.filters), Window((1, 1))), node)
-    return activated(site, back(node), layer.activation)
+    node = context.put(Depthwise(kernel, between, _window(layer, x, kernel)), x.node)
+    node = context.put(Conv(pointwise, _bias(layer, layer.filters), Window((1, 1))), node)
+    return activated(context, back(node), layer.activation)
 
 
-def conv_transpose(site: Site, x: Value) -> Node:
+def conv_transpose(context: Context, x: Value) -> Node:
     """Of stride 1, an ordinary convolution with the kernel turned round."""
-    layer = site.layer
-    x, back = channels_last(site, x)
+    layer = context.layer
+    x, back = channels_last(context, x)
     kernel, bias = _two_dimensional(layer.kernel), _bias(layer, layer.filters)
     strides, dilation = both(layer.strides), both(layer.dilation_rate)
-    (made,) = site.makes
+    (made,) = context.makes
     size = pair(form((1, *(made[2:] if layer.data_format == "channels_first" else made[1:-1]), layer.filters))[1:3])
     padding = layer.padding.upper()
     if strides == (1, 1):
@@ -69,30 +70,32 @@ def conv_transpose(site: Site, x: Value) -> Node:
         totals = [new - old + span - 1 for new, old, span in zip(size, x.node.shape[1:3], spans, strict=True)]
         rows, columns = ((b, total - b) for b, total in zip(before, totals, strict=True))
         turned = np.swapaxes(kernel[::-1, ::-1], 2, 3)
-        node = site.put(Conv(turned, bias, Window(kernel.shape[:2], dilation=dilation, pads=(rows, columns))), x.node)
+        node = context.put(
+            Conv(turned, bias, Window(kernel.shape[:2], dilation=dilation, pads=(rows, columns))), x.node
+        )
     else:
-        node = site.put(TransposeConv(_widened(kernel, dilation), bias, strides, padding, size), x.node)
-    return activated(site, back(node), layer.activation)
+        node = context.put(TransposeConv(_widened(kernel, dilation), bias, strides, padding, size), x.node)
+    return activated(context, back(node), layer.activation)
 
 
-def dense(site: Site, x: Value) -> Node | None:
+def dense(context: Context, x: Value) -> Node | None:
     """FULLY_CONNECTED; on maps and sequences a convolution with one tap."""
-    layer = site.layer
+    layer = context.layer
     kernel, bias = array(layer.kernel), _bias(layer, layer.units)
     if x.rank == 2:
-        node = site.put(Dense(kernel, bias), x.node)
+        node = context.put(Dense(kernel, bias), x.node)
     elif len(x.node.shape) == 4:
-        node = site.put(Conv(kernel[None, None], bias, Window((1, 1))), x.node)
+        node = context.put(Conv(kernel[None, None], bias, Window((1, 1))), x.node)
     else:
         return None
-    return activated(site, node, layer.activation)
+    return activated(context, node, layer.activation)
 
 
-def embedding(site: Site, x: Value) -> Node | None:
+def embedding(context: Context, x: Value) -> Node | None:
     """GATHER, by integers."""
     if x.dtype != "int32":
         return None
-    return site.reshape(site.put(Gather(array(site.layer.embeddings)), x.node), form(site.makes[0]))
+    return context.reshape(context.put(Gather(array(context.layer.embeddings)), x.node), form(context.makes[0]))
 
 
 def _window(layer: Any, x: Value, kernel: np.ndarray) -> Window:

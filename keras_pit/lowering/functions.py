@@ -14,51 +14,51 @@ from keras import activations
 
 from .graph import Node
 from .operators import Activation, Binary, Foreign
-from .values import Site, Value
+from .values import Context, Value
 
 
-def activated(site: Site, node: Node, function: Any) -> Node:
+def activated(context: Context, node: Node, function: Any) -> Node:
     """A node with an activation behind it: a function, a layer or None."""
     if function is None:
         return node
     if isinstance(function, keras.layers.LeakyReLU):
-        return site.put(Activation("leaky_relu", (float(function.negative_slope),)), node)
-    return FUNCTIONS.get(function, partial(elementwise, function=function))(site, node)
+        return context.put(Activation("leaky_relu", (float(function.negative_slope),)), node)
+    return FUNCTIONS.get(function, partial(elementwise, function=function))(context, node)
 
 
-def elementwise(site: Site, node: Node, function: Callable[[Any], Any]) -> Node:
+def elementwise(context: Context, node: Node, function: Callable[[Any], Any]) -> Node:
     """Any function that keeps the shape."""
-    return site.put(Foreign(lambda x: (function(x),), (node.shape,), node.shape), node)
+    return context.put(Foreign(lambda x: (function(x),), (node.shape,), node.shape), node)
 
 
-def softmax(site: Site, x: Value, axis: int) -> Node:
+def softmax(context: Context, x: Value, axis: int, kind: str = "softmax") -> Node:
     """Along any axis; the kernel knows the last one only."""
     last, axis = x.rank - 1, x.positive(axis)
     if axis == last:
-        return site.put(Activation("softmax"), x.node)
+        return context.put(Activation(kind), x.node)
     order = [*range(x.rank)]
     order[axis], order[last] = last, axis
-    moved = site.transpose(x, order)
-    return site.transpose(Value(site.put(Activation("softmax"), moved.node), moved.shape), order).node
+    moved = context.transpose(x, order)
+    return context.transpose(Value(context.put(Activation(kind), moved.node), moved.shape), order).node
 
 
-def hard_sigmoid(site: Site, node: Node) -> Node:
+def hard_sigmoid(context: Context, node: Node) -> Node:
     """`relu6(x + 3) / 6`: scale and offset find their way into the neighbours."""
-    node = site.put(Activation("relu6"), site.scaled(node, 1.0, 3.0))
-    return site.scaled(node, 1.0 / 6.0)
+    node = context.put(Activation("relu6"), context.scaled(node, 1.0, 3.0))
+    return context.scaled(node, 1.0 / 6.0)
 
 
-def silu(site: Site, node: Node) -> Node:
+def silu(context: Context, node: Node) -> Node:
     """`x * sigmoid(x)`."""
-    return site.put(Binary("multiply"), node, site.put(Activation("sigmoid"), node))
+    return context.put(Binary("multiply"), node, context.put(Activation("sigmoid"), node))
 
 
-def _kind(kind: str, *arguments: float) -> Callable[[Site, Node], Node]:
-    return lambda site, node: site.put(Activation(kind, arguments), node)
+def _kind(kind: str, *arguments: float) -> Callable[[Context, Node], Node]:
+    return lambda context, node: context.put(Activation(kind, arguments), node)
 
 
-FUNCTIONS: dict[Any, Callable[[Site, Node], Node]] = {
-    activations.linear: lambda site, node: node,
+FUNCTIONS: dict[Any, Callable[[Context, Node], Node]] = {
+    activations.linear: lambda context, node: node,
     activations.relu: _kind("relu"),
     activations.relu6: _kind("relu6"),
     activations.leaky_relu: _kind("leaky_relu", 0.2),
@@ -69,4 +69,5 @@ FUNCTIONS: dict[Any, Callable[[Site, Node], Node]] = {
     activations.hard_silu: _kind("hard_silu"),
     activations.silu: silu,
     activations.softmax: _kind("softmax"),
+    activations.log_softmax: _kind("log_softmax"),
 }

@@ -7,7 +7,7 @@ a network is its output nodes, and a pass builds new nodes instead of changing o
     y = Node.of(Conv(kernel, bias, window), x, name="conv")          y.shape == (1, 1, 64, 16)
     network = rewrite(Network((x,), (y,)), rule)                      rule(node, uses) returns what takes its place
 
-Shapes include the batch, which is 1. Sequences (T, C) are maps of one row, (1, 1, T, C): see `form`.
+Shapes include the batch, which is 1. Sequences (T, C) are maps of one row, (1, 1, T, C): see `shapes`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .operators import Operator
-
-Shape = tuple[int, ...]
+from .operators import Operator
+from .shapes import Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +92,6 @@ def rewrite(network: Network, rule: Callable[[Node, Uses], Node]) -> Network:
             uses[new[old]] += uses[old]
     inputs = tuple(new.get(node, node) for node in network.inputs)
     return Network(inputs, tuple(new[node] for node in network.outputs))
-
-
-def form(shape: Sequence[int | None]) -> Shape:
-    """The shape here of a Keras tensor of the given shape: batch 1, and sequences as maps of one row."""
-    _, *sample = shape
-    sizes: list[int] = [int(size) for size in sample if size is not None]
-    return (1, 1, *sizes) if len(sizes) == 2 else (1, *sizes)
 
 
 def _ordered(outputs: Sequence[Node]) -> Iterator[Node]:

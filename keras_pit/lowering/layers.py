@@ -1,29 +1,33 @@
 """Keras layers as operators of a microcontroller: one row each in `LAYERS`.
 
-A rule is a function of the `Site` and the `Value`s that the layer is called on, which returns a node: the layer's
-output in the form of `graph.form`. None says that the rule does not cover this case; then the layer is called as it
+A rule is a function of the `Context` and the `Value`s that the layer is called on, which returns a node: the layer's
+output in the form of `shapes.form`. None says that the rule does not cover this case; then the layer is called as it
 is (`operators.Foreign`).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
+from ..graph.kinds import kind_of
+from ..graph.training import acts_in_training_only
 from . import convolutions, moves
 from .functions import activated, elementwise, softmax
-from .graph import Node, form
+from .graph import Node
 from .moves import Rule
 from .operators import Activation, PReLU
-from .values import Site, Value, array
+from .shapes import form
+from .values import Context, Value, array
 
 
-def batch_norm(site: Site, x: Value) -> Node:
+def batch_norm(context: Context, x: Value) -> Node:
     """Scale and offset from the moving statistics."""
-    layer = site.layer
+    layer = context.layer
     scale = 1.0 / np.sqrt(array(layer.moving_variance).astype("float64") + layer.epsilon)
     if layer.scale:
         scale = scale * array(layer.gamma)
@@ -33,72 +37,72 @@ def batch_norm(site: Site, x: Value) -> Node:
     axis = x.positive(layer.axis)
     others = [a for a in range(x.rank) if a != axis]
     if axis == x.rank - 1:
-        return site.scaled(x.node, scale, offset)
-    last = site.transpose(x, [*others, axis])
-    return site.transpose(
-        Value(site.scaled(last.node, scale, offset), last.shape), np.argsort([*others, axis]).tolist()
+        return context.scaled(x.node, scale, offset)
+    last = context.transpose(x, [*others, axis])
+    return context.transpose(
+        Value(context.scaled(last.node, scale, offset), last.shape), np.argsort([*others, axis]).tolist()
     ).node
 
 
-def normalization(site: Site, x: Value) -> Node | None:
+def normalization(context: Context, x: Value) -> Node | None:
     """Scale and offset from the statistics that were adapted to."""
-    layer = site.layer
+    layer = context.layer
     mean, deviation = array(layer.mean), np.maximum(np.sqrt(array(layer.variance)), keras.config.epsilon())
     if mean.size not in (1, x.shape[-1]) or mean.shape[-1] != mean.size:
         return None
     mean, deviation = mean.reshape(-1).astype("float64"), deviation.reshape(-1).astype("float64")
     scale, offset = (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
-    return site.scaled(x.node, scale, offset)
+    return context.scaled(x.node, scale, offset)
 
 
-def rescaling(site: Site, x: Value) -> Node | None:
+def rescaling(context: Context, x: Value) -> Node | None:
     """Scale and offset."""
-    scaled = site.arithmetic("multiply", x, np.asarray(site.layer.scale, "float32"))
-    return scaled and site.arithmetic("add", replace(x, node=scaled), np.asarray(site.layer.offset, "float32"))
+    scaled = context.arithmetic("multiply", x, np.asarray(context.layer.scale, "float32"))
+    return scaled and context.arithmetic("add", replace(x, node=scaled), np.asarray(context.layer.offset, "float32"))
 
 
-def prelu(site: Site, x: Value) -> Node:
+def prelu(context: Context, x: Value) -> Node:
     """PRELU."""
-    alpha = array(site.layer.alpha)
-    return site.put(PReLU(alpha.reshape(form((1, *alpha.shape))[1:])), x.node)
+    alpha = array(context.layer.alpha)
+    return context.put(PReLU(alpha.reshape(form((1, *alpha.shape))[1:])), x.node)
 
 
-def relu(site: Site, x: Value) -> Node | None:
+def relu(context: Context, x: Value) -> Node | None:
     """RELU, RELU6, LEAKY_RELU or limits; not with a threshold, where it jumps."""
-    layer = site.layer
+    layer = context.layer
     if layer.threshold:
         return None
     slope, most = float(layer.negative_slope or 0.0), layer.max_value
     if not slope and most is not None:
-        return site.put(Activation("relu6") if most == 6 else Activation("clip", (0.0, float(most))), x.node)
-    node = site.put(Activation("leaky_relu", (slope,)) if slope else Activation("relu"), x.node)
-    return node if most is None else site.put(Activation("minimum", (float(most),)), node)
+        return context.put(Activation("relu6") if most == 6 else Activation("clip", (0.0, float(most))), x.node)
+    node = context.put(Activation("leaky_relu", (slope,)) if slope else Activation("relu"), x.node)
+    return node if most is None else context.put(Activation("minimum", (float(most),)), node)
 
 
-def elu(site: Site, x: Value) -> Node:
+def elu(context: Context, x: Value) -> Node:
     """ELU, which has no kernel for integers."""
-    return elementwise(site, x.node, site.layer.call)
+    return elementwise(context, x.node, context.layer.call)
 
 
-def leaky_relu(site: Site, x: Value) -> Node:
+def leaky_relu(context: Context, x: Value) -> Node:
     """LEAKY_RELU."""
-    return site.put(Activation("leaky_relu", (float(site.layer.negative_slope),)), x.node)
+    return context.put(Activation("leaky_relu", (float(context.layer.negative_slope),)), x.node)
 
 
-def activation(site: Site, x: Value) -> Node:
+def activation(context: Context, x: Value) -> Node:
     """The function it holds."""
-    return activated(site, x.node, site.layer.activation)
+    return activated(context, x.node, context.layer.activation)
 
 
-def softmax_layer(site: Site, x: Value) -> Node | None:
+def softmax_layer(context: Context, x: Value) -> Node | None:
     """SOFTMAX."""
-    axes = site.layer.axis if isinstance(site.layer.axis, (list, tuple)) else [site.layer.axis]
-    return softmax(site, x, axes[0]) if len(axes) == 1 else None
+    axes = context.layer.axis if isinstance(context.layer.axis, (list, tuple)) else [context.layer.axis]
+    return softmax(context, x, axes[0]) if len(axes) == 1 else None
 
 
-def identity(site: Site, x: Value) -> Node:
+def identity(context: Context, x: Value) -> Node | None:
     """Nothing: what only acts in training."""
-    return x.node
+    return x.node if x.shape == context.makes[0] else None
 
 
 LAYERS: dict[type, Rule] = {
@@ -121,6 +125,7 @@ LAYERS: dict[type, Rule] = {
     layers.ELU: elu,
     layers.Activation: activation,
     layers.Softmax: softmax_layer,
+    layers.Identity: identity,
     layers.MaxPooling1D: moves.pool("max"),
     layers.MaxPooling2D: moves.pool("max"),
     layers.AveragePooling1D: moves.pool("average"),
@@ -136,6 +141,7 @@ LAYERS: dict[type, Rule] = {
     layers.UpSampling1D: moves.up_sampling,
     layers.UpSampling2D: moves.up_sampling,
     layers.Resizing: moves.resizing,
+    layers.CenterCrop: moves.center_crop,
     layers.RepeatVector: moves.repeat_vector,
     layers.Reshape: moves.reshape,
     layers.Flatten: moves.reshape,
@@ -149,17 +155,8 @@ LAYERS: dict[type, Rule] = {
     layers.Concatenate: moves.concatenate,
     layers.Dot: moves.dot,
 }
-LAYERS.update(
-    (kind, identity)
-    for kind in (
-        layers.Identity,
-        layers.ActivityRegularization,
-        layers.Dropout,
-        layers.AlphaDropout,
-        layers.GaussianDropout,
-        layers.GaussianNoise,
-        layers.SpatialDropout1D,
-        layers.SpatialDropout2D,
-        layers.SpatialDropout3D,
-    )
-)
+
+
+def rule_of(layer: Any) -> Rule | None:
+    """The row of a layer; None if there is none."""
+    return identity if acts_in_training_only(layer) else LAYERS.get(kind_of(layer))

@@ -1,6 +1,6 @@
 """Plain operations of `keras.ops` as operators of a microcontroller, by the name of their class.
 
-The rules are as those in `layers`; an operation's own arguments are attributes of `site.layer`.
+The rules are as those in `layers`; an operation's own arguments are attributes of `context.layer`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import keras
 import numpy as np
 
 from .functions import elementwise, hard_sigmoid, silu, softmax
-from .graph import Node, form
-from .moves import pool, reshape, resizing
-from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Resize, Slice
-from .values import Site, Value
-from .windows import Window, pair
+from .graph import Node
+from .moves import cropped, pool, reshape, resizing
+from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Reduce, Resize, Slice, Take
+from .shapes import Pair, form, pair
+from .values import Context, Value, channels_last
+from .windows import Window
 
 Rule = Callable[..., Any]
 
@@ -26,9 +27,9 @@ Rule = Callable[..., Any]
 def arithmetic(kind: str) -> Rule:
     """ADD, MUL and so on; scale and offset where one side is a constant."""
 
-    def rule(site: Site, x: Any, y: Any) -> Node | None:
+    def rule(context: Context, x: Any, y: Any) -> Node | None:
         x, y = (side if isinstance(side, Value) else np.asarray(keras.ops.convert_to_numpy(side)) for side in (x, y))
-        return site.arithmetic(kind, x, y)
+        return context.arithmetic(kind, x, y)
 
     return rule
 
@@ -36,78 +37,82 @@ def arithmetic(kind: str) -> Rule:
 def kept(kind: str, *names: str) -> Rule:
     """An activation, with the arguments that are attributes of the operation."""
 
-    def rule(site: Site, x: Value) -> Node:
-        return site.put(Activation(kind, tuple(float(getattr(site.layer, name)) for name in names)), x.node)
+    def rule(context: Context, x: Value) -> Node:
+        return context.put(Activation(kind, tuple(float(getattr(context.layer, name)) for name in names)), x.node)
 
     return rule
 
 
-def on_node(function: Callable[[Site, Node], Node]) -> Rule:
+def on_node(function: Callable[[Context, Node], Node]) -> Rule:
     """A rule of a function of nodes."""
-    return lambda site, x: function(site, x.node)
+    return lambda context, x: function(context, x.node)
 
 
-def square(site: Site, x: Value) -> Node:
+def square(context: Context, x: Value) -> Node:
     """MUL by itself; SQUARE has no kernel for integers."""
-    return site.put(Binary("multiply"), x.node, x.node)
+    return context.put(Binary("multiply"), x.node, x.node)
 
 
-def power(site: Site, x: Any, y: Any) -> Node | None:
+def power(context: Context, x: Any, y: Any) -> Node | None:
     """A square."""
-    return square(site, x) if isinstance(x, Value) and np.isscalar(y) and y == 2 else None
+    return square(context, x) if isinstance(x, Value) and np.isscalar(y) and y == 2 else None
 
 
-def as_it_is(site: Site, x: Value) -> Node:
+def as_it_is(context: Context, x: Value) -> Node:
     """A function of each element without a kernel for integers, or with one for some versions."""
-    return elementwise(site, x.node, site.layer)
+    return elementwise(context, x.node, context.layer)
 
 
-def negative(site: Site, x: Value) -> Node:
+def negative(context: Context, x: Value) -> Node:
     """A scale of -1."""
-    return site.scaled(x.node, -1.0)
+    return context.scaled(x.node, -1.0)
 
 
-def softmax_operation(site: Site, x: Value) -> Node | None:
-    """SOFTMAX."""
-    axis = site.layer.axis
-    return softmax(site, x, axis) if isinstance(axis, int) else None
+def softmax_operation(kind: str) -> Rule:
+    """SOFTMAX or LOG_SOFTMAX."""
+
+    def rule(context: Context, x: Value) -> Node | None:
+        axis = context.layer.axis
+        return softmax(context, x, axis, kind) if isinstance(axis, int) else None
+
+    return rule
 
 
-def clip(site: Site, x: Value) -> Node | None:
+def clip(context: Context, x: Value) -> Node | None:
     """Limits."""
-    low, high = site.layer.x_min, site.layer.x_max
+    low, high = context.layer.x_min, context.layer.x_max
     if not all(isinstance(limit, (int, float)) for limit in (low, high)):
         return None
-    return site.put(Activation("clip", (float(low), float(high))), x.node)
+    return context.put(Activation("clip", (float(low), float(high))), x.node)
 
 
 # -- reductions -------------------------------------------------------------------------------------------------------
 
 
 def reduction(kind: str) -> Rule:
-    """Over time and space by pooling, over channels by a convolution with one kernel of ones."""
+    """Over time and space by pooling, over channels by a convolution with one kernel of ones, or as it is."""
 
-    def rule(site: Site, x: Value) -> Node | None:
-        axes = _axes(site.layer.axis, x)
-        if len(x.node.shape) != 4 or 0 in axes or getattr(site.layer, "initial", None) is not None:
+    def rule(context: Context, x: Value) -> Node | None:
+        axes = _axes(context.layer.axis, x)
+        if 0 in axes or getattr(context.layer, "initial", None) is not None:
             return None
         node = x.node
+        if len(node.shape) != 4 or (3 in axes and kind in ("max", "min")):
+            return context.reshape(context.put(Reduce(kind, tuple(sorted(axes))), node), form(context.makes[0]))
         if kind == "min":
-            node = site.scaled(node, -1.0)
+            node = context.scaled(node, -1.0)
         size = pair(node.shape[axis] if axis in axes else 1 for axis in (1, 2))
         if size != (1, 1):
-            node = site.put(Pool("average" if kind in ("mean", "sum") else "max", Window(size, size)), node)
+            node = context.put(Pool("average" if kind in ("mean", "sum") else "max", Window(size, size)), node)
         if 3 in axes:
             channels = node.shape[-1]
-            if kind in ("max", "min"):
-                return None
             kernel = np.full((1, 1, channels, 1), 1.0 / channels, "float32")
-            node = site.put(Conv(kernel, np.zeros(1, "float32"), Window((1, 1))), node)
+            node = context.put(Conv(kernel, np.zeros(1, "float32"), Window((1, 1))), node)
         if kind == "sum":
-            node = site.scaled(node, float(math.prod(x.node.shape[axis] for axis in axes)))
+            node = context.scaled(node, float(math.prod(x.node.shape[axis] for axis in axes)))
         if kind == "min":
-            node = site.scaled(node, -1.0)
-        return site.reshape(node, form(site.makes[0]))
+            node = context.scaled(node, -1.0)
+        return context.reshape(node, form(context.makes[0]))
 
     return rule
 
@@ -122,66 +127,66 @@ def _axes(axis: Any, x: Value) -> set[int]:
 # -- moves ------------------------------------------------------------------------------------------------------------
 
 
-def transpose(site: Site, x: Value) -> Node | None:
+def transpose(context: Context, x: Value) -> Node | None:
     """TRANSPOSE."""
-    return _permuted(site, x, site.layer.axes)
+    return _permuted(context, x, context.layer.axes)
 
 
-def swapaxes(site: Site, x: Value) -> Node | None:
+def swapaxes(context: Context, x: Value) -> Node | None:
     """TRANSPOSE."""
     axes = [*range(x.rank)]
-    first, second = x.positive(site.layer.axis1), x.positive(site.layer.axis2)
+    first, second = x.positive(context.layer.axis1), x.positive(context.layer.axis2)
     axes[first], axes[second] = second, first
-    return _permuted(site, x, axes)
+    return _permuted(context, x, axes)
 
 
-def moveaxis(site: Site, x: Value) -> Node | None:
+def moveaxis(context: Context, x: Value) -> Node | None:
     """TRANSPOSE."""
-    order = np.moveaxis(np.empty(range(2, x.rank + 2)), site.layer.source, site.layer.destination)
-    return _permuted(site, x, [size - 2 for size in order.shape])
+    order = np.moveaxis(np.empty(range(2, x.rank + 2)), context.layer.source, context.layer.destination)
+    return _permuted(context, x, [size - 2 for size in order.shape])
 
 
-def _permuted(site: Site, x: Value, axes: Sequence[int] | None) -> Node | None:
+def _permuted(context: Context, x: Value, axes: Sequence[int] | None) -> Node | None:
     if axes is None or x.positive(axes[0]) != 0:
         return None
-    return site.transpose(x, [x.positive(axis) for axis in axes]).node
+    return context.transpose(x, [x.positive(axis) for axis in axes]).node
 
 
-def concatenate(site: Site, inputs: Sequence[Value]) -> Node | None:
+def concatenate(context: Context, inputs: Sequence[Value]) -> Node | None:
     """CONCATENATION."""
-    axis = inputs[0].positive(site.layer.axis)
-    return site.put(Concat(inputs[0].axis(axis)), *(x.node for x in inputs)) if axis else None
+    axis = inputs[0].positive(context.layer.axis)
+    return context.put(Concat(inputs[0].axis(axis)), *(x.node for x in inputs)) if axis else None
 
 
-def stack(site: Site, inputs: Sequence[Value]) -> Node | None:
+def stack(context: Context, inputs: Sequence[Value]) -> Node | None:
     """CONCATENATION along an axis that reshapes make."""
-    (made,) = site.makes
-    axis = site.layer.axis % len(made)
+    (made,) = context.makes
+    axis = context.layer.axis % len(made)
     if axis == 0:
         return None
     single = (*made[:axis], 1, *made[axis + 1 :])
-    values = [Value(site.reshape(x.node, form(single)), single) for x in inputs]
-    return site.put(Concat(values[0].axis(axis)), *(value.node for value in values))
+    values = [Value(context.reshape(x.node, form(single)), single) for x in inputs]
+    return context.put(Concat(values[0].axis(axis)), *(value.node for value in values))
 
 
-def split(site: Site, x: Value) -> list[Node] | None:
+def split(context: Context, x: Value) -> list[Node] | None:
     """A SLICE for each part."""
-    axis, cuts = x.positive(site.layer.axis), site.layer.indices_or_sections
+    axis, cuts = x.positive(context.layer.axis), context.layer.indices_or_sections
     size = x.shape[axis]
     if isinstance(cuts, int):
         cuts = [size // cuts * part for part in range(1, cuts)]
     bounds = [0, *map(int, cuts), size]
-    return [_sliced(site, x, {axis: range(*part)}) for part in pairwise(bounds)] if axis else None
+    return [_sliced(context, x, {axis: range(*part)}) for part in pairwise(bounds)] if axis else None
 
 
-def flip(site: Site, x: Value) -> Node | None:
+def flip(context: Context, x: Value) -> Node | None:
     """STRIDED_SLICE backwards."""
-    axis = site.layer.axis
+    axis = context.layer.axis
     axes = [x.positive(a) for a in (axis if isinstance(axis, (list, tuple)) else [axis])] if axis is not None else [0]
-    return _sliced(site, x, {a: range(x.shape[a])[::-1] for a in axes}) if 0 not in axes else None
+    return _sliced(context, x, {a: range(x.shape[a])[::-1] for a in axes}) if 0 not in axes else None
 
 
-def get_item(site: Site, x: Value, key: Any) -> Node | None:
+def get_item(context: Context, x: Value, key: Any) -> Node | None:
     """SLICE or STRIDED_SLICE; what axes come or go, a reshape does."""
     entries = list(key) if isinstance(key, (tuple, list)) else [key]
     if not all(entry is None or entry is Ellipsis or isinstance(entry, (int, slice)) for entry in entries):
@@ -196,31 +201,97 @@ def get_item(site: Site, x: Value, key: Any) -> Node | None:
     for axis, entry in enumerate(entry for entry in entries if entry is not None):
         positions = range(x.shape[axis])
         ranges[axis] = positions[entry] if isinstance(entry, slice) else positions[entry : (entry + 1) or None]
-    return site.reshape(_sliced(site, x, ranges), form(site.makes[0]))
+    return context.reshape(_sliced(context, x, ranges), form(context.makes[0]))
 
 
-def _sliced(site: Site, x: Value, ranges: dict[int, range]) -> Node:
+def _sliced(context: Context, x: Value, ranges: dict[int, range]) -> Node:
     """The given positions of some axes of Keras."""
     places = {x.axis(axis): positions for axis, positions in ranges.items()}
     whole = tuple(places.get(axis, range(size)) for axis, size in enumerate(x.node.shape))
-    return x.node if whole == tuple(map(range, x.node.shape)) else site.put(Slice(whole), x.node)
+    return x.node if whole == tuple(map(range, x.node.shape)) else context.put(Slice(whole), x.node)
 
 
-def pad(site: Site, x: Value, constant_values: Any = None) -> Node | None:
+def pad(context: Context, x: Value, constant_values: Any = None) -> Node | None:
     """PAD or PADV2."""
-    layer = site.layer
+    layer = context.layer
     if layer.mode != "constant" or not isinstance(constant_values, (int, float, type(None))):
         return None
     amounts = [(0, 0)] * len(x.node.shape)
     widths = np.broadcast_to(np.asarray(layer.pad_width), (x.rank, 2)).tolist()
     for axis, (before, after) in enumerate(widths):
         amounts[x.axis(axis)] = (before, after)
-    return site.put(Pad(tuple(amounts), float(constant_values or 0.0)), x.node)
+    return context.put(Pad(tuple(amounts), float(constant_values or 0.0)), x.node)
 
 
-def repeat(site: Site, x: Value) -> Node | None:
+def crop_images(context: Context, x: Value) -> Node:
+    """SLICE."""
+    layer = context.layer
+    x, back = channels_last(context, x)
+    rows, columns = (
+        _margins(size, before, after, wanted)
+        for size, before, after, wanted in zip(
+            x.node.shape[1:3],
+            (layer.top_cropping, layer.left_cropping),
+            (layer.bottom_cropping, layer.right_cropping),
+            (layer.target_height, layer.target_width),
+            strict=True,
+        )
+    )
+    return back(cropped(context, x.node, rows, columns))
+
+
+def pad_images(context: Context, x: Value) -> Node:
+    """PAD."""
+    layer = context.layer
+    x, back = channels_last(context, x)
+    rows, columns = (
+        _margins(wanted, before, after, size)
+        for size, before, after, wanted in zip(
+            x.node.shape[1:3],
+            (layer.top_padding, layer.left_padding),
+            (layer.bottom_padding, layer.right_padding),
+            (layer.target_height, layer.target_width),
+            strict=True,
+        )
+    )
+    return back(context.put(Pad(((0, 0), rows, columns, (0, 0))), x.node))
+
+
+def _margins(outer: int | None, before: int | None, after: int | None, inner: int | None) -> Pair:
+    """What lies before and after a part; of the four numbers, Keras knows the others' sum."""
+    if before is None:
+        before = outer - inner - after
+    return before, outer - inner - before if after is None else after
+
+
+def roll(context: Context, x: Value) -> Node | None:
+    """Two SLICE and a CONCATENATION."""
+    axis, shift = context.layer.axis, context.layer.shift
+    if not isinstance(axis, int) or not isinstance(shift, int) or x.positive(axis) == 0:
+        return None
+    size = x.shape[axis]
+    if shift % size == 0:
+        return x.node
+    parts = (range(size - shift % size, size), range(size - shift % size))
+    nodes = [_sliced(context, x, {x.positive(axis): positions}) for positions in parts]
+    return context.put(Concat(x.axis(axis)), *nodes)
+
+
+def take(context: Context, x: Value, indices: Any) -> Node | None:
+    """SLICE of what lies side by side, else GATHER."""
+    layer = context.layer
+    if isinstance(indices, Value) or layer.axis is None or x.positive(layer.axis) == 0 or np.ndim(indices) != 1:
+        return None
+    axis = x.positive(layer.axis)
+    positions = tuple(int(index) % x.shape[axis] for index in np.asarray(indices))
+    if positions == tuple(range(positions[0], positions[0] + len(positions))):
+        return _sliced(context, x, {axis: range(positions[0], positions[-1] + 1)})
+    return context.put(Take(positions, x.axis(axis)), x.node)
+
+
+def repeat(context: Context, x: Value) -> Node | None:
     """RESIZE_NEAREST_NEIGHBOR, along time or space."""
-    layer = site.layer
+    layer = context.layer
     if not isinstance(layer.repeats, int) or layer.axis is None or len(x.node.shape) != 4:
         return None
     axis = x.axis(layer.axis)
@@ -229,22 +300,24 @@ def repeat(site: Site, x: Value) -> Node | None:
     rows, columns = (
         size * (layer.repeats if a == axis else 1) for a, size in ((1, x.node.shape[1]), (2, x.node.shape[2]))
     )
-    return site.put(Resize((rows, columns)), x.node)
+    return context.put(Resize((rows, columns)), x.node)
 
 
-def matmul(site: Site, x: Any, y: Any) -> Node | None:
+def matmul(context: Context, x: Any, y: Any) -> Node | None:
     """BATCH_MATMUL of two tensors."""
     if not (isinstance(x, Value) and isinstance(y, Value)) or x.rank != y.rank or x.rank not in (3, 4):
         return None
-    return site.put(MatMul(), x.node, y.node)
+    return context.put(MatMul(), x.node, y.node)
 
 
-_AS_IT_IS = ("Absolute", "Sqrt", "Rsqrt", "Exp", "Log", "Floor", "Round", "Elu", "Selu", "Gelu", "Softplus", "Softsign")
+_AS_IT_IS = ("Sqrt", "Exp", "Log", "Floor", "Round", "Elu", "Selu", "Gelu", "Softplus", "Softsign")
 
 OPERATIONS: dict[str, Rule] = {
     **{name: arithmetic(name.lower()) for name in ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")},
     **dict.fromkeys(_AS_IT_IS, as_it_is),
     "TrueDivide": arithmetic("divide"),
+    **dict.fromkeys(("Abs", "Absolute"), kept("abs")),
+    "Rsqrt": kept("rsqrt"),
     "Negative": negative,
     "Square": square,
     "Power": power,
@@ -256,7 +329,8 @@ OPERATIONS: dict[str, Rule] = {
     "HardSilu": kept("hard_silu"),
     "HardSigmoid": on_node(hard_sigmoid),
     "Silu": on_node(silu),
-    "Softmax": softmax_operation,
+    "Softmax": softmax_operation("softmax"),
+    "LogSoftmax": softmax_operation("log_softmax"),
     "Clip": clip,
     "Mean": reduction("mean"),
     "Sum": reduction("sum"),
@@ -273,6 +347,10 @@ OPERATIONS: dict[str, Rule] = {
     "GetItem": get_item,
     "Pad": pad,
     "Repeat": repeat,
+    "Roll": roll,
+    "Take": take,
+    "CropImages": crop_images,
+    "PadImages": pad_images,
     "Resize": resizing,
     "MaxPool": pool("max"),
     "AveragePool": pool("average"),

@@ -1,6 +1,6 @@
 """What the rules work on: a node, and the Keras tensor that it stands for.
 
-Rules think in the axes of Keras, nodes in those of `graph.form`, where a sequence (1, T, C) is the map (1, 1, T, C):
+Rules think in the axes of Keras, nodes in those of `shapes.form`, where a sequence (1, T, C) is the map (1, 1, T, C):
 
     x = Value(node, (1, 64, 6))      x.node.shape == (1, 1, 64, 6), x.axis(1) == 2, x.axis(-1) == 3
 """
@@ -14,8 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from .graph import Node, Shape, form
+from .graph import Node
 from .operators import Affine, Binary, Constant, Operator, Reshape, Transpose
+from .shapes import Shape, form
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Value:
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
+class Context:
     """One call of a Keras layer or operation: its arguments, and the shapes that it returns."""
 
     layer: Any
@@ -91,15 +92,15 @@ class Site:
         return self.put(Binary(kind), *((value.node, node) if value is x else (node, value.node)))
 
 
-def channels_last(site: Site, x: Value) -> tuple[Value, Callable[[Node], Node]]:
+def channels_last(context: Context, x: Value) -> tuple[Value, Callable[[Node], Node]]:
     """The input with its channels at the end, and what puts those of the output back in front."""
-    if getattr(site.layer, "data_format", None) != "channels_first":
+    if getattr(context.layer, "data_format", None) != "channels_first":
         return x, lambda node: node
-    x = site.transpose(x, (0, *range(2, x.rank), 1))
+    x = context.transpose(x, (0, *range(2, x.rank), 1))
 
     def back(node: Node) -> Node:
         shape = node.shape if x.rank == 4 else (1, *node.shape[2:])
-        return site.transpose(Value(node, shape), (0, x.rank - 1, *range(1, x.rank - 1))).node
+        return context.transpose(Value(node, shape), (0, x.rank - 1, *range(1, x.rank - 1))).node
 
     return x, back
 

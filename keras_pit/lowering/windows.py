@@ -6,19 +6,11 @@ only windows that are one or the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from .graph import Shape
+from .shapes import Pair, Shape, pair
 
-Pair = tuple[int, int]
 NO_PADDING = ((0, 0), (0, 0))
-
-
-def pair(values: Iterable[int]) -> Pair:
-    """For rows and columns."""
-    rows, columns = values
-    return rows, columns
 
 
 @dataclass(frozen=True)

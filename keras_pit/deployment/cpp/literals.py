@@ -1,10 +1,12 @@
 """Values as C++ literals, so that they read back as they are, and arrays of them in lines of at most `COLUMNS`."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
-from keras_pit.deployment.flatbuffer import DeploymentError
+from ...errors import DeploymentError
 
 COLUMNS = 100
 

@@ -8,9 +8,13 @@ The namespace must not clash with what a firmware may include, and labels not wi
     "arm-raise"    an error next to the former: the same name
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Sequence
+
+from ... import checks
 
 _KEYWORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class co_await
@@ -71,10 +75,13 @@ def check_name(name: str) -> None:
         ValueError: if it is not a C++ identifier, reserved, or in use by common libraries.
 
     Example:
-        >>> check_name("watch")
+
+        check_name("watch")
     """
     cure = 'Pass another, for example name="watch_model".'
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
+    if not isinstance(name, str):
+        raise checks.wrong_type("`name`", "a C++ identifier", name, cure)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
         raise ValueError(
             f"name={name!r} is not a C++ identifier; expected letters, digits and underscores, a letter first. {cure}"
         )
@@ -95,14 +102,14 @@ def check_labels(labels: Sequence[str]) -> None:
         ValueError: naming the labels at fault.
 
     Example:
-        >>> check_labels(["rest", "arm raise"])
+
+        check_labels(["rest", "arm raise"])
     """
     seen: dict[str, str] = {}
     for label in labels:
         if not isinstance(label, str):
-            raise ValueError(
-                f"labels holds {label!r}; expected strings. Convert them: labels=[str(x) for x in labels]."
-            )
+            cure = "Convert them: labels=[str(x) for x in labels]."
+            raise checks.wrong_type("Each of `labels`", "a string", label, cure)
         name = enumerator(label)
         if name == "k":
             raise ValueError(
@@ -110,8 +117,8 @@ def check_labels(labels: Sequence[str]) -> None:
             )
         if name in seen:
             raise ValueError(
-                f"Labels {seen[name]!r} and {label!r} have the same name in C++, {name}; expected names that differ "
-                "in letters or digits. Rename one."
+                f"Labels {seen[name]!r} and {label!r} have the same name in C++, {name}; expected names that differ in "
+                "letters or digits. Rename one."
             )
         seen[name] = label
 

@@ -11,16 +11,19 @@ Source: tensorflow/lite/micro/micro_mutable_op_resolver.h and kernels/*.h of TFL
 registrations for one type are the general ones, so naming them is always right.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-from keras_pit.deployment.flatbuffer import DeploymentError, Graph, OpInfo
+from ...errors import DeploymentError
+from ..file_graph import Graph, OpInfo
 
 
 @dataclass(frozen=True)
-class Operator:
-    """A row: the resolver's method, the types with a registration of their own, and a header it needs."""
+class ResolverMethod:
+    """A row: a method of the resolver, the types with a registration of their own, and a header it needs."""
 
-    method: str
+    name: str
     types: tuple[str, ...] = ()
     header: str = ""
 
@@ -37,108 +40,112 @@ class Registration:
 _BOTH = ("INT8", "INT16")
 
 OPERATORS = {
-    "ABS": Operator("AddAbs"),
-    "ADD": Operator("AddAdd", _BOTH),
-    "ADD_N": Operator("AddAddN"),
-    "ARG_MAX": Operator("AddArgMax"),
-    "ARG_MIN": Operator("AddArgMin"),
-    "ASSIGN_VARIABLE": Operator("AddAssignVariable"),
-    "AVERAGE_POOL_2D": Operator("AddAveragePool2D", _BOTH),
-    "BATCH_MATMUL": Operator("AddBatchMatMul", _BOTH),
-    "BATCH_TO_SPACE_ND": Operator("AddBatchToSpaceNd"),
-    "BROADCAST_ARGS": Operator("AddBroadcastArgs"),
-    "BROADCAST_TO": Operator("AddBroadcastTo"),
-    "CALL_ONCE": Operator("AddCallOnce"),
-    "CAST": Operator("AddCast"),
-    "CEIL": Operator("AddCeil"),
-    "CONCATENATION": Operator("AddConcatenation"),
-    "CONV_2D": Operator("AddConv2D", _BOTH),
-    "COS": Operator("AddCos"),
-    "CUMSUM": Operator("AddCumSum"),
-    "DEPTHWISE_CONV_2D": Operator("AddDepthwiseConv2D", _BOTH),
-    "DEPTH_TO_SPACE": Operator("AddDepthToSpace"),
-    "DEQUANTIZE": Operator("AddDequantize"),
-    "DIV": Operator("AddDiv"),
-    "DYNAMIC_UPDATE_SLICE": Operator("AddDynamicUpdateSlice"),
-    "ELU": Operator("AddElu"),
-    "EMBEDDING_LOOKUP": Operator("AddEmbeddingLookup"),
-    "EQUAL": Operator("AddEqual"),
-    "EXP": Operator("AddExp"),
-    "EXPAND_DIMS": Operator("AddExpandDims"),
-    "FILL": Operator("AddFill"),
-    "FLOOR": Operator("AddFloor"),
-    "FLOOR_DIV": Operator("AddFloorDiv"),
-    "FLOOR_MOD": Operator("AddFloorMod"),
-    "FULLY_CONNECTED": Operator("AddFullyConnected", _BOTH),
-    "GATHER": Operator("AddGather"),
-    "GATHER_ND": Operator("AddGatherNd"),
-    "GREATER": Operator("AddGreater"),
-    "GREATER_EQUAL": Operator("AddGreaterEqual"),
-    "HARD_SWISH": Operator("AddHardSwish"),
-    "IF": Operator("AddIf"),
-    "L2_NORMALIZATION": Operator("AddL2Normalization"),
-    "L2_POOL_2D": Operator("AddL2Pool2D"),
-    "LEAKY_RELU": Operator("AddLeakyRelu"),
-    "LESS": Operator("AddLess"),
-    "LESS_EQUAL": Operator("AddLessEqual"),
-    "LOG": Operator("AddLog"),
-    "LOGICAL_AND": Operator("AddLogicalAnd"),
-    "LOGICAL_NOT": Operator("AddLogicalNot"),
-    "LOGICAL_OR": Operator("AddLogicalOr"),
-    "LOGISTIC": Operator("AddLogistic"),
-    "LOG_SOFTMAX": Operator("AddLogSoftmax"),
-    "MAXIMUM": Operator("AddMaximum"),
-    "MAX_POOL_2D": Operator("AddMaxPool2D", _BOTH),
-    "MEAN": Operator("AddMean"),
-    "MINIMUM": Operator("AddMinimum"),
-    "MIRROR_PAD": Operator("AddMirrorPad"),
-    "MUL": Operator("AddMul", ("INT8",)),
-    "NEG": Operator("AddNeg"),
-    "NOT_EQUAL": Operator("AddNotEqual"),
-    "PACK": Operator("AddPack"),
+    "ABS": ResolverMethod("AddAbs"),
+    "ADD": ResolverMethod("AddAdd", _BOTH),
+    "ADD_N": ResolverMethod("AddAddN"),
+    "ARG_MAX": ResolverMethod("AddArgMax"),
+    "ARG_MIN": ResolverMethod("AddArgMin"),
+    "ASSIGN_VARIABLE": ResolverMethod("AddAssignVariable"),
+    "AVERAGE_POOL_2D": ResolverMethod("AddAveragePool2D", _BOTH),
+    "BATCH_MATMUL": ResolverMethod("AddBatchMatMul", _BOTH),
+    "BATCH_TO_SPACE_ND": ResolverMethod("AddBatchToSpaceNd"),
+    "BROADCAST_ARGS": ResolverMethod("AddBroadcastArgs"),
+    "BROADCAST_TO": ResolverMethod("AddBroadcastTo"),
+    "CALL_ONCE": ResolverMethod("AddCallOnce"),
+    "CAST": ResolverMethod("AddCast"),
+    "CEIL": ResolverMethod("AddCeil"),
+    "CIRCULAR_BUFFER": ResolverMethod("AddCircularBuffer"),
+    "CONCATENATION": ResolverMethod("AddConcatenation"),
+    "CONV_2D": ResolverMethod("AddConv2D", _BOTH),
+    "COS": ResolverMethod("AddCos"),
+    "CUMSUM": ResolverMethod("AddCumSum"),
+    "DEPTHWISE_CONV_2D": ResolverMethod("AddDepthwiseConv2D", _BOTH),
+    "DEPTH_TO_SPACE": ResolverMethod("AddDepthToSpace"),
+    "DEQUANTIZE": ResolverMethod("AddDequantize"),
+    "DIV": ResolverMethod("AddDiv"),
+    "DYNAMIC_UPDATE_SLICE": ResolverMethod("AddDynamicUpdateSlice"),
+    "ELU": ResolverMethod("AddElu"),
+    "EMBEDDING_LOOKUP": ResolverMethod("AddEmbeddingLookup"),
+    "EQUAL": ResolverMethod("AddEqual"),
+    "EXP": ResolverMethod("AddExp"),
+    "EXPAND_DIMS": ResolverMethod("AddExpandDims"),
+    "FILL": ResolverMethod("AddFill"),
+    "FLOOR": ResolverMethod("AddFloor"),
+    "FLOOR_DIV": ResolverMethod("AddFloorDiv"),
+    "FLOOR_MOD": ResolverMethod("AddFloorMod"),
+    "FULLY_CONNECTED": ResolverMethod("AddFullyConnected", _BOTH),
+    "GATHER": ResolverMethod("AddGather"),
+    "GATHER_ND": ResolverMethod("AddGatherNd"),
+    "GREATER": ResolverMethod("AddGreater"),
+    "GREATER_EQUAL": ResolverMethod("AddGreaterEqual"),
+    "HARD_SWISH": ResolverMethod("AddHardSwish"),
+    "IF": ResolverMethod("AddIf"),
+    "L2_NORMALIZATION": ResolverMethod("AddL2Normalization"),
+    "L2_POOL_2D": ResolverMethod("AddL2Pool2D"),
+    "LEAKY_RELU": ResolverMethod("AddLeakyRelu"),
+    "LESS": ResolverMethod("AddLess"),
+    "LESS_EQUAL": ResolverMethod("AddLessEqual"),
+    "LOG": ResolverMethod("AddLog"),
+    "LOGICAL_AND": ResolverMethod("AddLogicalAnd"),
+    "LOGICAL_NOT": ResolverMethod("AddLogicalNot"),
+    "LOGICAL_OR": ResolverMethod("AddLogicalOr"),
+    "LOGISTIC": ResolverMethod("AddLogistic"),
+    "LOG_SOFTMAX": ResolverMethod("AddLogSoftmax"),
+    "MAXIMUM": ResolverMethod("AddMaximum"),
+    "MAX_POOL_2D": ResolverMethod("AddMaxPool2D", _BOTH),
+    "MEAN": ResolverMethod("AddMean"),
+    "MINIMUM": ResolverMethod("AddMinimum"),
+    "MIRROR_PAD": ResolverMethod("AddMirrorPad"),
+    "MUL": ResolverMethod("AddMul", ("INT8",)),
+    "NEG": ResolverMethod("AddNeg"),
+    "NOT_EQUAL": ResolverMethod("AddNotEqual"),
+    "PACK": ResolverMethod("AddPack"),
     # The resolver's own header does not bring this one.
-    "PAD": Operator("AddPad", ("INT8",), "tensorflow/lite/micro/kernels/pad.h"),
-    "PADV2": Operator("AddPadV2"),
-    "PRELU": Operator("AddPrelu"),
-    "QUANTIZE": Operator("AddQuantize"),
-    "READ_VARIABLE": Operator("AddReadVariable"),
-    "REDUCE_MAX": Operator("AddReduceMax"),
-    "REDUCE_MIN": Operator("AddReduceMin"),
-    "RELU": Operator("AddRelu"),
-    "RELU6": Operator("AddRelu6"),
-    "RESHAPE": Operator("AddReshape"),
-    "RESIZE_BILINEAR": Operator("AddResizeBilinear"),
-    "RESIZE_NEAREST_NEIGHBOR": Operator("AddResizeNearestNeighbor"),
-    "REVERSE_V2": Operator("AddReverseV2"),
-    "ROUND": Operator("AddRound"),
-    "RSQRT": Operator("AddRsqrt"),
-    "SELECT_V2": Operator("AddSelectV2"),
-    "SHAPE": Operator("AddShape"),
-    "SIN": Operator("AddSin"),
-    "SLICE": Operator("AddSlice"),
-    "SOFTMAX": Operator("AddSoftmax", _BOTH),
-    "SPACE_TO_BATCH_ND": Operator("AddSpaceToBatchNd"),
-    "SPACE_TO_DEPTH": Operator("AddSpaceToDepth"),
-    "SPLIT": Operator("AddSplit"),
-    "SPLIT_V": Operator("AddSplitV"),
-    "SQRT": Operator("AddSqrt"),
-    "SQUARE": Operator("AddSquare"),
-    "SQUARED_DIFFERENCE": Operator("AddSquaredDifference"),
-    "SQUEEZE": Operator("AddSqueeze"),
-    "STRIDED_SLICE": Operator("AddStridedSlice"),
-    "SUB": Operator("AddSub"),
-    "SUM": Operator("AddSum"),
-    "SVDF": Operator("AddSvdf", ("INT8",)),
-    "TANH": Operator("AddTanh"),
-    "TRANSPOSE": Operator("AddTranspose"),
-    "TRANSPOSE_CONV": Operator("AddTransposeConv", ("INT8",)),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": Operator("AddUnidirectionalSequenceLSTM", ("INT8",)),
-    "UNPACK": Operator("AddUnpack"),
-    "VAR_HANDLE": Operator("AddVarHandle"),
-    "WHILE": Operator("AddWhile"),
-    "ZEROS_LIKE": Operator("AddZerosLike"),
+    "PAD": ResolverMethod("AddPad", ("INT8",), "tensorflow/lite/micro/kernels/pad.h"),
+    "PADV2": ResolverMethod("AddPadV2"),
+    "PRELU": ResolverMethod("AddPrelu"),
+    "QUANTIZE": ResolverMethod("AddQuantize"),
+    "READ_VARIABLE": ResolverMethod("AddReadVariable"),
+    "REDUCE_MAX": ResolverMethod("AddReduceMax"),
+    "REDUCE_MIN": ResolverMethod("AddReduceMin"),
+    "RELU": ResolverMethod("AddRelu"),
+    "RELU6": ResolverMethod("AddRelu6"),
+    "RESHAPE": ResolverMethod("AddReshape"),
+    "RESIZE_BILINEAR": ResolverMethod("AddResizeBilinear"),
+    "RESIZE_NEAREST_NEIGHBOR": ResolverMethod("AddResizeNearestNeighbor"),
+    "REVERSE_V2": ResolverMethod("AddReverseV2"),
+    "ROUND": ResolverMethod("AddRound"),
+    "RSQRT": ResolverMethod("AddRsqrt"),
+    "SELECT_V2": ResolverMethod("AddSelectV2"),
+    "SHAPE": ResolverMethod("AddShape"),
+    "SIN": ResolverMethod("AddSin"),
+    "SLICE": ResolverMethod("AddSlice"),
+    "SOFTMAX": ResolverMethod("AddSoftmax", _BOTH),
+    "SPACE_TO_BATCH_ND": ResolverMethod("AddSpaceToBatchNd"),
+    "SPACE_TO_DEPTH": ResolverMethod("AddSpaceToDepth"),
+    "SPLIT": ResolverMethod("AddSplit"),
+    "SPLIT_V": ResolverMethod("AddSplitV"),
+    "SQRT": ResolverMethod("AddSqrt"),
+    "SQUARE": ResolverMethod("AddSquare"),
+    "SQUARED_DIFFERENCE": ResolverMethod("AddSquaredDifference"),
+    "SQUEEZE": ResolverMethod("AddSqueeze"),
+    "STRIDED_SLICE": ResolverMethod("AddStridedSlice"),
+    "SUB": ResolverMethod("AddSub"),
+    "SUM": ResolverMethod("AddSum"),
+    "SVDF": ResolverMethod("AddSvdf", ("INT8",)),
+    "TANH": ResolverMethod("AddTanh"),
+    "TRANSPOSE": ResolverMethod("AddTranspose"),
+    "TRANSPOSE_CONV": ResolverMethod("AddTransposeConv", ("INT8",)),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": ResolverMethod("AddUnidirectionalSequenceLSTM", ("INT8",)),
+    "UNPACK": ResolverMethod("AddUnpack"),
+    "VAR_HANDLE": ResolverMethod("AddVarHandle"),
+    "WHILE": ResolverMethod("AddWhile"),
+    "ZEROS_LIKE": ResolverMethod("AddZerosLike"),
+    # Custom operators, by their own names.
+    "TFLite_Detection_PostProcess": ResolverMethod("AddDetectionPostprocess"),
+    "ethos-u": ResolverMethod("AddEthosU"),
 }
-"""What `MicroMutableOpResolver` knows, by the names of the TFLite schema; custom operators are not in it."""
+"""What `MicroMutableOpResolver` knows, by the names of the TFLite schema."""
 
 
 def registrations(graph: Graph) -> tuple[Registration, ...]:
@@ -155,8 +162,9 @@ def registrations(graph: Graph) -> tuple[Registration, ...]:
         DeploymentError: if TFLite-Micro has no such operator, or it needs variables, which the bundle does not set up.
 
     Example:
-        >>> [call.kernel for call in registrations(read_graph(tflite))]
-        ['Register_CONV_2D_INT8', 'Register_FULLY_CONNECTED_INT8', '']
+
+        [call.kernel for call in registrations(read_graph(tflite))]
+        # ['Register_CONV_2D_INT8', 'Register_FULLY_CONNECTED_INT8', '']
     """
     calls = {}
     for name in sorted({op.name for op in graph.ops}):
@@ -175,9 +183,9 @@ def registrations(graph: Graph) -> tuple[Registration, ...]:
         types = {_type(op) for op in same}
         own = types.pop() if len(types) == 1 else ""
         if own in row.types:
-            calls[name] = Registration(row.method, f"Register_{name}_{own}", row.header)
+            calls[name] = Registration(row.name, f"Register_{name}_{own}", row.header)
         else:
-            calls[name] = Registration(row.method)
+            calls[name] = Registration(row.name)
     return tuple(calls.values())
 
 

@@ -1,0 +1,144 @@
+"""What a microcontroller would run of a model, operator by operator, before any file is made.
+
+The lowered network of a model (see `lowering`) becomes a `Program`, which the costs of a device read. For a search
+model the sizes are soft: the network is that of the seed, each channel axis in it has the labels of its channels (see
+`channels`), and the masks say how many of them stay:
+
+    conv "a" makes the labels 1 2 3 4              CONV_2D (1, 1, T, 3) -> (1, 1, T, sum of the mask of 1 2 3 4)
+    conv "b" reads them, its kernel is searched    PAD and CONV_2D, zeros and taps by the state of its masks
+
+Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole network.
+
+A kernel that gets shorter needs other padding, too: a causal one less of it, a "same" one that lost taps on one side a
+PAD of its own. The states of a kernel are few and known beforehand, so this is looked up by the number of the state.
+
+What the lowering only calls as it is, as recurrent layers, may become any number of operators: it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import keras
+
+from .. import lowering
+from ..costs.program import Program
+from ..costs.schedule import arranged, order
+from ..graph import _keras
+from ..graph.channels import Channels
+from ..graph.kinds import kind_of
+from ..graph.precision import in_float32
+from ..layers.layer import PITLayer
+from ..layers.ownership import masks_of
+from ..layers.reader import Reader
+from ..lowering import Network, Node
+from ..lowering import operators as kinds
+from ..lowering.layers import LAYERS
+from .axes import ChannelAxis, axis_of
+from .folds import folds_of
+from .parts import Parts
+from .scales import rescaled
+from .states import States, searches_kernel
+from .writer import Writer
+
+
+class Blueprint(Parts):
+    """A lowered network, and what is searched in it."""
+
+    @classmethod
+    def of(cls, model: keras.Model) -> Blueprint:
+        """The blueprint of a plain model: all sizes are numbers.
+
+        Raises:
+            ValueError: if an input has an open length, or a layer has operators that are not known beforehand.
+        """
+        return cls(_lowered(model, {}), {}, {}, {})
+
+    @classmethod
+    def searched(cls, whole: keras.Model, layers: Mapping[str, Any], channels: Channels) -> Blueprint:
+        """The blueprint of a search model.
+
+        Args:
+            whole: what it exports with all masks open, its layers renamed so that no two have the same name.
+            layers: the layers of the search model by these names.
+            channels: of the search model.
+
+        Raises:
+            ValueError: as `of`.
+        """
+        network = _lowered(whole, layers)
+        axes: dict[Node, ChannelAxis] = {}
+        kernels: dict[Node, tuple[PITLayer, States]] = {}
+        for node in network.nodes():
+            layer = layers.get(node.name)
+            roles = channels.layers[layer].roles if layer in channels.layers else {}
+            axes[node] = axis_of(node, [axes[source] for source in node.inputs], roles.get("out"))
+            if isinstance(layer, PITLayer) and searches_kernel(layer, node):
+                kernels[node] = (layer, States(node, layer))
+        masks = {node: (axis.axis, masks_of(channels, axis.labels)) for node, axis in axes.items() if axis.labels.any()}
+        return cls(network, masks, kernels, folds_of(network, kernels, layers))
+
+    def program(self, reader: Reader | None = None) -> Program:
+        """The operators and tensors; of a search model with the sizes that the reader's masks leave."""
+        if not self.is_searched:
+            return arranged(Writer(self, Reader()).build(self.network.nodes()))
+        return Writer(self, reader or Reader()).build(self.nodes)
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """All nodes, in the order in which the whole network runs best."""
+        written = Writer(Parts(self.network, {}, {}, {}), Reader())
+        program = written.build(self.network.nodes())
+        runs = {n: turn for turn, place in enumerate(order(program)) for n in program.operators[place].outputs}
+        # Inputs come first, in the model's order; what an operator does in passing, behind it.
+        turns = {node: place - len(self.network.inputs) for place, node in enumerate(self.network.inputs)}
+        turns = {node: runs.get(number, -1) for node, number in written.numbers.items()} | turns
+        return sorted(self.network.nodes(), key=turns.__getitem__)
+
+
+def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> Network:
+    """The operators of a model, if all of them are known; `originals` are layers whose names messages give instead."""
+    for tensor in _keras.graph(model).inputs:
+        if None in tensor.shape[1:]:
+            raise ValueError(
+                f"Input '{_keras.input_name(tensor)}' of model '{model.name}' has the shape {tuple(tensor.shape[1:])}: "
+                "flash, RAM and latency depend on its open length (None). Build the model with a fixed one, as in "
+                f"keras.Input({tuple(size or 128 for size in tensor.shape[1:])}), or use the cost 'size'."
+            )
+    network = lowering.lower_with_padding(in_float32(model))
+    refuse_unknown(network, model, originals)
+    return rescaled(network)
+
+
+def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str, Any]) -> None:
+    """Refuse layers that become operators which only the converter knows.
+
+    Raises:
+        ValueError: names them.
+    """
+    unknown = [node.name for node in network.nodes() if isinstance(node.operator, kinds.Foreign)]
+    if not unknown:
+        return
+    layers = {layer.name: layer for layer in _keras.all_layers(model)}
+    names = {name: getattr(originals.get(name), "name", name) for name in unknown}
+    found = [_described(layers.get(name), shown) for name, shown in names.items()]
+    more = f" and {len(found) - _MOST} more" * (len(found) > _MOST)
+    raise ValueError(
+        f"Flash, RAM and latency of model '{model.name}' are not known before it is converted, because of "
+        f"{', '.join(found[:_MOST])}{more}: expected layers of which each becomes known TFLite operators. Convert it "
+        "with keras_pit.to_tflite, and pass the file to keras_pit.fits or profile; or use the costs 'size' or 'macs'."
+    )
+
+
+_MOST = 5
+"""Layers that a message names."""
+
+
+def _described(layer: Any, name: str) -> str:
+    if layer is None:
+        return f"operation '{name}'"
+    function = getattr(layer, "activation", None) if kind_of(layer) in LAYERS else None
+    of = f"the activation {getattr(function, '__name__', function)} of " * (function is not None)
+    return f"{of}layer '{name}' ({type(layer).__name__})"

@@ -1,0 +1,224 @@
+"""What `profile` returns: the costs of a file on a microcontroller.
+
+    DeploymentReport
+        flash      Flash: weights + biases + quantization + graph = the file's size
+        arena      by core: head (activations, scratch memory) and tail (what the interpreter keeps)
+        operators  OperatorReport: output, MACs and instructions by core
+        tensors    TensorReport: the largest activations
+        advice     Advice: what is slow or missing, and the cure
+
+It prints as tables, gives itself as a dictionary, and draws the arena.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from .. import checks
+from ..costs import arena as arenas
+from ..costs import cores
+from ..costs.arena import Arena
+from ..costs.latency import milliseconds
+from ..costs.program import Program
+from .advice import Advice
+
+CLOCK = 100
+"""MHz, for the milliseconds that a report prints."""
+CODE = {"runtime": 66_000, "kernels of a convolutional network, int8 registrations": 52_200}
+"""Bytes of TFLite-Micro's code on a Cortex-M, which come to those of the file: an estimate from one network."""
+
+
+@dataclass(frozen=True)
+class Flash:
+    """Bytes of the file by what they are for; `graph` is all that is none of the others."""
+
+    weights: int
+    biases: int
+    quantization: int
+    graph: int
+
+    @property
+    def total(self) -> int:
+        """The file's size."""
+        return self.weights + self.biases + self.quantization + self.graph
+
+
+@dataclass(frozen=True)
+class OperatorReport:
+    """An operator: its result, multiply-accumulates, and estimated instructions by core; None where not known."""
+
+    name: str
+    output: tuple[int, ...]
+    macs: int | None
+    instructions: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """An activation, its size in bytes, and the operator that makes it ("input" for an input)."""
+
+    index: int
+    shape: tuple[int, ...]
+    bytes: int
+    maker: str
+
+
+@dataclass(frozen=True)
+class DeploymentReport:
+    """What a file costs; prints as tables, `as_dict` has everything, `plot` draws the arena."""
+
+    flash: Flash
+    arena: dict[str, Arena]
+    """By core; estimates of what TFLite-Micro with CMSIS-NN takes there."""
+    host_arena: int | None
+    """What TFLite-Micro's 64-bit build on this machine took, without CMSIS-NN; None where it is not installed."""
+    operators: tuple[OperatorReport, ...]
+    instructions: dict[str, int]
+    """Of one inference by core, with what the interpreter takes; at least so many where operators are unknown."""
+    tensors: tuple[TensorReport, ...]
+    """The largest activations."""
+    advice: tuple[Advice, ...]
+    program: Program
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference; at least so many where operators are unknown."""
+        return sum(op.macs or 0 for op in self.operators)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The operators whose work or time is not known, once each: the totals are without it."""
+        return tuple(dict.fromkeys(op.name for op in self.operators if None in (op.macs, *op.instructions.values())))
+
+    def milliseconds(self, core: str, clock_mhz: float) -> float:
+        """Estimated time of one inference.
+
+        Args:
+            core: a name of `keras_pit.costs.cores`; some are rougher than others (`cores.get(core).rough`).
+            clock_mhz: its clock in MHz.
+
+        Raises:
+            TypeError: if one is of a wrong type.
+            ValueError: if the core is unknown, or the clock not above 0.
+        """
+        clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
+        return float(milliseconds(self.program, core, clock_mhz))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain dictionaries and lists, for JSON."""
+        return {
+            "flash": {**asdict(self.flash), "total": self.flash.total},
+            "arena": {core: {**asdict(arena), "total": arena.total} for core, arena in self.arena.items()},
+            "host_arena": self.host_arena,
+            "macs": self.macs,
+            "instructions": dict(self.instructions),
+            "milliseconds": {core: round(self.milliseconds(core, CLOCK), 3) for core in self.instructions},
+            "clock_mhz": CLOCK,
+            "unknown": list(self.unknown),
+            "operators": [asdict(op) for op in self.operators],
+            "tensors": [asdict(tensor) for tensor in self.tensors],
+            "advice": [asdict(advice) for advice in self.advice],
+            "code": dict(CODE),
+        }
+
+    def __rich__(self) -> Group:
+        return Group(*self._parts())
+
+    def _parts(self) -> Iterator[Table | Text]:
+        memory = Table(title="memory in bytes", pad_edge=False, title_justify="left")
+        memory.add_column("what")
+        memory.add_column("total", justify="right")
+        memory.add_column("of which")
+        parts = ", ".join(f"{name} {value:,}" for name, value in asdict(self.flash).items())
+        memory.add_row("flash: the file", f"{self.flash.total:,}", parts)
+        memory.add_row("flash: code (rough)", f"{sum(CODE.values()):,}", _listed(CODE))
+        for core, arena in self.arena.items():
+            memory.add_row(f"arena on {core}", f"{arena.total:,}", f"head {arena.head:,}, tail {arena.tail:,}")
+        if self.host_arena is not None:
+            memory.add_row("arena on this machine", f"{self.host_arena:,}", "64-bit, without CMSIS-NN: not for a board")
+        yield memory
+
+        operators = Table(title="operators", show_footer=True, pad_edge=False, title_justify="left")
+        operators.add_column("operator", footer="total")
+        operators.add_column("output", justify="right")
+        least = "at least " * bool(self.unknown)
+        operators.add_column("MACs", f"{least}{self.macs:,}", justify="right")
+        for core, number in self.instructions.items():
+            took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz"
+            operators.add_column(f"instructions\n{core}", took, justify="right")
+        for op in self.operators:
+            numbers = (op.macs, *(op.instructions[core] for core in self.instructions))
+            known = ("?" if number is None else f"{number:,}" for number in numbers)
+            operators.add_row(op.name, "x".join(map(str, op.output)), *known)
+        yield operators
+
+        tensors = Table(title="largest activations", pad_edge=False, title_justify="left")
+        for name in ("tensor", "shape", "bytes", "made by"):
+            tensors.add_column(name, justify="left" if name == "made by" else "right")
+        for tensor in self.tensors:
+            shape = "x".join(map(str, tensor.shape))
+            tensors.add_row(str(tensor.index), shape, f"{tensor.bytes:,}", tensor.maker)
+        yield tensors
+
+        for advice in self.advice:
+            yield Text(f"{advice.place}: {advice.problem}. Cure: {advice.cure}.", style="yellow")
+
+    def __str__(self) -> str:
+        console = Console(width=120, color_system=None)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get()
+
+    def plot(self, path: str | pathlib.Path, core: str = "cortex-m4") -> pathlib.Path:
+        """Draw the head of the arena over time: which buffer lies where, and while which operators run.
+
+        Args:
+            path: file to write; the ending chooses the format (.png, .svg, .pdf).
+            core: the core whose scratch memory is drawn.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: if matplotlib is not installed.
+        """
+        path, core = checks.path(path, "`path`"), cores.get(core).name
+        try:
+            from matplotlib.figure import Figure
+            from matplotlib.patches import Rectangle
+        except ImportError as error:
+            raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
+        steps = ["input", *(op.name for op in self.program.operators)]
+        placed = arenas.plan(arenas.buffers(self.program, core))
+        height = max((one.end for one in placed), default=1)
+        figure = Figure(figsize=(2.5 + 0.55 * len(steps), 4.8), layout="constrained")
+        axes = figure.subplots()
+        for one in placed:
+            buffer = one.buffer
+            corner, width = (buffer.first - 0.5, one.offset), buffer.last - buffer.first + 1
+            color = "#c8a45a" if buffer.tensor is None else "#1f6fb4"
+            axes.add_patch(Rectangle(corner, width, buffer.size, facecolor=color, edgecolor="white", alpha=0.85))
+            if buffer.size < 0.04 * height:
+                continue  # no room for text
+            label = "scratch" if buffer.tensor is None else str(buffer.tensor)
+            middle = (buffer.first + buffer.last) / 2, one.offset + buffer.size / 2
+            axes.annotate(label, middle, ha="center", va="center", fontsize=7, color="white")
+        axes.set_xlim(-0.5, len(steps) - 0.5)
+        axes.set_ylim(0, 1.05 * height)
+        axes.set_xticks(range(len(steps)), steps, rotation=60, ha="right", fontsize=7)
+        axes.set_ylabel("bytes from the start of the arena")
+        axes.set_title(f"arena on {core}: tensors by number", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.savefig(path, dpi=150)
+        return path
+
+
+def _listed(parts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value:,}" for name, value in parts.items())

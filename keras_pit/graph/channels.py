@@ -1,0 +1,311 @@
+"""Which channels of a model live and die together, who makes them and who reads them.
+
+`trace` runs the graph of a model on integer ids instead of floats (see `classes` and `rules`). Example, with
+16 channels made by `a`, normalised, and added to what `b` makes:
+
+    conv a -> 1..16 -> batch norm -> 1..16 --+
+                                             add -> 1..16 (17..32 are tied to them) -> dense c reads 1..16
+    conv b -> 17..32 ------------------------+
+
+    channels.layers[a].roles["out"]   the labels 1..16; the same for b
+    channels.layers[c].roles["in"]    the labels 1..16
+    channels.groups                   one group of 16 classes, made by a and b, owned by a
+
+Labels number the classes that can be removed from 1; label 0 is everything that is kept. With an array that says for
+each label whether it stays, `keep[labels]` cuts any axis of any weight. Knows no masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..costs.geometry import Geometry, Site, space
+from . import _keras, table
+from .classes import Classes, Ids
+from .inside import Inside
+from .rules import Visit, elementwise_activation
+from .specs import output_spec
+
+TRIAL_LENGTHS = (64, 256, 1024, 4096)
+"""Lengths tried for axes of the input whose length is left open."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerChannels:
+    """The channels of one layer, by role (see `rules`), as labels."""
+
+    roles: dict[str, np.ndarray]
+    sites: tuple[Site, ...]
+    made: np.ndarray
+    """Labels of the channels that this layer makes (and does not merely pass on)."""
+    frozen: str | None
+    """Why none of the channels that the layer makes can be removed; None if it makes none or some can."""
+    inside: tuple[Geometry, ...] = ()
+    """What else costs something: what is in a layer that is not followed (see `inside`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Classes that are made by the same layers and stand in the same tensors; one of them must always stay."""
+
+    owner: keras.layers.Layer
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """The result of `trace`."""
+
+    layers: dict[keras.layers.Layer, LayerChannels]
+    """For each layer or model in the graph, in the order of the first call."""
+    groups: tuple[Group, ...]
+    tensors: dict[int, Ids]
+    """The labels of each tensor of the graph, by the tensor's identity."""
+    count: int
+    """Number of labels: those that can be removed, and 0."""
+    frozen: dict[Any, str]
+    """The operations that are not followed, and why: whatever channels enter or leave them stay."""
+    unknown: tuple[str, ...]
+    """Those whose multiplications are not all known."""
+
+    def of(self, tensor: Any) -> Ids:
+        """The labels of a symbolic tensor of the traced graph."""
+        return self.tensors[id(tensor)]
+
+    def transfer(self, layers: dict[Any, Any], tensors: dict[int, Any]) -> Channels:
+        """The same for a rebuilt model, given the new layer and the new tensor for each old one."""
+        return Channels(
+            {layers[layer]: known for layer, known in self.layers.items()},
+            tuple(Group(layers[group.owner], group.labels) for group in self.groups),
+            {id(tensors[key]): x for key, x in self.tensors.items()},
+            self.count,
+            {layers[operation]: reason for operation, reason in self.frozen.items()},
+            self.unknown,
+        )
+
+    def owned(self, layer: keras.layers.Layer) -> list[np.ndarray]:
+        """The labels a layer owns, group by group."""
+        return [group.labels for group in self.groups if group.owner is layer]
+
+
+def trace(model: keras.Model, closed: Callable[[keras.layers.Layer], str | None] = lambda layer: None) -> Channels:
+    """Find the channel classes of a model.
+
+    Args:
+        model: Functional or built Sequential model.
+        closed: tells for a layer why its output channels shall not be searched (None: they may).
+
+    Raises:
+        ValueError: if the graph reads a variable that belongs to no layer.
+    """
+    is_open = any(None in tensor.shape[1:] for tensor in _keras.graph(model).inputs)
+    for length in TRIAL_LENGTHS if is_open else (1,):
+        tracer = _Tracer(closed, length, is_open)
+        try:
+            tracer.run(model)
+        except _TooShort:
+            continue
+        return tracer.result()
+    raise ValueError(
+        f"Model '{model.name}' has inputs of open length and did not accept any of the lengths {TRIAL_LENGTHS}: "
+        "give it a fixed input shape."
+    )
+
+
+class _TooShort(Exception):
+    """The trial length of an open axis does not get through the model."""
+
+
+class _Tracer:
+    def __init__(self, closed: Callable[[keras.layers.Layer], str | None], length: int, is_open: bool) -> None:
+        self.classes = Classes()
+        self.closed = closed
+        self.length = length
+        self.open = is_open
+        self.memory: dict[Any, dict[str, np.ndarray]] = {}
+        self.sites: dict[Any, list[Site]] = {}
+        self.tensors: dict[int, Ids] = {}
+        self.frozen: dict[Any, str] = {}
+        self.inside = Inside()
+
+    def run(self, model: keras.Model) -> None:
+        inputs = []
+        for tensor in _keras.graph(model).inputs:
+            reason = f"reaches the input '{_keras.input_name(tensor)}'"
+            shape = self.concrete(tensor.shape)
+            inputs.append(self.classes.kept_like(shape, reason))
+        outputs = keras.tree.flatten(self.interpret(model, inputs))
+        for name, x in zip(model.output_names, outputs, strict=True):
+            self.classes.keep(x.ids, f"reaches the output '{name}'")
+
+    def concrete(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        return (1, *(self.length if size is None else size for size in shape[1:]))
+
+    def interpret(self, model: keras.Model, inputs: list[Ids]) -> Any:
+        self.tensors.update(zip(map(id, _keras.graph(model).inputs), inputs, strict=True))
+        outputs = _keras.run(model, inputs, self.visit)
+        return outputs
+
+    def visit(self, call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
+        operation = call.operation
+        if any(isinstance(leaf, keras.Variable) for leaf in keras.tree.flatten((args, kwargs))):
+            raise ValueError(
+                f"'{operation.name}' reads a variable that belongs to no layer, which would be lost in a new model: "
+                "put the computation into a layer (keras.layers.Layer with add_weight)."
+            )
+        if _keras.is_graph(operation):
+            outputs = keras.tree.flatten(self.nested(operation, args, kwargs))
+        else:
+            outputs = keras.tree.flatten(self.apply(call, args, kwargs))
+        self.tensors.update(zip(map(id, call.node.outputs), outputs, strict=True))
+        return outputs
+
+    def nested(self, model: keras.Model, args: tuple, kwargs: dict) -> Any:
+        """A model in a model: its calls read tied channels, so that one slim copy serves them all."""
+        inputs = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Ids)]
+        earlier = [self.tensors.get(id(tensor)) for tensor in _keras.graph(model).inputs]
+        for index, (x, before) in enumerate(zip(inputs, earlier, strict=True)):
+            if before is not None:
+                inputs[index] = x = self.classes.along(x, before.axis)
+                self.classes.tie(x.ids, before.ids)
+        self.memory.setdefault(model, {})
+        return self.interpret(model, inputs)
+
+    def apply(self, call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
+        operation = call.operation
+        known = table.row(operation)
+        shapes = self.output_shapes(call, args, kwargs)
+        visit = Visit(
+            self.classes,
+            operation,
+            args,
+            kwargs,
+            shapes,
+            self.memory.setdefault(operation, {}),
+            self.why_closed(operation),
+            self.frozen,
+        )
+        if table.cost_row(operation) is not None:
+            self.sites.setdefault(operation, []).append(self.site(call, visit))
+        elif known is None:
+            self.inside.look(operation, *self.symbolic(call, visit))
+        rule = table.rules.freezes if known is None or _altered(operation) else known.passes
+        return rule(visit)
+
+    def why_closed(self, operation: Any) -> str | None:
+        if not isinstance(operation, keras.layers.Layer):
+            return None
+        if not elementwise_activation(getattr(operation, "activation", None)):
+            return "has an activation that mixes channels or is unknown"
+        if not operation.trainable:
+            return "belongs to a layer with trainable=False"
+        return self.closed(operation)
+
+    def output_shapes(self, call: _keras.OperationCall, args: tuple, kwargs: dict) -> tuple[Any, ...]:
+        known = call.output_shapes
+        if all(None not in shape[1:] for shape in known):
+            return tuple((1, *shape[1:]) for shape in known)
+
+        def symbolic(leaf: Any) -> Any:
+            return keras.KerasTensor(leaf.shape) if isinstance(leaf, Ids) else leaf
+
+        args, kwargs = keras.tree.map_structure(symbolic, (args, kwargs))
+        try:
+            specs = keras.tree.flatten(output_spec(call.operation, args, kwargs))
+        except ValueError as error:
+            raise _TooShort from error
+        shapes = tuple(tuple(spec.shape) for spec in specs)
+        if any(None in shape or 0 in shape for shape in shapes):
+            raise _TooShort
+        return shapes
+
+    def symbolic(self, call: _keras.OperationCall, visit: Visit) -> tuple[tuple, dict]:
+        """The arguments of a call with symbolic tensors, of fixed shapes unless the model's inputs are open."""
+        given = iter(visit.inputs)
+
+        def tensor(leaf: Any) -> Any:
+            if not isinstance(leaf, keras.KerasTensor):
+                return leaf
+            fixed = next(given).shape
+            return keras.KerasTensor(leaf.shape if self.open else fixed, leaf.dtype)
+
+        arguments = call.node.arguments
+        return keras.tree.map_structure(tensor, (arguments.args, arguments.kwargs))
+
+    def site(self, call: _keras.OperationCall, visit: Visit) -> Site:
+        read: Any = visit.inputs[0].shape
+        made: Any = visit.shapes[0]
+        if self.open:
+            read, made = call.node.input_tensors[0].shape, call.output_shapes[0]
+        return Site(space(call.operation, read), space(call.operation, made))
+
+    def result(self) -> Channels:
+        labels = self.labels()
+        layers = {
+            operation: self.layer_channels(operation, memory, labels)
+            for operation, memory in self.memory.items()
+            if isinstance(operation, keras.layers.Layer)
+        }
+        tensors = {key: replace(x, ids=labels[x.ids]) for key, x in self.tensors.items()}
+        count = int(labels.max(initial=0)) + 1
+        groups = _groups(layers, tensors, count)
+        return Channels(layers, groups, tensors, count, self.frozen, tuple(self.inside.unknown))
+
+    def labels(self) -> np.ndarray:
+        """For each id the label of its class."""
+        roots = self.classes.roots(np.arange(len(self.classes._parent)))
+        kept = np.isin(roots, [0, *self.classes.reasons()])
+        labels = np.zeros(len(roots), np.int64)
+        # Number the classes in the order in which they are made.
+        labels[~kept] = np.unique(roots[~kept], return_inverse=True)[1] + 1
+        return labels
+
+    def layer_channels(self, layer: Any, memory: dict[str, np.ndarray], labels: np.ndarray) -> LayerChannels:
+        known = table.row(layer)
+        makes = known is not None and known.width is not None and "out" in memory
+        made = memory["out"] if makes else np.zeros(0, np.int64)
+        frozen = None
+        if makes and not labels[made].any():
+            frozen = self.classes.reasons()[int(self.classes.roots(made[:1])[0])]
+        elif layer in self.frozen:
+            frozen = self.frozen[layer]
+        return LayerChannels(
+            {role: labels[ids] for role, ids in memory.items()},
+            tuple(self.sites.get(layer, ())),
+            labels[made],
+            frozen,
+            self.inside.altered(layer) if layer in self.sites else self.inside.stages(layer),
+        )
+
+
+def _altered(operation: Any) -> bool:
+    """Whether a layer's weights are not what its type promises."""
+    return bool(getattr(operation, "lora_enabled", False) or getattr(operation, "quantization_mode", None))
+
+
+def _groups(layers: dict[Any, LayerChannels], tensors: dict[int, Ids], count: int) -> tuple[Group, ...]:
+    """Split the labels by who makes them and which tensors they stand in.
+
+    A tensor then consists of whole groups, so that keeping one channel of each group keeps every tensor alive.
+    """
+    part = np.zeros(count, np.int64)
+    parts = 1
+    owner: dict[int, Any] = {}
+    for layer, channels in layers.items():
+        for label in channels.made:
+            owner.setdefault(int(label), layer)
+    members = [channels.made for channels in layers.values()] + [x.ids for x in tensors.values()]
+    for labels in members:
+        touched = np.unique(labels)
+        _, refined = np.unique(part[touched], return_inverse=True)
+        part[touched] = refined + parts
+        parts += int(refined.max(initial=0)) + 1
+    groups: dict[int, list[int]] = {}
+    for label in range(1, count):
+        groups.setdefault(int(part[label]), []).append(label)
+    return tuple(Group(owner[labels[0]], np.array(labels)) for labels in groups.values())

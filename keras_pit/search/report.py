@@ -1,0 +1,248 @@
+"""What a search has found: a row for each convolution and Dense layer, before and after.
+
+`summary(search)` reads the masks as they are now, without building the exported model.
+"""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from .. import checks, costs
+from ..costs import geometry
+from ..errors import OpenLength
+from ..graph import seeds, table
+from ..graph.channels import Channels, trace
+from ..graph.kinds import kind_of
+from ..layers.layer import PITLayer
+from .model import SearchModel
+from .totals import layer_cost
+
+METRICS = ("size", "macs")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What can be searched of a layer, and what it costs (None where an open length leaves it unknown)."""
+
+    channels: int
+    kernel: tuple[int, ...]
+    dilation: tuple[int, ...]
+    size: int
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer, before and after."""
+
+    name: str
+    kind: str
+    before: Shape
+    after: Shape
+    searched: tuple[str, ...]
+    """What is searched: "channels", "kernel", "dilation"."""
+    frozen: str | None
+    """Why its channels are not searched."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An operation that is not followed: the channels that enter or leave it all stay."""
+
+    name: str
+    kind: str
+    reason: str
+    size: int
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The layers of a model, before and after a search; prints as a table (three digits; `as_dict` has all)."""
+
+    model: str
+    layers: tuple[LayerReport, ...]
+    kept: tuple[Kept, ...]
+    unknown: tuple[str, ...]
+    """Operations whose multiplications are not all known: the MACs in all are at least what the report says."""
+
+    def total(self, when: str, metric: str) -> int | None:
+        """The cost of all layers; of MACs what is known of, if `unknown` names operations.
+
+        Args:
+            when: "before" or "after".
+            metric: "size" or "macs".
+        """
+        checks.one_of(when, "`when`", ("before", "after"))
+        checks.one_of(metric, "`metric`", METRICS)
+        values = [getattr(getattr(layer, when), metric) for layer in self.layers]
+        values += [getattr(kept, metric) for kept in self.kept]
+        return None if None in values else sum(values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain dictionaries and lists, for JSON."""
+        totals = {when: {metric: self.total(when, metric) for metric in METRICS} for when in ("before", "after")}
+        rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("layers", "kept")}
+        return {"model": self.model, **rows, "total": totals, "unknown": list(self.unknown)}
+
+    def __rich__(self) -> Table:
+        caption = f"MACs are at least these: those of {', '.join(self.unknown)} are not known" if self.unknown else None
+        grid = Table(title=f"{self.model}: before→after", caption=caption, show_footer=True, pad_edge=False)
+        grid.add_column("layer", footer="total", min_width=10, overflow="fold")
+        for name in ("channels", "kernel", "dilation"):
+            grid.add_column(name, justify="right", no_wrap=True)
+        for metric in METRICS:
+            total = _change(self.total("before", metric), self.total("after", metric))
+            total = f"≥{total}" if metric == "macs" and self.unknown and total != "?" else total
+            grid.add_column(metric, justify="right", footer=total, no_wrap=True)
+        grid.add_column("not searched", style="dim", overflow="fold", min_width=12)
+        for layer in self.layers:
+            one, two = layer.before, layer.after
+            pairs = [(one.channels, two.channels), (one.kernel, two.kernel), (one.dilation, two.dilation)]
+            pairs += [(one.size, two.size), (one.macs, two.macs)]
+            reason = f"channels: {layer.frozen}" if layer.frozen else ""
+            cells = [f"{layer.name} ({layer.kind})", *(_change(*pair) for pair in pairs), reason]
+            grid.add_row(*cells)
+        for kept in self.kept:
+            grid.add_row(f"{kept.name} ({kept.kind})", *[""] * 3, _text(kept.size), _text(kept.macs), kept.reason)
+        return grid
+
+    def __str__(self) -> str:
+        console = Console(width=160, color_system=None)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get()
+
+    def plot(self, path: str | pathlib.Path) -> pathlib.Path:
+        """Draw channels, kernels and MACs of each layer, before and after.
+
+        Args:
+            path: file to write; the ending chooses the format (.png, .svg, .pdf).
+
+        Raises:
+            ImportError: if matplotlib is not installed.
+        """
+        path = checks.path(path, "`path`")
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
+        measures: list[tuple[str, Callable[[Shape], float]]] = [
+            ("channels", lambda shape: shape.channels),
+            ("span of the kernel (samples)", span),
+            ("taps of the kernel", lambda shape: math.prod(shape.kernel)),
+            ("parameters", lambda shape: shape.size),
+        ]
+        if self.total("before", "macs") is not None:
+            measures.append(("MACs", lambda shape: shape.macs or 0))
+        figure = Figure(figsize=(3.2 * len(measures), 1.2 + 0.32 * len(self.layers)), layout="constrained")
+        axes = figure.subplots(1, len(measures), sharey=True)
+        rows = np.arange(len(self.layers))
+        for axis, (title, measure) in zip(axes, measures, strict=True):
+            axis.barh(rows, [measure(layer.before) for layer in self.layers], color="#d5dbe3", label="before")
+            axis.barh(rows, [measure(layer.after) for layer in self.layers], 0.5, color="#1f6fb4", label="after")
+            axis.set_title(title, fontsize=10)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.tick_params(labelsize=8)
+        axes[0].set_yticks(rows, [layer.name for layer in self.layers], fontsize=8)
+        axes[0].invert_yaxis()
+        axes[-1].legend(fontsize=8, loc="lower right")
+        figure.suptitle(f"{self.model}: before and after the search", fontsize=11)
+        figure.savefig(path, dpi=150)
+        return path
+
+
+def summary(model: keras.Model) -> Report:
+    """Tell what a search has found so far, layer by layer.
+
+    Args:
+        model: a search model; a plain Keras model is reported with no change.
+
+    Returns:
+        A `Report`: `print(report)`, `report.as_dict()`, `report.plot("architecture.png")`.
+
+    Raises:
+        TypeError: if `model` is no Keras model.
+        ValueError: if a mask variable is not finite, or the model cannot be followed.
+    """
+    if isinstance(model, SearchModel):
+        return _report(model.name, model.channels)
+    with seeds.functional(model) as graph:
+        return _report(model.name, trace(graph))
+
+
+def _report(name: str, channels: Channels) -> Report:
+    costly = [layer for layer in channels.layers if table.cost_row(layer) is not None]
+    kept = [_kept(op, why, channels) for op, why in channels.frozen.items() if op not in costly]
+    return Report(name, tuple(_layer(layer, channels) for layer in costly), tuple(kept), channels.unknown)
+
+
+def _kept(operation: Any, reason: str, channels: Channels) -> Kept:
+    stages = channels.layers[operation].inside if operation in channels.layers else ()
+    whole = _costs(lambda metric: sum(map(costs.get(metric).function, stages)))
+    return Kept(operation.name, type(operation).__name__, reason, *whole)
+
+
+def _layer(layer: Any, channels: Channels) -> LayerReport:
+    known = channels.layers[layer]
+    kind = kind_of(layer).__name__
+    counts = geometry.of_layer(table.unwrapped(layer))
+    kernel = tuple(getattr(layer, "kernel_size", ()))
+    dilation = tuple(getattr(layer, "dilation_rate", ()))
+    stages = (*table.plain_stages(layer, known.sites), *known.inside)
+    whole = _costs(lambda metric: sum(map(costs.get(metric).function, stages)))
+    before = Shape(counts.outputs, kernel, dilation, *whole)
+    after = before
+    searched: tuple[str, ...] = ()
+    if isinstance(layer, PITLayer) and layer.wiring is not None:
+        if layer.beta is not None or layer.gamma is not None:
+            _, step = layer.kernel_state()
+            taps = len(layer.kept_taps())
+            kernel = _along(kernel, layer.kernel_axis, taps)
+            dilation = _along(dilation, layer.kernel_axis, step * dilation[layer.kernel_axis] if taps > 1 else 1)
+        outputs = int(layer.wiring.roles["out"].kept().sum())
+        after = Shape(outputs, kernel, dilation, *_costs(lambda metric: layer_cost(layer, channels, metric)))
+        present = {"channels": known.made.any(), "kernel": layer.beta is not None, "dilation": layer.gamma is not None}
+        searched = tuple(name for name, is_searched in present.items() if is_searched)
+    return LayerReport(layer.name, kind, before, after, searched, known.frozen)
+
+
+def _costs(value: Callable[[str], int]) -> tuple[int, int | None]:
+    try:
+        macs = value("macs")
+    except OpenLength:  # an open length: there is no number of positions
+        macs = None
+    return value("size"), macs
+
+
+def _along(values: tuple[int, ...], axis: int, value: int) -> tuple[int, ...]:
+    return tuple(value if index == axis else old for index, old in enumerate(values))
+
+
+def span(shape: Shape) -> int:
+    """The samples from the first to the last tap of a kernel, along its longest axis."""
+    return max([(taps - 1) * step + 1 for taps, step in zip(shape.kernel, shape.dilation, strict=True)], default=1)
+
+
+def _change(before: Any, after: Any) -> str:
+    return _text(before) if before == after else f"{_text(before)}→{_text(after)}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "?"
+    if isinstance(value, tuple):
+        return "x".join(map(str, value)) or "-"
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
+        if value >= unit:
+            return f"{value / (1000 if name == 'k' else unit):.3g}{name}"
+    return str(value)

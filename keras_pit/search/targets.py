@@ -1,0 +1,231 @@
+"""Bounds on the cost: what holds a search between "does not fit" and "smaller than it needs to be".
+
+The *budget* of each bounded cost falls from the cost of the seed to the bound, in the first half of a `fit`. Two things
+keep the cost at the budget.
+
+* *Pressure*: each cost has a multiplier in the loss. It grows while the cost stands in the upper part of the band
+  below its budget and shrinks while it stands in the lower part, so that in the end it is the price at which what
+  fits is worth keeping (the multiplier of Lagrange, by dual ascent). It decides what goes and what stays.
+* *Shift*: when the cost has left the band all the same, the masks are shifted, by the smallest factor with which every
+  cost fits, found by bisection: each in proportion to what it adds to the tightest cost, times how many of its layer
+  are on. So what is worth least for what it costs goes, what costs nothing stays, and all layers keep about the same
+  share of what they have. It holds for every optimizer and learning rate, which is why no bound is ever exceeded once
+  the ramp is over.
+
+The architecture that a search settles on (see `settling`) is shifted once more, to use its bounds up.
+
+A bound that the seed meets does not press: its budget is the seed's cost from beginning to end. If all bounds are met,
+what the task alone switches off beyond the band is switched on again. All state is in variables of the search model,
+and saved with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from ..layers.masks import MARGIN, THRESHOLD
+from .variables import parts, state
+
+
+class Band(NamedTuple):
+    """Where a cost is left alone, relative to its budget, and where a shift puts it if it can."""
+
+    low: float
+    aim: float
+
+
+RAMP = 0.5
+"""Share of a `fit` at which the budget has reached the bound."""
+HIGH = 1.0
+"""The most that a cost may be, relative to its budget."""
+BAND = Band(0.90, 0.97)
+"""During the search; the aim lets some steps pass between shifts."""
+FULL = Band(0.99, HIGH)
+"""For the architecture that is settled on."""
+RATE = 0.15
+"""How fast pressure follows: with a cost at the edge of the band, it doubles in about a hundred steps."""
+PRESSURE = 1e-3, 1e3
+"""Bounds of the multipliers; that of a cost whose bound the seed meets is 0."""
+LIFTS = 100
+"""How many times in a `fit` a cost below its band is looked at; one above its budget is never left for a step."""
+
+_FLOOR = 0.05
+"""The least that a mask is shifted, relative to the one that costs most: in the end, all must be able to go."""
+_REACH = 2.5 * MARGIN / _FLOOR
+"""A shift that switches everything on or off."""
+_ROUNDS, _GAP = 12, 0.002
+_SPREAD = 0.002
+"""Masks of equal value are shifted by amounts that differ by so much, relative, so that they switch one by one."""
+
+CostsOf = Callable[[Mapping[int, Any]], Any]
+"""From the values of the mask variables, by their identity, to the bounded costs, shape (bounds,)."""
+
+
+class Bounds:
+    """Keeps the costs of a search model at their budgets.
+
+    Args:
+        masks: the mask variables.
+        costs: computes the bounded costs.
+        seed: cost of the seed, for each bound.
+        least: cost with everything switched off.
+        bounds: the bounds.
+    """
+
+    def __init__(
+        self,
+        masks: Sequence[keras.Variable],
+        costs: CostsOf,
+        seed: Sequence[float],
+        least: Sequence[float],
+        bounds: Sequence[float],
+    ) -> None:
+        self._masks = list(masks)
+        sizes = [mask.shape[0] for mask in masks]
+        self._count = sum(sizes)
+        self._variable_of = np.repeat(np.arange(len(sizes)), sizes)
+        self._costs = costs
+        # A function of its own in the graph: the costs are computed in several places.
+        function = tf.function(self._costs_of, autograph=False, experimental_attributes={"_noinline": True})
+        self._evaluate = function.get_concrete_function(tf.TensorSpec((self._count,), tf.float32))
+        # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
+        start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
+        self._start = start.astype("float32")
+        self._ratio = np.where(np.array(bounds) < seed, bound / start, 1.0).astype("float32")
+        self._least = (np.array(least, "float64") * (1 + 1e-6)).astype("float32")
+        presses = (self._ratio < 1).astype("float32")
+        self._limits = [limit * presses for limit in PRESSURE]
+        self.pressure = state("pressure", presses)
+        self.tightness = state("tightness", 0.0)
+        """How far the budget has come down, from 0 to 1."""
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All state."""
+        return [self.pressure, self.tightness]
+
+    def follow(self, values: Any, costs: Any, before: Any, progress: Any) -> tuple[Any, Any, Any]:
+        """After a step of the search: the masks with costs within the budget, the costs, whether masks were shifted.
+
+        Args:
+            values: the masks as the optimizer left them.
+            costs: what they cost.
+            before: progress of the fit before the step, from 0 to 1.
+            progress: after it.
+        """
+        tightness = ops.maximum(self.tightness, ops.minimum(progress / RAMP, 1.0))
+        budgets = self._budgets(tightness)
+        shares = costs / budgets
+        error = ops.clip(shares - (BAND.low + HIGH) / 2, BAND.low - HIGH, HIGH - BAND.low)
+        share = ops.max(shares)
+        due = ops.floor(LIFTS * progress) > ops.floor(LIFTS * before)
+        self.pressure.assign(ops.clip(self.pressure * ops.exp(RATE * error), *self._limits))
+        self.tightness.assign(tightness)
+        out = ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, BAND.low), due))
+        values, costs = ops.cond(out, lambda: self._fitted(values, budgets, BAND), lambda: (values, costs))
+        return values, costs, out
+
+    def used_up(self, values: Any) -> Any:
+        """The masks, shifted so that the bounds are met and the tightest is used to the full."""
+        budgets = self._budgets(1.0)
+        share = ops.max(self._evaluate(values) / budgets)
+        return ops.cond(
+            ops.logical_or(ops.greater(share, HIGH), ops.less(share, FULL.low)),
+            lambda: self._filled(self._fitted(values, budgets, FULL)[0], budgets),
+            lambda: values,
+        )
+
+    def _filled(self, values: Any, budgets: Any) -> Any:
+        """The masks with those switched on that still fit, the strongest first."""
+        order = ops.argsort(ops.where(values > THRESHOLD, 1.0, -values))
+
+        def fill(place: Any, values: Any) -> tuple[Any, Any]:
+            this = ops.equal(np.arange(self._count), ops.take(order, place))
+            more = ops.where(ops.logical_and(this, values <= THRESHOLD), THRESHOLD + _GAP, values)
+            fits = ops.max(self._evaluate(more) / budgets) <= HIGH
+            return place + 1, ops.where(fits, more, values)
+
+        _, values = ops.while_loop(lambda place, _: place < self._count, fill, (ops.zeros((), "int32"), values))
+        return values
+
+    def _budgets(self, tightness: Any) -> Any:
+        return self._start * ops.power(self._ratio, tightness)
+
+    def _costs_of(self, values: Any) -> Any:
+        split = zip(self._masks, parts(values, self._masks), strict=True)
+        return self._costs({id(mask): part for mask, part in split})
+
+    def _slopes(self, values: Any, budgets: Any) -> Any:
+        """How far to shift each mask, relative to the others.
+
+        It is the gradient of the tightest cost by the logarithm of how many entries of the variable are on.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            tightest = ops.max(self._costs_of(values) / budgets)
+        on = ops.cast(ops.greater(values, THRESHOLD), "float32")
+        count = ops.take(ops.segment_sum(on, self._variable_of, len(self._masks)), self._variable_of)
+        slopes = ops.maximum(tape.gradient(tightest, values), 0.0) * ops.maximum(count, 1.0)
+        slopes = ops.maximum(slopes / ops.maximum(ops.max(slopes), keras.backend.epsilon()), _FLOOR)
+        spread = 2 * np.modf(0.6180339887 * np.arange(self._count))[0] - 1
+        return slopes * ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
+
+    def _fitted(self, values: Any, budgets: Any, band: Band) -> tuple[Any, Any]:
+        """The masks, shifted so that all costs fit and the tightest one stands near the aim; and the costs.
+
+        One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
+        mask is set aside, first switched off, so that weaker ones can fill up; if these do not, switched on, so that
+        stronger but smaller ones make room.
+        """
+        least = ops.max(self._least / budgets)
+        weights = self._slopes(values, budgets)
+        zero = ops.zeros((), "int32")
+
+        def share(values: Any) -> Any:
+            return ops.max(self._evaluate(values) / budgets)
+
+        def turn(count: Any, values: Any, weights: Any, limit: Any, aside: float) -> tuple[Any, ...]:
+            # In the order in which a growing shift switches them, some first masks are off, and the rest on.
+            crossings = ops.where(weights > 0, (values - THRESHOLD) / ops.maximum(weights, _FLOOR / 2), _REACH)
+            order = ops.argsort(crossings)
+            ordered = ops.take(crossings, order)
+            edges = ops.concatenate([ordered[:1] - _GAP, ordered, ordered[-1:] + _GAP])
+
+            def shifted(off: Any) -> Any:
+                shift = (ops.take(edges, off) + ops.take(edges, off + 1)) / 2
+                return _clip(values - shift * weights)
+
+            def halve(low: Any, high: Any) -> tuple[Any, Any]:
+                middle = (low + high) // 2
+                fits = ops.less_equal(share(shifted(middle)), limit)
+                return ops.where(fits, low, middle + 1), ops.where(fits, middle, high)
+
+            off, _ = ops.while_loop(ops.less, halve, (zero, zero + self._count))
+            found = shifted(off)
+            last = ops.equal(np.arange(self._count), ops.take(order, ops.maximum(off - 1, 0)))
+            values, weights = ops.where(last, THRESHOLD + aside, values), ops.where(last, 0.0, weights)
+            return count + 1, values, weights, ops.full((), HIGH), found, share(found)
+
+        def search(found: Any, share: Any, aside: float) -> tuple[Any, Any]:
+            *_, found, share = ops.while_loop(
+                lambda count, values, weights, limit, found, share: ops.logical_and(count < _ROUNDS, share < band.low),
+                lambda count, values, weights, limit, *_: turn(count, values, weights, limit, aside),
+                (zero, values, weights, ops.maximum(band.aim, least), found, share),
+            )
+            return found, share
+
+        filled, share_filled = search(values, ops.zeros(()), -_GAP)
+        spared, share_spared = search(filled, share_filled, _GAP)
+        better = ops.logical_and(share_spared <= HIGH, share_spared > share_filled)
+        values = ops.where(better, spared, filled)
+        return values, self._evaluate(values)
+
+
+def _clip(values: Any) -> Any:
+    return ops.clip(values, THRESHOLD - MARGIN, THRESHOLD + MARGIN)
