@@ -93,6 +93,11 @@ class SearchModel(keras.Model):
             [target[name] for name in names],
         )
 
+    def _prepare(self) -> None:
+        """Build what costs of the whole model need: not in a branch of the graph, nor while layers are changed."""
+        if self._blueprint is None and any(costs.get(name).whole for name in self.origin.costs):
+            self._blueprint = self.blueprint
+
     def _costs_of_row(self, row: Any) -> Any:
         return self.costs(self.origin.costs, self.reader().at(row))
 
@@ -158,8 +163,7 @@ class SearchModel(keras.Model):
         if self.controller.bounds is not None:
             weights = self.controller.bounds.pressure * weights
         scale = weights / np.array(list(self.origin.costs.values()), "float32")
-        if any(costs.get(name).whole for name in self.origin.costs):
-            self.blueprint  # noqa: B018  (built here, not in a branch of the graph)
+        self._prepare()
         now = self.costs(self.origin.costs, reader) if self._prices is None else self._prices.of(reader.row)
         return keras.ops.sum(now * scale)
 
@@ -202,6 +206,7 @@ class SearchModel(keras.Model):
         return super().make_train_function(force)
 
     def train_step(self, data: Any) -> dict[str, Any]:
+        self._prepare()
         norms = [layer for layer in _keras.all_layers(self) if isinstance(layer, keras.layers.BatchNormalization)]
         with self.controller.measuring(norms):
             logs = super().train_step(data)

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from .variables import state
+from .variables import apart, state
 
 
 class Prices:
@@ -33,6 +33,7 @@ class Prices:
 
     def __init__(self, size: int, count: int, costs: Callable[[Any], Any]) -> None:
         self._compute, self._count = costs, count
+        self._priced = apart(self._price)
         self._row = state("row", np.full(size, np.nan))
         self._costs = state("costs", np.zeros(count))
         self._slopes = state("slopes", np.zeros((count, size)))
@@ -53,7 +54,7 @@ class Prices:
     def _remembered(self) -> tuple[Any, Any]:
         return self._costs + 0.0, self._slopes + 0.0
 
-    def _priced(self, row: Any) -> tuple[Any, Any]:
+    def _price(self, row: Any) -> tuple[Any, Any]:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(row)
             costs = ops.unstack(self._compute(row), self._count)

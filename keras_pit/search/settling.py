@@ -35,7 +35,7 @@ from keras import ops
 
 from ..layers.masks import THRESHOLD
 from .targets import Bounds
-from .variables import parts, state
+from .variables import apart, parts, state
 
 FREEZE = 0.8
 """Share of a `fit` from which on the architecture is fixed."""
@@ -61,6 +61,7 @@ class Controller:
         self, masks: Sequence[keras.Variable], costs: Callable[[Any], Any], bounds: Bounds | None = None
     ) -> None:
         self._masks, self._costs, self.bounds = list(masks), costs, bounds
+        self._held, self._assigned = apart(self._hold), apart(self._assign)
         self.progress = state("progress", 0.0)
         self.pace = state("pace", 1.0 / STEPS_ELSEWHERE if bounds else 0.0)
         self.steps = state("steps", 0.0)
@@ -112,7 +113,7 @@ class Controller:
         if not self._masks:
             return self._costs(None)
         fixed = ops.logical_or(progress > FREEZE, self._asked > 0)
-        return ops.cond(fixed, self._hold, lambda: self._search(before, progress))
+        return ops.cond(fixed, lambda: self._held(), lambda: self._search(before, progress))
 
     def _search(self, before: Any, progress: Any) -> Any:
         values = self._values()
@@ -124,7 +125,7 @@ class Controller:
         if self.bounds is not None:
             values, costs, shifted = self.bounds.follow(values, costs, before, progress)
             moved = ops.logical_or(moved, shifted)
-        ops.cond(moved, lambda: self._assign(values), lambda: ops.zeros(()))
+        ops.cond(moved, lambda: self._assigned(values), lambda: ops.zeros(()))
         rate = ops.clip(self.pace / WINDOW, 1 / LONGEST, 1.0)
         self._mean.assign(self._mean + rate * (values - self._mean))
         self._weight.assign(self._weight + rate * (1 - self._weight))
@@ -165,9 +166,12 @@ class Controller:
         """
         most = ops.where(self._since > 0, (self._since - 1) / ops.maximum(self._since, 1.0), 1.0)
         usual = {layer: layer.momentum for layer in layers if isinstance(layer.momentum, Real)}
+        limited: dict[Any, Any] = {}
         for layer, momentum in usual.items():
-            dtype = keras.backend.result_type(layer.compute_dtype, "float32")
-            layer.momentum = ops.cast(ops.minimum(most, momentum), dtype)
+            kind = momentum, keras.backend.result_type(layer.compute_dtype, "float32")
+            if kind not in limited:
+                limited[kind] = ops.cast(ops.minimum(most, momentum), kind[1])
+            layer.momentum = limited[kind]
         try:
             yield
         finally:

@@ -30,7 +30,7 @@ import tensorflow as tf
 from keras import ops
 
 from ..layers.masks import MARGIN, THRESHOLD
-from .variables import parts, state
+from .variables import apart, parts, state
 
 
 class Band(NamedTuple):
@@ -91,9 +91,9 @@ class Bounds:
         self._count = sum(sizes)
         self._variable_of = np.repeat(np.arange(len(sizes)), sizes)
         self._costs = costs
-        # A function of its own in the graph: the costs are computed in several places.
-        function = tf.function(self._costs_of, autograph=False, experimental_attributes={"_noinline": True})
-        self._evaluate = function.get_concrete_function(tf.TensorSpec((self._count,), tf.float32))
+        self._evaluate = apart(self._costs_of)
+        self._shifted = apart(lambda values, budgets: self._fitted(values, budgets, BAND))
+        self._settled = apart(lambda values, budgets: self._filled(self._fitted(values, budgets, FULL)[0], budgets))
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")
@@ -128,7 +128,7 @@ class Bounds:
         self.pressure.assign(ops.clip(self.pressure * ops.exp(RATE * error), *self._limits))
         self.tightness.assign(tightness)
         out = ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, BAND.low), due))
-        values, costs = ops.cond(out, lambda: self._fitted(values, budgets, BAND), lambda: (values, costs))
+        values, costs = ops.cond(out, lambda: self._shifted(values, budgets), lambda: (values, costs))
         return values, costs, out
 
     def used_up(self, values: Any) -> Any:
@@ -137,7 +137,7 @@ class Bounds:
         share = ops.max(self._evaluate(values) / budgets)
         return ops.cond(
             ops.logical_or(ops.greater(share, HIGH), ops.less(share, FULL.low)),
-            lambda: self._filled(self._fitted(values, budgets, FULL)[0], budgets),
+            lambda: self._settled(values, budgets),
             lambda: values,
         )
 
