@@ -99,7 +99,9 @@ class SearchModel(keras.Model):
             self._blueprint = self.blueprint
 
     def _costs_of_row(self, row: Any) -> Any:
-        return self.costs(self.origin.costs, self.reader().at(row))
+        # Numbers for the masks, so that the branch of the graph that this is in does not ask for the variables.
+        nothing = {id(mask): np.zeros(mask.shape, "float32") for mask in mask_variables(self)}
+        return self.costs(self.origin.costs, self.reader(nothing).at(row))
 
     def _costs_of_values(self, values: Any) -> Any:
         """The costs in the loss; from now on they are remembered."""
