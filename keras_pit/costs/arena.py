@@ -193,6 +193,9 @@ _KERNEL_DATA = {
     "REDUCE_MAX": 4 + 48,
     "PAD": 64,
     "LOGISTIC": 16,
+    "ELU": 256,
+    "CAST": 8,
+    "GATHER": 8 + 32,
     "SVDF": 56,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": 104 + 896,
 }

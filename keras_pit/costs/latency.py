@@ -20,7 +20,7 @@ from functools import cache, reduce
 from typing import Any
 
 from . import cores
-from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, product
+from .program import SOURCE, Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, product
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
 INVOKE = "invoke"
@@ -289,7 +289,9 @@ def _reduction(name: str) -> Callable[[Call, str], list[Path]]:
 
 def _unmeasured(call: Call) -> Path:
     """Operators that the measured networks lack: so many instructions an element, or a multiplication."""
-    sizes = [tensor.elements for tensor in (*call.inputs[:1], *call.outputs[:1]) if tensor is not None]
+    place = SOURCE.get(call.op.name, 0)
+    tensors = (*call.inputs[place : place + 1], *call.outputs[:1])
+    sizes = [tensor.elements for tensor in tensors if tensor is not None]
     name = call.op.name.lower() if call.op.name in UNMEASURED else "other"
     return Path(name, {"call": 1, "element": reduce(larger, sizes, 0), "mac": call.macs or 0})
 

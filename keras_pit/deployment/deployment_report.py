@@ -58,6 +58,8 @@ class OperatorReport:
     output: tuple[int, ...]
     macs: int | None
     instructions: dict[str, int | None]
+    measured: bool = True
+    """Whether the time of such operators was measured; else it is guessed from the number of elements, or unknown."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,8 @@ class DeploymentReport:
             took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz"
             operators.add_column(f"instructions\n{core}", took, justify="right")
         for op in self.operators:
-            numbers = (op.macs, *(op.instructions[core] for core in self.instructions))
-            known = ("?" if number is None else f"{number:,}" for number in numbers)
-            operators.add_row(op.name, "x".join(map(str, op.output)), *known)
+            taken = (_known(op.instructions[core], "" if op.measured else "~") for core in self.instructions)
+            operators.add_row(op.name, "x".join(map(str, op.output)), _known(op.macs), *taken)
         yield operators
 
         tensors = Table(title="largest activations", pad_edge=False, title_justify="left")
@@ -218,6 +219,10 @@ class DeploymentReport:
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, dpi=150)
         return path
+
+
+def _known(number: int | None, mark: str = "") -> str:
+    return "?" if number is None else f"{mark}{number:,}"
 
 
 def _listed(parts: dict[str, int]) -> str:

@@ -212,6 +212,15 @@ def test_operators_without_measurement_cost_something():
     assert operator_instructions(next(program.calls()), "cortex-m4") == 500 + 60 * 128
 
 
+def test_operators_without_measurement_count_the_tensor_that_they_work_on():
+    """A transposed convolution reads its input third, and here that is larger than the result."""
+    shapes, wide, few = Tensor((4,), "int32", True), Tensor((1, 4, 4, 32)), Tensor((1, 8, 8, 2))
+    weights = Tensor((2, 2, 2, 32), constant=True, channels=2)
+    op = Operator("TRANSPOSE_CONV", (0, 1, 2), (3,), stride=(2, 2))
+    program = Program((op,), (shapes, weights, wide, few), (2,), (3,))
+    assert operator_instructions(next(program.calls()), "cortex-m4") == 1000 + 50 * 512 + 3 * 16 * 256
+
+
 @pytest.mark.parametrize("function", [arena, instructions])
 def test_unknown_cores_are_named(function):
     with pytest.raises(ValueError, match=r"Unknown core 'z80': expected one of 'cortex-m4', 'cortex-m55'"):

@@ -92,6 +92,9 @@ def test_unknown_work_is_unknown_not_zero(tflite, macs):
 def test_times_that_are_guessed_are_told():
     tflite = file([tensor((1, 4)), tensor((1, 4))], [("SQRT", (0,), (1,))])
     assert "guessed from the number of elements" in problems(tflite)["SQRT"]
+    report = profile(tflite)
+    assert [op.measured for op in report.operators] == [False]
+    assert "~740" in str(report)  # 500 and 60 an element
 
 
 # --- what TFLite-Micro cannot run
@@ -226,6 +229,11 @@ def first_operator(subgraph):
         (changed(setting(first_operator, inputs=np.array([99], np.int32))), "operator 0 of inputs names a tensor"),
         (changed(setting(first_operator, outputs=np.array([-1], np.int32))), "operator 0 of outputs names a tensor"),
         (changed(setting(first_operator, opcodeIndex=50)), "operator 0 has the code 50"),
+        (file([tensor((1, 4))], [("QUANTIZE", (0,), (0,))]), "operator 0 makes tensors that are there before"),
+        (
+            file([tensor((1, 4)) for _ in range(3)], [("QUANTIZE", (2,), (1,)), ("QUANTIZE", (1,), (2,))]),
+            "operator 1 makes tensors that are there before",
+        ),
         (changed(conv(strideW=0)), r"CONV_2D 1 has the stride \(1, 0\)"),
         (changed(conv(dilationHFactor=-1)), r"CONV_2D 1 has the dilation \(-1, 1\)"),
         (
@@ -249,6 +257,32 @@ def test_damaged_files_are_refused(tflite, message, tmp_path):
     for function in (profile, lambda f: keras_pit.fits(f, BOARD), lambda f: keras_pit.deploy(f, tmp_path / "out")):
         with pytest.raises(DeploymentError, match=message):
             function(tflite)
+
+
+def test_damage_in_any_subgraph_is_found(tmp_path):
+    """What a branch of IF holds is not read for the costs, but by a runtime."""
+    model, other = tree(chain(1)), tree(file([tensor((1, 4)), tensor((1, 4))], [("CONV_2D", (0,), (1,))]))
+    model.subgraphs += other.subgraphs
+    model.operatorCodes += other.operatorCodes
+    model.subgraphs[1].operators[0].opcodeIndex = 1
+    with pytest.raises(DeploymentError, match="CONV_2D 0 has 1 inputs and 1 outputs"):
+        keras_pit.deploy(packed(model), tmp_path / "out")
+
+
+def test_places_end_where_two_tensors_have_one_name():
+    model = tree(file([tensor((1, 4)) for _ in range(3)], [("QUANTIZE", (0,), (1,)), ("ABS", (1,), (2,))]))
+    for found, name in zip(model.subgraphs[0].tensors, ("x", "x", "y"), strict=True):
+        found.name = name
+    graph = read_graph(packed(model))
+    assert graph.place(graph.ops[1]) == "'x' -> 'y'"
+
+
+def test_files_are_not_read_beyond_the_limit(tmp_path):
+    path = tmp_path / "model.tflite"
+    with path.open("wb") as empty:
+        empty.truncate(LIMITS.bytes + 1)
+    with pytest.raises(DeploymentError, match="it has 134,217,729 bytes, expected at most 134,217,728"):
+        profile(path)
 
 
 def chain(count, shape=(1, 4)):
