@@ -33,6 +33,8 @@ from .variables import parts
 from .wire import Origin, Wired, wire
 
 RANDOM = "random_state_"
+NUMBERED = "strength", "pressure", "tightness", "progress", "pace", "steps"
+"""What files of version 0.1.0 hold by number; what they lack starts anew."""
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -227,13 +229,19 @@ class SearchModel(keras.Model):
     # Keras forgets the states of random generators (dropout); an interrupted search shall go on with the same draws.
 
     def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
+        for variable in (self._strength, *self._control):
+            store[variable.name] = variable
         for index, state in enumerate(_keras.random_states(self)):
             store[f"{RANDOM}{index}"] = state
 
     def load_own_variables(self, store: Any) -> None:
         names = list(store.keys())  # a store has keys, but is no dictionary
-        super().load_own_variables({name: store[name] for name in names if not name.startswith(RANDOM)})
+        known = {name: store[name] for name in names if not name.startswith(RANDOM)}
+        if "0" in known:
+            known = {name: known[str(index)] for index, name in enumerate(NUMBERED) if str(index) in known}
+        for variable in (self._strength, *self._control):
+            if variable.name in known:
+                variable.assign(known[variable.name])
         for index, state in enumerate(_keras.random_states(self)):
             if f"{RANDOM}{index}" in names:
                 state.assign(store[f"{RANDOM}{index}"])

@@ -119,7 +119,8 @@ class Controller:
         values = self._values()
         on = ops.cast(values > THRESHOLD, "float32")
         switched = ops.not_equal(on, self._on)
-        values = ops.where(switched, THRESHOLD + HOLD * (2 * on - 1), values)
+        # What is not a number stays none, and ends the search with an error.
+        values = ops.where(switched, THRESHOLD + HOLD * (2 * on - 1) + 0.0 * values, values)
         moved = ops.any(switched)
         costs = self._costs(values)
         if self.bounds is not None:
