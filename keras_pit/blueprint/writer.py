@@ -231,8 +231,8 @@ class Writer:
         """The state of a kernel that is searched."""
         if node not in self.states:
             layer, states = self.blueprint.kernels[node]
-            forms = [partial(_is_in, state.form) for state in states.all]
-            resized = [partial(_is_resized, state.is_padded, state.is_cropped) for state in states.all]
+            forms = [partial(_is_in, form) for form in dict.fromkeys(state.form for state in states.all)]
+            resized = [partial(_is_resized, padded, cropped) for padded in (False, True) for cropped in (False, True)]
             self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *resized])
         return self.states[node]
 
