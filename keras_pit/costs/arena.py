@@ -55,9 +55,25 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
     wanted = buffers(program, core)
     if all(is_number(buffer.size) for buffer in wanted):
         return Arena(max((placed.end for placed in plan(wanted)), default=0), tail(program, core))
-    steps = len(program.operators)
-    heads = [soft_head(some, steps) for some in (wanted, *(_moved(wanted, program, each) for each in program.orders))]
-    return Arena(reduce(smaller, heads), tail(program, core))
+    heads = _heads(program, wanted)
+    if program.orders:
+        deciding = heads if core == cores.ORDERING else _heads(program, buffers(program, cores.ORDERING))
+        return Arena(_of_best_order(heads, deciding), tail(program, core))
+    return Arena(heads[0], tail(program, core))
+
+
+def _heads(program: Program, wanted: list[Buffer]) -> list[Scalar]:
+    """The soft head for each order that the program may have."""
+    orders = [wanted, *(_moved(wanted, program, each) for each in program.orders)]
+    return [soft_head(some, len(program.operators)) for some in orders]
+
+
+def _of_best_order(heads: list[Scalar], deciding: list[Scalar]) -> Scalar:
+    """The head in the order that needs the least on the core that decides; in the worst one of these."""
+    from keras import ops
+
+    least = reduce(smaller, deciding)
+    return ops.max(ops.stack([choose(one <= least, head, 0.0) for head, one in zip(heads, deciding, strict=True)]))
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:

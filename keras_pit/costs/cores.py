@@ -51,6 +51,9 @@ _TABLE = (
 )
 _CORES = {core.name: core for core in _TABLE}
 
+ORDERING = "cortex-m4"
+"""The core whose scratch memory counts when the order of operators is chosen: a file has one order for all cores."""
+
 
 def get(name: str) -> Core:
     """The core of a name.

@@ -26,12 +26,11 @@ from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush, nsmallest
 from itertools import pairwise, product
 
+from . import cores
 from .arena import buffers
 from .planner import ALIGNMENT, plan
 from .program import Program, round_up
 
-CORE = "cortex-m4"
-"""The core whose scratch memory counts: a file has one order for all of them."""
 WIDTH = 500
 """Sets of operators that are followed at a time."""
 TRIALS = 300
@@ -181,7 +180,7 @@ class _Search:
             [(readers[n], sizes[n]) for n in dict.fromkeys((*op.inputs, *op.outputs)) if n in sizes] for op in operators
         ]
         self.scratch = [0] * self.count
-        for buffer in buffers(program, CORE):
+        for buffer in buffers(program, cores.ORDERING):
             if buffer.tensor is None:
                 self.scratch[buffer.first - 1] += int(buffer.size)
         inputs = sum(sizes[number] for number in program.inputs)
@@ -271,7 +270,7 @@ class _Search:
 
     def head(self, places: Order) -> int:
         """What the planner makes of an order."""
-        return max(placed.end for placed in plan(buffers(in_order(self.program, places), CORE)))
+        return max(placed.end for placed in plan(buffers(in_order(self.program, places), cores.ORDERING)))
 
     def then(self, state: _State, place: int) -> _State:
         """What is when one more operator has run."""

@@ -427,6 +427,7 @@ def test_exact_costs_are_in_the_logs(jit):
         assert history[metric][-1] < history[metric][0]
 
 
+@pytest.mark.filterwarnings("ignore:The target is met")
 def test_a_board_is_a_target():
     board = boards.Board("tiny", "Tiny", "X", "cortex-m4", 64, 170_000, 40_000, "none")
     assert not keras_pit.fits(made("causal"), board, reserved=boards.Reserved(169_000, 0))

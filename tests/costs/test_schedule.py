@@ -51,7 +51,7 @@ class Maker:
 
 
 def head(program):
-    return arena(program, schedule.CORE).head
+    return arena(program, cores.ORDERING).head
 
 
 def makers(program):
