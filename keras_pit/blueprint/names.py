@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..lowering import Node
 from ..lowering import operators as kinds
 
@@ -50,8 +52,27 @@ _FUSING = (kinds.Conv, kinds.Depthwise, kinds.Dense, kinds.Binary, kinds.Pool)
 def operator_name(node: Node) -> str:
     """The operator's name in the TFLite schema."""
     kind = type(node.operator)
+    if _has_steps(node.operator):
+        return "STRIDED_SLICE"
     word = activation(node.operator) or getattr(node.operator, "kind", "")
     return NAMES.get(kind) or KINDS.get(word, kind.__name__.upper())
+
+
+def _has_steps(operator: kinds.Operator) -> bool:
+    return isinstance(operator, kinds.Slice) and any(positions.step != 1 for positions in operator.ranges)
+
+
+def settings(operator: kinds.Operator) -> dict[str, Any]:
+    """What its time depends on beside shapes, by the fields of `costs.program.Operator`."""
+    if isinstance(operator, kinds.Concat):
+        return {"axis": operator.axis}
+    if isinstance(operator, kinds.Transpose):
+        return {"permutation": operator.axes}
+    if isinstance(operator, kinds.Resize):
+        return {"half_pixel": operator.kind == "bilinear"}
+    if isinstance(operator, kinds.Slice) and _has_steps(operator):
+        return {"strides": tuple(positions.step for positions in operator.ranges)}
+    return {}
 
 
 def arguments(node: Node) -> list[tuple[int, ...]]:
@@ -61,7 +82,7 @@ def arguments(node: Node) -> list[tuple[int, ...]]:
         kinds.Pad: [(rank, 2)],
         kinds.Reshape: [(rank,)],
         kinds.Transpose: [(rank,)],
-        kinds.Slice: [(rank,), (rank,)],
+        kinds.Slice: [(rank,)] * (3 if _has_steps(node.operator) else 2),
         kinds.Resize: [(2,)],
     }
     return shapes.get(type(node.operator), [])

@@ -14,7 +14,7 @@ from ..costs.program import Operator, Program, Scalar, Tensor, is_number, produc
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
-from .names import activation, arguments, is_fused, multiplier, operator_name
+from .names import activation, arguments, is_fused, multiplier, operator_name, settings
 from .parts import Parts
 from .states import Form, State, replaced
 
@@ -56,15 +56,23 @@ class Writer:
                 self.operators[place] = replace(operator, activation=activation)
 
     def tensor(
-        self, shape: Sequence[Scalar], dtype: str = "int8", *, constant: bool = False, channels: Scalar = 1
+        self,
+        shape: Sequence[Scalar],
+        dtype: str = "int8",
+        *,
+        constant: bool = False,
+        channels: Scalar = 1,
+        centred: bool = False,
     ) -> int:
         """A new tensor; its number."""
-        self.tensors.append(Tensor(tuple(shape), dtype, constant, channels if dtype == "int8" else 0))
+        scales = channels if dtype == "int8" else 0
+        self.tensors.append(Tensor(tuple(shape), dtype, constant, scales, centred=centred))
         return len(self.tensors) - 1
 
     def put(self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], **options: Any) -> int:
         """A new operator; the number of the tensor that it makes."""
-        number = self.tensor(shape)
+        centred = name == "TANH" or (name == "RESHAPE" and self.tensors[inputs[0]].centred)
+        number = self.tensor(shape, centred=centred)
         self.add(Operator(name, tuple(inputs), (number,), **options))
         return number
 
@@ -131,6 +139,7 @@ class Writer:
             return self.limited(operator.arguments, inputs[0], shape)
         else:
             constants = [self.tensor(size, "int32", constant=True) for size in arguments(node)]
+            options = settings(operator)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
     def limited(self, limits: tuple[float, ...], source: int, shape: Sequence[Scalar]) -> int:

@@ -45,7 +45,7 @@ _TABLE = (
     Core("cortex-m55", "helium", "cortex-m55", 2.1, True, "CoreMark/MHz 4.2"),
     Core("cortex-m7", "dsp", "cortex-m4", 1.8, True, "CoreMark/MHz 5.01"),
     Core("cortex-m33", "dsp", "cortex-m4", 2.2, True, "CoreMark/MHz 4.02"),
-    Core("cortex-m0+", "plain", "cortex-m4", 7.2, True, "CoreMark/MHz 2.46, twice the instructions"),
+    Core("cortex-m0+", "plain", "cortex-m0+", 3.6, True, "CoreMark/MHz 2.46"),
     Core("esp32-s3", "plain", "cortex-m4", 0.53, True, "ESP-NN, person detection"),
 )
 _CORES = {core.name: core for core in _TABLE}

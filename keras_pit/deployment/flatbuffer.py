@@ -21,6 +21,7 @@ from typing import Any
 
 from ..costs.program import Operator, Program, Tensor
 from .file_graph import Graph, OpInfo, TensorInfo
+from .settings import integers, is_centred, settings
 
 INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 
@@ -135,7 +136,8 @@ def _program(model: Any) -> Program:
         data, record = model.buffers[one.buffer].data, one.quantization
         channels = len(record.scale) if record is not None and record.scale is not None else 0
         shape = () if one.shape is None else tuple(map(int, one.shape))
-        return Tensor(shape, dtypes[one.type], data is not None and len(data) > 0, channels)
+        constant = data is not None and len(data) > 0
+        return Tensor(shape, dtypes[one.type], constant, channels, bool(one.isVariable), is_centred(one))
 
     def operator(one: Any) -> Operator:
         code, options = model.operatorCodes[one.opcodeIndex], one.builtinOptions
@@ -143,8 +145,10 @@ def _program(model: Any) -> Program:
         def pair(height: str, width: str) -> tuple[int, int]:
             return getattr(options, height, 1), getattr(options, width, 1)
 
+        name = builtin[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        constants = [integers(model, subgraph, number) for number in one.inputs]
         return Operator(
-            builtin[max(code.builtinCode, code.deprecatedBuiltinCode)],
+            name,
             tuple(map(int, one.inputs)),
             tuple(map(int, one.outputs)),
             stride=pair("strideH", "strideW"),
@@ -153,6 +157,7 @@ def _program(model: Any) -> Program:
             multiplier=getattr(options, "depthMultiplier", 1),
             padding="same" if getattr(options, "padding", schema.Padding.VALID) == schema.Padding.SAME else "valid",
             activation=activations[getattr(options, "fusedActivationFunction", 0)],
+            **settings(name, options, constants),
         )
 
     return Program(
