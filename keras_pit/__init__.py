@@ -4,7 +4,7 @@ from . import boards, callbacks, costs, layers
 from .deployment import deploy, profile, quantize_aware, to_tflite
 from .deployment.fits import Fits, fits
 from .search.convert import convert
-from .search.cost import cost, get_regularization_loss
+from .search.cost import cost, get_regularization_loss, soft_cost
 from .search.export import export
 from .search.model import SearchModel, mask_variables, net_variables
 from .search.report import Report, summary
@@ -29,6 +29,7 @@ __all__ = [
     "net_variables",
     "profile",
     "quantize_aware",
+    "soft_cost",
     "summary",
     "to_tflite",
 ]

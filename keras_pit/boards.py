@@ -13,10 +13,10 @@ chip it is that of the board named; networks run from there, but more slowly.
 from __future__ import annotations
 
 import difflib
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
+
+from . import checks
 
 KB = 1024
 
@@ -24,12 +24,26 @@ CORES = ("cortex-m0+", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "xt
 """The processors that a board may have: those that `costs.cores` knows."""
 
 
+def _set(fields: Any, name: str, value: Any) -> None:
+    """Set a field of a frozen dataclass while it is made."""
+    object.__setattr__(fields, name, value)
+
+
 @dataclass(frozen=True)
 class Reserved:
-    """Bytes that are not for the network."""
+    """Bytes that are not for the network.
+
+    Raises:
+        TypeError: if one is no number.
+        ValueError: if one is negative or not finite.
+    """
 
     flash: int
     ram: int
+
+    def __post_init__(self) -> None:
+        for name in ("flash", "ram"):
+            _set(self, name, int(checks.number(getattr(self, name), f"`{name}` of boards.Reserved")))
 
 
 RESERVED = Reserved(flash=160 * KB, ram=32 * KB)
@@ -42,6 +56,7 @@ class Board:
     """One board.
 
     Raises:
+        TypeError: if a field is of another type.
         ValueError: if the name is empty, the core unknown, or the clock or a memory not above 0.
     """
 
@@ -60,24 +75,24 @@ class Board:
     external_flash: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"A board needs a name, received {self.name!r}.")
-        if self.core not in CORES:
-            raise ValueError(
-                f"Board '{self.name}' has the unknown core {self.core!r}: expected one of "
-                f"{', '.join(map(repr, CORES))}. Take the most similar one."
-            )
-        for name in ("clock_mhz", "flash", "ram"):
-            value: Any = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-                raise ValueError(f"Board '{self.name}' has {name}={value!r}: expected a finite number above 0.")
+        checks.text(self.name, "`name` of a board")
+        for name in ("title", "chip", "source"):
+            if not isinstance(getattr(self, name), str):
+                raise checks.wrong_type(f"`{name}` of board '{self.name}'", "a string", getattr(self, name))
+        checks.one_of(self.core, f"`core` of board '{self.name}'", CORES, "Take the most similar one.")
+        for name, kind in (("clock_mhz", float), ("flash", int), ("ram", int)):
+            value = checks.number(getattr(self, name), f"`{name}` of board '{self.name}'", positive=True)
+            _set(self, name, kind(value))
+        _set(self, "external_flash", checks.flag(self.external_flash, f"`external_flash` of board '{self.name}'"))
 
     def bounds(self, reserved: Reserved = RESERVED) -> dict[str, float]:
         """What is left for a network: bytes by the names of the costs "flash" and "ram".
 
         Raises:
+            TypeError: if `reserved` is no `Reserved`.
             ValueError: if nothing is left.
         """
+        checks.instance(reserved, "`reserved`", Reserved, "a keras_pit.boards.Reserved(flash=..., ram=...)")
         left = {"flash": float(self.flash - reserved.flash), "ram": float(self.ram - reserved.ram)}
         for name, value in left.items():
             if value <= 0:
@@ -96,7 +111,8 @@ class Board:
             reserved: what is not for the network.
 
         Raises:
-            ValueError: if nothing is left.
+            TypeError: if `latency` is no number, or `reserved` no `Reserved`.
+            ValueError: if nothing is left, or `latency` is not above 0.
 
         Example:
 
@@ -104,7 +120,9 @@ class Board:
         """
         left = self.bounds(reserved)
         bounds = {"flash": left["flash"], f"ram:{self.name}": left["ram"]}
-        return bounds if latency is None else {**bounds, f"latency:{self.name}": latency}
+        if latency is None:
+            return bounds
+        return {**bounds, f"latency:{self.name}": checks.number(latency, "`latency`", positive=True)}
 
 
 _TABLE = (
@@ -141,11 +159,13 @@ def register(board: Board) -> Board:
 
         boards.register(boards.Board("mine", "Mine", "STM32L431", "cortex-m4", 80, 256 * 1024, 64 * 1024, "DS11453"))
     """
-    if not isinstance(board, Board):
-        raise TypeError(
-            f"Expected a keras_pit.boards.Board, received {type(board).__name__}: describe the board first, as in "
-            'boards.Board("mine", "Mine", "STM32L431", "cortex-m4", 80, 256 * 1024, 64 * 1024, "ST DS11453").'
-        )
+    checks.instance(
+        board,
+        "`board`",
+        Board,
+        'a keras_pit.boards.Board, as boards.Board("mine", "Mine", "STM32L431", "cortex-m4", 80, 256 * 1024, '
+        '64 * 1024, "ST DS11453")',
+    )
     if board.name in _boards:
         raise ValueError(f"A board named '{board.name}' is registered already: choose another name.")
     _boards[board.name] = board
@@ -156,11 +176,12 @@ def get(name: str) -> Board:
     """The board of a name.
 
     Raises:
+        TypeError: if it is no string.
         ValueError: if there is none; the message names similar ones.
     """
-    if name in _boards:
+    if checks.text(name, "The name of a board") in _boards:
         return _boards[name]
-    close = difflib.get_close_matches(str(name).lower(), names(), n=3, cutoff=0.4)
+    close = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"expected one of {', '.join(names())}."
     raise ValueError(f"Unknown board {name!r}: {hint} Boards of your own: keras_pit.boards.register.")
 

@@ -17,7 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from . import checks
 from .layers.masks import THRESHOLD
+from .search.arguments import check_strength
 from .search.model import SearchModel, mask_variables, require_search
 from .search.report import Report, span, summary
 
@@ -41,10 +43,10 @@ class StrengthSchedule(_SearchCallback):
 
     def __init__(self, schedule: Callable[[int], float]) -> None:
         super().__init__()
-        self.schedule = schedule
+        self.schedule = checks.function(schedule, "`schedule`", "a function from the number of an epoch to a strength")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.search.strength = float(self.schedule(epoch))
+        self.search.strength = check_strength(self.schedule(epoch), f"What `schedule` returns for epoch {epoch}")
 
 
 class WarmUp(_SearchCallback):
@@ -56,9 +58,7 @@ class WarmUp(_SearchCallback):
 
     def __init__(self, epochs: int) -> None:
         super().__init__()
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
-            raise ValueError(f"`epochs` must be a whole number of at least 0, received {epochs!r}.")
-        self.epochs = epochs
+        self.epochs = checks.whole(epochs, "`epochs`", least=0)
         self._held: list[np.ndarray] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -90,9 +90,7 @@ class StopWhenSettled(_SearchCallback):
 
     def __init__(self, patience: int = 10) -> None:
         super().__init__()
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ValueError(f"`patience` must be a whole number of at least 1, received {patience!r}.")
-        self.patience = patience
+        self.patience = checks.whole(patience, "`patience`", least=1)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._last: list[Any] = []
@@ -123,7 +121,8 @@ class BestWithinTarget(keras.callbacks.ModelCheckpoint):
     """
 
     def __init__(self, filepath: str | pathlib.Path, monitor: str = "val_loss", **kwargs: Any) -> None:
-        super().__init__(filepath, monitor=monitor, save_best_only=True, **kwargs)
+        path = checks.path(filepath, "`filepath`", 'a path that ends in ".keras"')
+        super().__init__(path, monitor=checks.text(monitor, "`monitor`"), save_best_only=True, **kwargs)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if require_search(self.model).controller is None:
@@ -173,6 +172,7 @@ class ArchitectureLog(_SearchCallback):
             ImportError: if matplotlib is not installed.
             ValueError: if nothing has been logged yet.
         """
+        path = checks.path(path, "`path`")
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -201,7 +201,7 @@ class ArchitectureLog(_SearchCallback):
         last.legend(fontsize=7)
         figure.suptitle(f"{self.reports[0].model}: architecture over time", fontsize=11)
         figure.savefig(path, dpi=150)
-        return pathlib.Path(path)
+        return path
 
 
 _PANELS = {"channels": "channels", "span": "span of the kernel (samples)", "dilation": "dilation"}

@@ -18,7 +18,8 @@ FLOORS = (
     ("layers", "lowering"),
     ("graph",),
     ("costs",),
-    ("boards", "errors"),
+    ("boards",),
+    ("checks", "errors"),
 )
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -7,6 +7,8 @@ model the sizes are soft: the network is that of the seed, each channel axis in 
     conv "a" makes the labels 1 2 3 4              CONV_2D (1, 1, T, 3) -> (1, 1, T, sum of the mask of 1 2 3 4)
     conv "b" reads them, its kernel is searched    PAD and CONV_2D, zeros and taps by the state of its masks
 
+Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole network.
+
 A kernel that gets shorter needs other padding, too: a causal one less of it, a "same" one that lost taps on one side a
 PAD of its own. The states of a kernel are few and known beforehand, so this is looked up by the number of the state.
 
@@ -16,14 +18,17 @@ What the lowering only calls as it is, as recurrent layers, may become any numbe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import keras
 
 from .. import lowering
 from ..costs.program import Program
+from ..costs.schedule import arranged, order
 from ..graph import _keras
 from ..graph.channels import Channels
+from ..graph.kinds import kind_of
 from ..layers.layer import PITLayer
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
@@ -33,6 +38,7 @@ from ..lowering.layers import LAYERS
 from .axes import ChannelAxis, axis_of
 from .folds import folds_of
 from .parts import Parts
+from .scales import rescaled
 from .states import States, searches_kernel
 from .writer import Writer
 
@@ -75,7 +81,20 @@ class Blueprint(Parts):
 
     def program(self, reader: Reader | None = None) -> Program:
         """The operators and tensors; of a search model with the sizes that the reader's masks leave."""
-        return Writer(self, reader or Reader()).build()
+        if not self.is_searched:
+            return arranged(Writer(self, Reader()).build(self.network.nodes()))
+        return Writer(self, reader or Reader()).build(self.nodes)
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """All nodes, in the order in which the whole network runs best."""
+        written = Writer(Parts(self.network, {}, {}, {}), Reader())
+        program = written.build(self.network.nodes())
+        runs = {n: turn for turn, place in enumerate(order(program)) for n in program.operators[place].outputs}
+        # Inputs come first, in the model's order; what an operator does in passing, behind it.
+        turns = {node: place - len(self.network.inputs) for place, node in enumerate(self.network.inputs)}
+        turns = {node: runs.get(number, -1) for node, number in written.numbers.items()} | turns
+        return sorted(self.network.nodes(), key=turns.__getitem__)
 
 
 def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> Network:
@@ -89,7 +108,7 @@ def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> Network:
             )
     network = lowering.lower_with_padding(model)
     refuse_unknown(network, model, originals)
-    return network
+    return rescaled(network)
 
 
 def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str, Any]) -> None:
@@ -119,6 +138,6 @@ _MOST = 5
 def _described(layer: Any, name: str) -> str:
     if layer is None:
         return f"operation '{name}'"
-    function = getattr(layer, "activation", None) if type(layer) in LAYERS else None
+    function = getattr(layer, "activation", None) if kind_of(layer) in LAYERS else None
     of = f"the activation {getattr(function, '__name__', function)} of " * (function is not None)
     return f"{of}layer '{name}' ({type(layer).__name__})"

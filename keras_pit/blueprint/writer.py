@@ -35,11 +35,13 @@ class Writer:
         self.pads: dict[int, list[Padded]] = {}
         self.choices: dict[int, list[Choice]] = {}
 
-    def build(self) -> Program:
+    def build(self, nodes: Sequence[Node]) -> Program:
+        """The program, with its nodes written down in the given order."""
         network = self.blueprint.network
         readers = network.uses()
-        for node in network.nodes():
+        for node in nodes:
             source = node.inputs[0] if node.inputs else None
+            first = len(self.operators)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):
                 self.numbers[node] = self.tensor(node.shape, constant=isinstance(node.operator, kinds.Constant))
             elif source is not None and is_fused(node) and readers[source] == 1:
@@ -47,6 +49,7 @@ class Writer:
                 self.fuse(activation(node.operator), self.numbers[source])
             else:
                 self.numbers[node] = self.node(node)
+                self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
         return Program(tuple(self.operators), tuple(self.tensors), inputs, outputs)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..errors import OpenLength
 from .geometry import Geometry
 from .program import Program, Tensor
 from .registry import Metric
@@ -32,8 +33,8 @@ def check(metric: Metric, stages: Iterable[Geometry]) -> None:
     """
     # Stages of one kind and size are costed alike.
     different = {replace(stage, layer=""): stage for stage in stages}
-    names = {stage: f"Cost '{metric.name}' of layer '{stage.layer}' ({stage.kind})" for stage in different.values()}
-    costed = [_number(metric, stage, name) for stage, name in names.items()]
+    names = {stage: _called(metric, stage) for stage in different.values()}
+    costed = [cost_of(metric, stage) for stage in names]
 
     @tf.function(autograph=False)
     def trial(share: Any) -> list[tuple[Any, Any]]:
@@ -51,8 +52,8 @@ def check_whole(metric: Metric, program: Program) -> None:
     Raises:
         ValueError: if it fails; names the cost.
     """
-    name = f"Cost '{metric.name}' of the whole network"
-    number = _number(metric, program, name)
+    name = _called(metric, program)
+    number = cost_of(metric, program)
     trial = tf.function(
         lambda share: _soft(metric, program, _scaled_program, share, name, _WHOLE_CURE), autograph=False
     )
@@ -65,10 +66,18 @@ def check_whole(metric: Metric, program: Program) -> None:
         )
 
 
-def _number(metric: Metric, subject: Any, name: str) -> Any:
-    """The cost of a stage or a program of numbers."""
+def cost_of(metric: Metric, subject: Geometry | Program) -> Any:
+    """The cost of a stage or a program of numbers.
+
+    Raises:
+        OpenLength: if it depends on a length that is open.
+        ValueError: if it cannot be computed, or is not a finite number of at least 0.
+    """
+    name = _called(metric, subject)
     try:
         number = metric.function(subject)
+    except OpenLength:
+        raise
     except Exception as error:
         takes = "a program and a board" if metric.whole else "one stage (register it with whole=True for the network)"
         raise ValueError(
@@ -78,6 +87,12 @@ def _number(metric: Metric, subject: Any, name: str) -> Any:
     if isinstance(number, bool) or not isinstance(number, numbers.Real) or not 0 <= float(number) < math.inf:
         raise ValueError(f"{name} is {number!r}: expected a finite number of at least 0.")
     return number
+
+
+def _called(metric: Metric, subject: Geometry | Program) -> str:
+    if isinstance(subject, Program):
+        return f"Cost '{metric.name}' of the whole network"
+    return f"Cost '{metric.name}' of layer '{subject.layer}' ({subject.kind})"
 
 
 def _soft(

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .. import checks
 from ..boards import Board
 
 
@@ -55,11 +56,10 @@ def get(name: str) -> Core:
     """The core of a name.
 
     Raises:
+        TypeError: if it is no string.
         ValueError: if it is unknown.
     """
-    if name not in _CORES:
-        raise ValueError(f"Unknown core {name!r}: expected one of {', '.join(map(repr, _CORES))}.")
-    return _CORES[name]
+    return _CORES[checks.one_of(name, "`core`", _CORES)]
 
 
 def names() -> list[str]:

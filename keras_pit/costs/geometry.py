@@ -20,6 +20,8 @@ from typing import Any
 
 from keras import ops
 
+from ..errors import OpenLength
+
 Scalar = Any
 """An int, or a scalar tensor."""
 
@@ -67,13 +69,13 @@ class Geometry:
         """Positions the kernel is applied at for one sample, all calls of the layer together.
 
         Raises:
-            ValueError: if a length is open.
+            OpenLength: if a length is open.
         """
         shapes: list[Any] = [
             site.input_shape if self.kind == "transposed" else site.output_shape for site in self.sites
         ]
         if any(None in shape for shape in shapes):
-            raise ValueError(
+            raise OpenLength(
                 f"Layer '{self.layer}' works on shapes {shapes}: its MACs depend on an open length (None). Give the "
                 "model's inputs a fixed shape, or use the cost 'size'."
             )

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -87,6 +87,8 @@ class Operator:
     """Whether a RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR measures from the middle of pixels."""
     rank: int = 1
     """Filters for each unit of an SVDF."""
+    layer: str = field(default="", compare=False)
+    """The layer that it comes from, where that is known; it makes no difference."""
     presence: Scalar = 1
     """0 where the masks of a search leave it nothing to do, as a PAD without zeros; what it costs counts so often."""
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from .. import boards
+from .. import boards, checks
 from .geometry import Geometry, Scalar
 from .program import Program
 
@@ -73,7 +73,7 @@ def register(
         replace: whether to take the place of another function of yours with this name.
 
     Raises:
-        TypeError: if what is decorated is no function.
+        TypeError: if `name` is no string, or what is decorated no function.
         ValueError: if the name is taken, or none that a cost can have.
 
     Example:
@@ -82,16 +82,18 @@ def register(
         def weight_bytes(stage):
             return stage.weights
     """
-    if not isinstance(name, str) or not name:
-        raise ValueError(f'A cost needs a name, received {name!r}: write @keras_pit.costs.register("name").')
+    if callable(name):
+        raise TypeError('`name` is missing: write @keras_pit.costs.register("name").')
+    checks.text(name, "`name` of a cost")
+    checks.flag(whole, "`whole`")
+    checks.flag(replace, "`replace`")
     if ":" in name:
         raise ValueError(f"The name of a cost has no ':', which stands before a board; received {name!r}.")
     if name in _LOGS or name.startswith("val_"):
         raise ValueError(f"'{name}' is what Keras calls one of its own logs of `fit`: choose another name.")
 
     def decorate(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
-        if not callable(function):
-            raise TypeError(f"Cost '{name}' must be a function, received {type(function).__name__}.")
+        checks.function(function, f"Cost '{name}'", "a function")
         old, new = _metrics.get(name), Metric(name, function, whole)
         if old is not None and (old.built_in or not (replace or old.source == new.source)):
             cure = "" if old.built_in else ", or pass `replace=True`"
@@ -106,9 +108,10 @@ def get(name: str) -> Metric:
     """The cost of a name.
 
     Raises:
+        TypeError: if it is no string.
         ValueError: if there is none.
     """
-    base, _, board = name.partition(":") if isinstance(name, str) else ("", "", "")
+    base, _, board = checks.text(name, "The name of a cost").partition(":")
     metric = _metrics.get(base)
     if metric is None or (board and not metric.whole):
         raise ValueError(

@@ -5,26 +5,26 @@
                                   +--profile--> arena, report --------------------+
 
 Everything that can be wrong is found before anything is written. The files are then written into a directory beside the
-one asked for, which takes that one's place by being renamed: there is either the whole bundle or what was there.
+one asked for, which takes that one's place at once (`folders.py`): there is either the whole bundle or what was there.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from .. import checks
 from .calibration import as_arrays, as_samples
 from .converter import Signature
 from .cpp import sources
 from .cpp.names import check_labels, check_name
 from .file_graph import Graph, TensorInfo
 from .flatbuffer import File
+from .folders import replace, restore, temporary
 from .profile import CORES, profile_file
 from .qat import aware_inputs, is_quantize_aware
 from .quantize import make_file
@@ -67,12 +67,14 @@ def deploy(
         core: processor whose tensor arena is reserved, a key of `profile(tflite).arena`.
         margin: share by which the arena is made larger than the estimate (which is an upper bound for this core with
             CMSIS-NN); 512 bytes are added in any case. The self-test prints what is really used.
-        overwrite: replace an older bundle. Other files are never replaced.
+        overwrite: replace an older bundle, with what its Makefile made. Other files are never replaced: a directory
+            that holds any is refused.
 
     Returns:
         The directory, with model.tflite, the sources (see its README.md), an Arduino sketch and report.json.
 
     Raises:
+        TypeError: if an argument is of a wrong type.
         ValueError: if a name, label or number does not fit, or the data does not fit the model.
         FileExistsError: if the directory holds anything else, or a bundle and `overwrite` is not set.
         NotADirectoryError: if there is a file in its place.
@@ -84,21 +86,16 @@ def deploy(
 
         deploy(slim, "firmware/watch", calibration=x_train[:200], labels=["rest", "walk"], name="watch")
     """
-    names = () if labels is None else tuple(labels)
+    names = () if labels is None else checks.listed(labels, "`labels`", "a list of names")
     check_name(name)
     check_labels(names)
-    if not isinstance(margin, (int, float)) or not 0 <= margin <= 10:
-        raise ValueError(f"margin={margin!r} is not a share; expected 0 to 10, as 0.1 for 10 % more than estimated.")
-    if core not in CORES:
-        raise ValueError(f"core={core!r} is not known; expected one of {', '.join(map(repr, CORES))}.")
-    if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
-        raise ValueError(f'directory={directory!r} is not a path; expected where the bundle goes, as "firmware/watch".')
-    target = Path(directory).resolve()
-    _check_target(target, overwrite)
-    if isinstance(model, (bytes, bytearray)):
-        file, made_here = File(bytes(model)), False
-    elif isinstance(model, (str, os.PathLike)):
-        file, made_here = File(Path(model).read_bytes()), False
+    margin = checks.number(margin, "`margin`", most=10)
+    checks.one_of(core, "`core`", CORES)
+    target = checks.path(directory, "`directory`", 'a path for the bundle, as "firmware/watch"').resolve()
+    restore(target)
+    _check_target(target, checks.flag(overwrite, "`overwrite`"))
+    if isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike)):
+        file, made_here = File.of(model), False
     else:
         file, made_here = make_file(model, calibration, quantization=quantization), True
     graph = file.graph
@@ -121,44 +118,61 @@ def deploy(
         sources.ArenaSize(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
         report.as_dict(),
     )
-    _write(sources.render(bundle), target)
+    _write(sources.render(bundle), target, overwrite)
     return target
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
     """Refuse a place where nothing may, or can, be written."""
+    _check_contents(target, overwrite)
+    # Writing needs the right to do so beside the target. Trying is the only sure way to know.
+    existing = next(parent for parent in target.parents if parent.exists())
+    try:
+        with temporary(beside=existing / target.name):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"Cannot write into {existing} ({error.strerror}), where {target.name!r} is to be put; expected a place "
+            "that may be written to. Choose another, or change its permissions."
+        ) from error
+
+
+def _check_contents(target: Path, overwrite: bool) -> None:
+    """Refuse a place that holds anything but a bundle that may be replaced."""
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"{target} is a file; expected a directory for the bundle. Choose another.")
-    # Not all that is below it, which could be a whole disk.
-    found = [path for pattern in ("*", "arduino/*", "arduino/*/*") for path in sorted(target.glob(pattern))]
-    folders = [target / "arduino", *target.glob("arduino/*/")]
-    files = [path.relative_to(target).as_posix() for path in found if not (path in folders and path.is_dir())]
-    foreign = [file for file in files if not sources.is_ours(file)]
+    if not target.exists() or not any(target.iterdir()):
+        return
+    settings = target / "model_settings.h"
+    name = sources.name_of(settings.read_text(errors="replace")) if settings.is_file() else None
+    foreign = _foreign(target, sources.paths(name or ""))
     if foreign:
         raise FileExistsError(
             f"{target} holds {foreign[0]!r}{f' and {len(foreign) - 1} more files' if foreign[1:] else ''}, not written "
             "by keras_pit.deploy; expected a new or empty directory, or an older bundle alone. Choose another, or move "
             "what is there."
         )
-    settings = target / "model_settings.h"
-    if files and not (settings.is_file() and sources.MARK in settings.read_text(errors="replace")):
+    if name is None:
         raise FileExistsError(
             f"{target} is not empty, and not a bundle (there is no model_settings.h by keras_pit.deploy); expected a "
             "new or empty directory. Choose another."
         )
-    if files and not overwrite:
+    if not overwrite:
         raise FileExistsError(f"{target} holds an older bundle. Pass overwrite=True to replace it.")
-    # Renaming needs the right to write beside the target. Trying is the only sure way to know.
-    existing = next(parent for parent in target.parents if parent.exists())
-    try:
-        probe = _beside(existing / target.name)
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as error:
-        raise PermissionError(
-            f"Cannot write into {existing} ({error.strerror}), where {target.name!r} is to be put; expected a place "
-            "that may be written to. Choose another, or change its permissions."
-        ) from error
+
+
+def _foreign(folder: Path, ours: frozenset[str]) -> list[str]:
+    """What a folder holds besides these files: their paths, and those of links and folders in their place."""
+    within = {parent.as_posix() for path in ours for parent in PurePosixPath(path).parents}
+    found, places = [], ["."]
+    for place in places:  # not all that is below the folder, which could be a whole disk
+        for entry in os.scandir(folder / place):
+            path = (PurePosixPath(place) / entry.name).as_posix()
+            if path in within and entry.is_dir(follow_symlinks=False):
+                places.append(path)
+            elif path not in ours or not entry.is_file(follow_symlinks=False):
+                found.append(path)
+    return sorted(found)
 
 
 def _check_label_count(graph: Graph, labels: Sequence[str]) -> None:
@@ -208,24 +222,15 @@ def _random_samples(graph: Graph) -> list[np.ndarray]:
     return samples
 
 
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-
-
-def _write(files: dict[str, bytes], target: Path) -> None:
+def _write(files: dict[str, bytes], target: Path, overwrite: bool) -> None:
     """Put the files at `target`, all or none."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    new, old = _beside(target), _beside(target)
-    try:
+    with temporary(beside=target) as folder:
+        new = folder / target.name
         for file, content in files.items():
             path = new / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        # Since the first look, a network may have been converted.
+        _check_contents(target, overwrite)
+        replace(new, target)

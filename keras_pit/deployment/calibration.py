@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from .. import checks
 from ..lowering import form
 
 _RANDOM_SAMPLES = 8
@@ -35,6 +36,9 @@ def as_arrays(inputs: Sequence[keras.KerasTensor], data: Any, what: str = "calib
     """Data of any accepted kind as one part per input; only the shapes in a dataset are checked."""
     if hasattr(data, "element_spec"):
         return _read_dataset(inputs, data, what)
+    if not hasattr(data, "__array__") and not isinstance(data, (list, tuple, Mapping)):
+        expected = "an array of shape (samples, *input), a list or dictionary of such arrays, or a tf.data.Dataset"
+        raise checks.wrong_type(f"`{what}`", expected, data)
     if isinstance(data, (list, tuple)) and len(data) != len(inputs):
         raise ValueError(
             f"{what} is a {type(data).__name__} of {len(data)}; expected one array per input of the model, "

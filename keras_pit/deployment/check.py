@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-from ..graph.seeds import own_calls
+from ..graph.kinds import difference
+from ..graph.seeds import own_calls, require_model
 
 
 def check_model(model: keras.Model) -> list[keras.KerasTensor]:
@@ -17,8 +19,7 @@ def check_model(model: keras.Model) -> list[keras.KerasTensor]:
             f"to_tflite needs Keras on the TensorFlow backend; this process runs on {keras.backend.backend()!r}. Save "
             "the model and load it in a process started with KERAS_BACKEND=tensorflow."
         )
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"Expected a keras.Model; received {type(model).__name__}.")
+    require_model(model)
     try:
         inputs = list(model.inputs)
     except (AttributeError, TypeError, ValueError) as error:
@@ -55,6 +56,13 @@ def _check_layer(layer: keras.Layer) -> None:
     if type(layer).__module__.startswith("keras_pit."):
         raise ValueError(
             f"{where} belongs to a search model; expected a model of plain Keras layers. Call keras_pit.export first."
+        )
+    different = difference(layer)
+    if different is not None:
+        warnings.warn(
+            f"{where} is a subclass {different}: it is converted as it is, without what makes the Keras layer fast on "
+            "a microcontroller, and nothing is folded into it.",
+            stacklevel=3,
         )
     policy = layer.dtype_policy
     if policy.quantization_mode is not None or policy.compute_dtype in ("float16", "bfloat16", "float64"):

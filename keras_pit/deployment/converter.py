@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ SCHEMES = {
     # CMSIS-NN cannot allocate a 16x8 FULLY_CONNECTED with one scale per channel.
     "int16x8": Scheme("EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8", "int16", False),
 }
+_QUIET = threading.RLock()
 _LOOPS = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase")
 
 
@@ -86,12 +88,16 @@ def freeze(computation: Computation) -> Any:
 
 
 def evaluate(computation: Computation, samples: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The outputs of a computation for samples, without the batch of 1: an array of shape (samples, *output) each."""
+    """The outputs of a computation for samples, without the batch of 1: an array of shape (samples, *output) each.
+
+    Operator by operator. In a graph, TensorFlow fuses a convolution, its bias and a sum, and oneDNN takes a padded
+    tensor in that sum for the convolution's own padded input, which ends the process.
+    """
     import tensorflow as tf
 
-    function = tf.function(lambda *x: list(computation.function(*x)), autograph=False)
-    with quiet():
-        runs = [function(*(tf.constant(array[None]) for array in sample)) for sample in zip(*samples, strict=True)]
+    runs = [
+        computation.function(*(tf.constant(array[None]) for array in sample)) for sample in zip(*samples, strict=True)
+    ]
     return [np.concatenate(output) for output in zip(*runs, strict=True)]
 
 
@@ -168,14 +174,15 @@ def quiet() -> Iterator[Any]:
     """Keep TensorFlow's chatter off stderr; yields a function that returns what was caught.
 
     Its C++ part writes to file descriptor 2 whatever Python's sys.stderr is, so that is turned away as well. Errors
-    reach the user as exceptions, with what was caught.
+    reach the user as exceptions, with what was caught. All this belongs to the whole process, so one thread at a time
+    may change it: a second one would put back what the first one has changed.
     """
     import tensorflow as tf
     from absl import logging
 
     logger, absl_logger = tf.get_logger(), logging.get_absl_logger()
-    levels = logger.level, absl_logger.level
-    with warnings.catch_warnings(), tempfile.TemporaryFile() as caught:
+    with _QUIET, warnings.catch_warnings(), tempfile.TemporaryFile() as caught:
+        levels = logger.level, absl_logger.level
 
         def text() -> str:
             caught.seek(0)

@@ -21,7 +21,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from .. import checks
 from ..costs import arena as arenas
+from ..costs import cores
 from ..costs.arena import Arena
 from ..costs.latency import milliseconds
 from ..costs.program import Program
@@ -96,7 +98,12 @@ class DeploymentReport:
         Args:
             core: a name of `keras_pit.costs.cores`; some are rougher than others (`cores.get(core).rough`).
             clock_mhz: its clock in MHz.
+
+        Raises:
+            TypeError: if one is of a wrong type.
+            ValueError: if the core is unknown, or the clock not above 0.
         """
+        clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
         return float(milliseconds(self.program, core, clock_mhz))
 
     def as_dict(self) -> dict[str, Any]:
@@ -174,6 +181,7 @@ class DeploymentReport:
         Raises:
             ImportError: if matplotlib is not installed.
         """
+        path, core = checks.path(path, "`path`"), cores.get(core).name
         try:
             from matplotlib.figure import Figure
             from matplotlib.patches import Rectangle
@@ -201,7 +209,7 @@ class DeploymentReport:
         axes.set_title(f"arena on {core}: tensors by number", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, dpi=150)
-        return pathlib.Path(path)
+        return path
 
 
 def _listed(parts: dict[str, int]) -> str:

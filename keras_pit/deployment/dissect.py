@@ -53,7 +53,7 @@ def verify_operators(file: File, arrays: Sequence[np.ndarray], outputs: Sequence
         file: a file that both runtimes take.
         arrays: its inputs, one array of shape (samples, *input) each.
         outputs: what TFLite-Micro made of them, in the file's number type.
-        timeout: limit for TFLite-Micro, in seconds.
+        timeout: limit for each of the two, in seconds.
 
     Raises:
         DeploymentError: if an operator is too far from LiteRT's reference kernel, named with what it computes; or if
@@ -71,7 +71,7 @@ def verify_operators(file: File, arrays: Sequence[np.ndarray], outputs: Sequence
                 "values. Do not ship this file, and report it."
             )
     cut = parts.file.graph
-    reference = litert_results(parts.file, [micro[number] for number in parts.sources])
+    reference = litert_results(parts.file, [micro[number] for number in parts.sources], timeout=timeout)
     made = [(op, tensor) for op in cut.ops for tensor in op.outputs]
     for (op, tensor), sink, expected in zip(made, parts.sinks, reference, strict=True):
         where = f"TFLite-Micro misreads the file at {op.name} ({cut.place(op)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,16 +10,15 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
-from .. import boards, costs
+from .. import boards, checks, costs
 from ..blueprint import Blueprint
 from ..costs import cores
 from ..costs.program import Program
 from ..graph import seeds
-from ..search.arguments import check_positive
 from ..search.model import SearchModel
 from ..search.slim import slim
 from .file_graph import BRIDGES
-from .flatbuffer import read_graph, read_program
+from .flatbuffer import File
 from .verify import require_static
 
 UNITS = {"flash": "B", "ram": "B", "latency": "ms"}
@@ -86,7 +86,7 @@ class Fits:
 
 
 def fits(
-    model: keras.Model | bytes | bytearray,
+    model: keras.Model | bytes | str | os.PathLike[str],
     board: str | boards.Board,
     *,
     latency: float | None = None,
@@ -95,8 +95,8 @@ def fits(
     """Tell whether a network fits a board, as the int8 file that `to_tflite` makes.
 
     Args:
-        model: a plain Keras model, a search model (as `export` would return it now), or the content of a .tflite file
-            for int8.
+        model: a plain Keras model, a search model (as `export` would return it now), or the content or path of a
+            .tflite file for int8.
         board: a board or its name.
         latency: milliseconds that one inference may take; None: any.
         reserved: flash and RAM that are not for the network.
@@ -105,7 +105,7 @@ def fits(
         A `Fits`: `if fits(...)`, `print(fits(...))`, `fits(...).ram.margin`.
 
     Raises:
-        TypeError: if it is neither a model nor bytes, or `board` neither a board nor a name.
+        TypeError: if it is neither a model nor a file, or another argument is of a wrong type.
         ValueError: if the board is unknown, or has nothing left for a network; if `latency` is no number above 0; if
             the model's operators are not known before it is converted, or those of a file are not int8.
         DeploymentError: if a file leaves a dimension open.
@@ -115,15 +115,15 @@ def fits(
         print(keras_pit.fits(tflite, "nano33ble", latency=20))
     """
     board = boards.get(board) if isinstance(board, str) else board
-    if not isinstance(board, boards.Board):
-        raise TypeError(
-            f"`board` must be a keras_pit.boards.Board or the name of one, received {type(board).__name__}: expected "
-            f"one of {', '.join(boards.names())}, or a board of your own."
-        )
-    latency = None if latency is None else check_positive(latency, "latency")
-    program = _program(model)
-    flash = len(model) if isinstance(model, (bytes, bytearray)) else costs.flash(program, board)
+    checks.instance(board, "`board`", boards.Board, f"a keras_pit.boards.Board or the name of one ({_names()})")
+    latency = None if latency is None else checks.number(latency, "`latency`", positive=True)
     bounds = board.bounds(reserved)
+    if isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike)):
+        file = File.of(model)
+        program, flash = _read(file), len(file.content)
+    else:
+        program = _program(model)
+        flash = costs.flash(program, board)
     return Fits(
         board,
         Share(float(flash), bounds["flash"]),
@@ -135,22 +135,15 @@ def fits(
 
 
 def _program(model: Any) -> Program:
-    if isinstance(model, (bytes, bytearray)):
-        return _read(bytes(model))
     if isinstance(model, SearchModel):
         return Blueprint.of(slim(model, model.channels)).program()
-    if isinstance(model, keras.Model):
-        with seeds.functional(model) as graph:
-            return Blueprint.of(graph).program()
-    raise TypeError(
-        f"Expected a Keras model or the bytes of a .tflite file, received {type(model).__name__}. Read a file with "
-        "pathlib.Path(path).read_bytes()."
-    )
+    with seeds.functional(model) as graph:
+        return Blueprint.of(graph).program()
 
 
-def _read(tflite: bytes) -> Program:
+def _read(file: File) -> Program:
     """What a file makes a board do, if that is known."""
-    graph = read_graph(tflite)
+    graph = file.graph
     require_static(graph)
     for op in graph.ops:
         others = sorted({t.dtype for t in (*op.inputs, *op.outputs) if t.floating or t.dtype == "int16"})
@@ -160,7 +153,11 @@ def _read(tflite: bytes) -> Program:
                 "only numbers whose time on a board is known. Make the file with keras_pit.to_tflite(model, "
                 "calibration), or see what keras_pit.profile says of this one."
             )
-    return read_program(tflite)
+    return file.program
+
+
+def _names() -> str:
+    return ", ".join(boards.names())
 
 
 def _text(number: float | None, unit: str) -> str:

@@ -13,12 +13,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from .. import checks
 from ..costs.program import Operator, Program, Tensor
 from .file_graph import Graph, OpInfo, TensorInfo
 from .settings import integers, is_centred, settings
@@ -31,6 +33,20 @@ class File:
     """The content of a .tflite file, and what is read from it: once, when it is first asked for."""
 
     content: bytes
+
+    @classmethod
+    def of(cls, tflite: Any) -> File:
+        """The file of which a user gives the content or the path.
+
+        Raises:
+            TypeError: if it is neither.
+        """
+        if isinstance(tflite, (str, os.PathLike)):
+            return cls(checks.path(tflite, "The path of a .tflite file").read_bytes())
+        if isinstance(tflite, (bytes, bytearray, memoryview)):
+            return cls(bytes(tflite))
+        cure = "Make one of a Keras model with keras_pit.to_tflite."
+        raise checks.wrong_type("The .tflite file", "its content as bytes, or its path", tflite, cure)
 
     @functools.cached_property
     def root(self) -> Any:
@@ -54,7 +70,7 @@ class File:
     @functools.cached_property
     def program(self) -> Program:
         """What it makes a microcontroller do."""
-        return _program(self.tree)
+        return program_of(self.tree)
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -74,7 +90,7 @@ def read_graph(tflite: bytes) -> Graph:
 
         [op.name for op in read_graph(tflite).ops]  # ['CONV_2D', 'FULLY_CONNECTED']
     """
-    return File(tflite).graph
+    return File.of(tflite).graph
 
 
 def _graph(model: Any) -> Graph:
@@ -122,10 +138,11 @@ def read_program(tflite: bytes) -> Program:
 
         read_program(tflite).operators[0]  # Operator(name='CONV_2D', inputs=(0, 2, 1), outputs=(3,), ...)
     """
-    return File(tflite).program
+    return File.of(tflite).program
 
 
-def _program(model: Any) -> Program:
+def program_of(model: Any) -> Program:
+    """What `read_program` returns, of the schema's objects."""
     schema = optional("ai_edge_litert.schema_py_generated")
     builtin = names(schema.BuiltinOperator)
     dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
@@ -182,18 +199,16 @@ def unpack(tflite: bytes) -> Any:
 
         unpack(tflite).subgraphs[0].tensors[0].shape  # array([  1, 128,   6], dtype=int32)
     """
-    return File(tflite).tree
+    return File.of(tflite).tree
 
 
 @contextlib.contextmanager
 def _reading(tflite: bytes) -> Iterator[None]:
     """Refuse what is not a .tflite file, or is only a part of one."""
-    if not isinstance(tflite, (bytes, bytearray)) or bytes(tflite[4:8]) != b"TFL3":
-        start = f" starting with {tflite[:8]!r}" if isinstance(tflite, (bytes, bytearray, str)) else ""
+    if tflite[4:8] != b"TFL3":
         raise ValueError(
             "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); received "
-            f"{type(tflite).__name__}{start}. Read a file with pathlib.Path(path).read_bytes(), make one of a Keras "
-            "model with keras_pit.to_tflite."
+            f"{len(tflite)} bytes starting with {tflite[:8]!r}. Make one of a Keras model with keras_pit.to_tflite."
         )
     try:
         yield

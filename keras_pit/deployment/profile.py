@@ -8,7 +8,6 @@ Nothing is run for it, but for the host's arena: that is read from the file and 
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
         A `DeploymentReport`: `print(report)`, `report.as_dict()`, `report.plot("arena.png")`.
 
     Raises:
+        TypeError: if it is neither content nor path.
         ValueError: if it is not a TFLite flatbuffer, or only a part of one.
         ImportError: if ai_edge_litert is not installed.
 
@@ -45,7 +45,7 @@ def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
         report.flash.total, report.arena["cortex-m4"].total, report.milliseconds("cortex-m4", clock_mhz=64)
         # (5056, 10888, 89.4)
     """
-    return profile_file(File(pathlib.Path(tflite).read_bytes() if isinstance(tflite, (str, os.PathLike)) else tflite))
+    return profile_file(File.of(tflite))
 
 
 def profile_file(file: File) -> DeploymentReport:

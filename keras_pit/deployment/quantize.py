@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from .. import checks
 from ..errors import DeploymentError
 from ..lowering import Node, lower
 from .calibration import as_samples, random_samples, require_varied
@@ -53,6 +54,7 @@ def to_tflite(
         map (1, T, C) in the file: the same numbers in the same order.
 
     Raises:
+        TypeError: if an argument is of a wrong type.
         ValueError: if the model or the calibration data is not of the form above.
         DeploymentError: if the model cannot be converted, is left with floats between the integers, has an operator
             that TFLite-Micro lacks, computes something else there, or is off the float network by more than half of the
@@ -64,6 +66,7 @@ def to_tflite(
         tflite = to_tflite(model, x_train[:200])
         pathlib.Path("model.tflite").write_bytes(tflite)
     """
+    logits, verify = checks.flag(logits, "`logits`"), checks.flag(verify, "`verify`")
     return make_file(model, calibration, quantization=quantization, logits=logits, verify=verify).content
 
 
@@ -71,10 +74,8 @@ def make_file(
     model: keras.Model, calibration: Any, *, quantization: str | None, logits: bool = False, verify: bool = True
 ) -> File:
     """What `to_tflite` does."""
-    if quantization is not None and quantization not in SCHEMES:
-        raise ValueError(
-            f"quantization is one of {', '.join(map(repr, SCHEMES))} or None (float32); received {quantization!r}."
-        )
+    if quantization is not None:
+        checks.one_of(quantization, "`quantization`", SCHEMES, "None stands for float32.")
     trained = is_quantize_aware(model)
     if trained and quantization != "int8":
         raise ValueError(

@@ -9,33 +9,28 @@ whatever its number type:
     outputs  a tuple, one array of shape (samples, *output) per output of the file, in the file's number type, and once
              more as real values.
 
-TFLite-Micro runs in a process of its own (`_micro.py`), as it can crash and explains itself on C stderr only. One
-process runs all samples.
+Both run in a process of their own (`worker.py`), as they can crash and explain themselves on C stderr only. One process
+runs all samples.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import re
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from .. import checks
 from ..errors import DeploymentError
+from . import worker
 from .file_graph import Graph, TensorInfo
-from .flatbuffer import INSTALL, File, optional
+from .flatbuffer import INSTALL, File
 
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
 
-_WORKER = Path(__file__).with_name("_micro.py")
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 _FAILED = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
 _OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|Too many buffers")
@@ -60,7 +55,7 @@ def run_tflite_micro(
     tflite: bytes,
     inputs: np.ndarray | Sequence[np.ndarray],
     *,
-    timeout: float = 300.0,
+    timeout: float = worker.SECONDS,
     arena_bytes: int = FIRST_ARENA,
 ) -> MicroRun:
     """Run a .tflite file on TFLite-Micro, in a process of its own.
@@ -79,7 +74,8 @@ def run_tflite_micro(
         board needs.
 
     Raises:
-        DeploymentError: if TFLite-Micro refuses the file (with its own words from C stderr), crashes or takes too long.
+        DeploymentError: if TFLite-Micro refuses the file (with its own words from C stderr), crashes, or takes too long
+            or too much memory.
         ValueError: if inputs and file do not fit.
         ImportError: if tflite_micro or ai_edge_litert is not installed.
 
@@ -88,11 +84,15 @@ def run_tflite_micro(
         run = run_tflite_micro(tflite, x[:100])
         run.dequantized[0].argmax(-1)
     """
-    return micro_run(File(tflite), inputs, timeout, arena_bytes)
+    timeout = checks.number(timeout, "`timeout`", positive=True)
+    return micro_run(File.of(tflite), inputs, timeout, checks.whole(arena_bytes, "`arena_bytes`", least=1))
 
 
 def micro_run(
-    file: File, inputs: np.ndarray | Sequence[np.ndarray], timeout: float = 300.0, arena_bytes: int = FIRST_ARENA
+    file: File,
+    inputs: np.ndarray | Sequence[np.ndarray],
+    timeout: float = worker.SECONDS,
+    arena_bytes: int = FIRST_ARENA,
 ) -> MicroRun:
     """What `run_tflite_micro` does."""
     results, log = micro_results(file, prepare(file.graph, inputs), timeout=timeout, arena_bytes=arena_bytes)
@@ -106,8 +106,8 @@ def micro_run(
     return MicroRun(run.outputs, run.dequantized, int(used[1]))
 
 
-def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
-    """Run a .tflite file on LiteRT's reference kernels, in this process.
+def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray], *, timeout: float = worker.SECONDS) -> Run:
+    """Run a .tflite file on LiteRT's reference kernels, in a process of its own.
 
     The reference kernels are those that TFLite-Micro's arithmetic follows; the default ones (XNNPACK) round
     differently.
@@ -116,13 +116,14 @@ def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
         tflite: the file's content.
         inputs: array of shape (samples, *input), or a list with one array per input of the file; real values as floats,
             or integers of the input's own type.
+        timeout: limit for all samples together, in seconds.
 
     Returns:
         A `Run`: `outputs` in the file's number type and `dequantized`, each one array of shape (samples, *output) per
         output.
 
     Raises:
-        DeploymentError: if LiteRT refuses the file.
+        DeploymentError: if LiteRT refuses the file (with its own words), crashes, or takes too long or too much memory.
         ValueError: if inputs and file do not fit.
         ImportError: if ai_edge_litert is not installed.
 
@@ -130,12 +131,12 @@ def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
 
         run_litert(tflite, x[:100]).dequantized[0].argmax(-1)
     """
-    return litert_run(File(tflite), inputs)
+    return litert_run(File.of(tflite), inputs, timeout)
 
 
-def litert_run(file: File, inputs: np.ndarray | Sequence[np.ndarray]) -> Run:
+def litert_run(file: File, inputs: np.ndarray | Sequence[np.ndarray], timeout: float = worker.SECONDS) -> Run:
     """What `run_litert` does."""
-    return _finish(file.graph, litert_results(file, prepare(file.graph, inputs)))
+    return _finish(file.graph, litert_results(file, prepare(file.graph, inputs), timeout=timeout))
 
 
 def micro_results(
@@ -150,71 +151,35 @@ def micro_results(
 
     The outputs are returned, or the tensors of the given numbers, whichever operator makes them.
     """
-    if importlib.util.find_spec("tflite_micro") is None:
-        raise ImportError(
-            f"This needs tflite_micro, which is not installed. {INSTALL} (Linux on x86-64 only; elsewhere, "
-            "to_tflite(..., verify=False) makes an unverified file.)"
-        )
-    deadline = time.monotonic() + timeout
-    with tempfile.TemporaryDirectory(prefix="keras_pit_") as name:
-        folder = Path(name)
-        (folder / "model.tflite").write_bytes(file.content)
-        np.savez(folder / "inputs.npz", *feeds)
-        while True:
-            arguments = [name, arena_bytes, len(file.graph.outputs), *tensors]
-            try:
-                worker = subprocess.run(
-                    [sys.executable, str(_WORKER), *map(str, arguments)],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    errors="replace",
-                    timeout=max(deadline - time.monotonic(), 0.0),
-                )
-            except subprocess.TimeoutExpired as error:
-                raise DeploymentError(
-                    f"TFLite-Micro did not finish {len(feeds[0])} samples within {timeout:g} s. Pass fewer samples, or "
-                    "a longer timeout."
-                ) from error
-            if worker.returncode == 0:
-                break
-            # A crash tells nothing about its cause: a larger arena is worth a try.
-            starved = worker.returncode < 0 or _OUT_OF_ARENA.search(worker.stderr)
-            if not starved or _NO_KERNEL.search(worker.stderr) or arena_bytes >= LARGEST_ARENA:
-                raise DeploymentError(_refusal(file.graph, worker, arena_bytes))
-            arena_bytes = min(4 * arena_bytes, LARGEST_ARENA)
-        with np.load(folder / "results.npz") as arrays:
-            return [arrays[key] for key in arrays.files], worker.stderr
+    _require(
+        "tflite_micro", " (Linux on x86-64 only; elsewhere, to_tflite(..., verify=False) makes an unverified file.)"
+    )
+    limits, outputs = worker.Limits(timeout), len(file.graph.outputs)
+    while True:
+        ended = worker.run("TFLite-Micro", file.content, feeds, limits, arena_bytes, outputs, *tensors)
+        if ended.results is not None:
+            return ended.results, ended.log
+        # A crash tells nothing about its cause: a larger arena is worth a try.
+        starved = ended.signal or _OUT_OF_ARENA.search(ended.log)
+        if not starved or _NO_KERNEL.search(ended.log) or arena_bytes >= LARGEST_ARENA:
+            raise DeploymentError(_refusal(file.graph, ended, arena_bytes))
+        arena_bytes = min(4 * arena_bytes, LARGEST_ARENA)
 
 
-def litert_results(file: File, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
+def litert_results(file: File, feeds: Sequence[np.ndarray], *, timeout: float) -> list[np.ndarray]:
     """The outputs from LiteRT's reference kernels, as arrays of shape (samples, *tensor)."""
-    litert = optional("ai_edge_litert.interpreter")
-    content, kernels = bytes(file.content), litert.OpResolverType
-    try:
-        try:
-            interpreter = litert.Interpreter(model_content=content, experimental_op_resolver_type=kernels.BUILTIN_REF)
-        except ValueError as error:
-            if not _NO_KERNEL.search(str(error)):
-                raise
-            # Some operators (ELU) are only in the set of optimised kernels.
-            interpreter = litert.Interpreter(
-                model_content=content, experimental_op_resolver_type=kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            )
-        interpreter.allocate_tensors()
-        sources = [detail["index"] for detail in interpreter.get_input_details()]
-        sinks = [detail["index"] for detail in interpreter.get_output_details()]
-        results: list[list[np.ndarray]] = [[] for _ in file.graph.outputs]
-        for sample in range(len(feeds[0])):
-            interpreter.reset_all_variables()
-            for index, feed in zip(sources, feeds, strict=True):
-                interpreter.set_tensor(index, feed[sample])
-            interpreter.invoke()
-            for index, result in zip(sinks, results, strict=True):
-                result.append(interpreter.get_tensor(index))
-    except (RuntimeError, ValueError) as error:
-        raise DeploymentError(f"LiteRT refused the file: {error}") from error
-    return [np.stack(result) for result in results]
+    _require("ai_edge_litert")
+    ended = worker.run("LiteRT", file.content, feeds, worker.Limits(timeout))
+    if ended.results is None:
+        reason = f"LiteRT crashed with {ended.signal}. It printed" if ended.signal else "LiteRT refused the file"
+        raise DeploymentError(f"{reason}: {ended.log.strip() or '(nothing)'}")
+    return ended.results
+
+
+def _require(package: str, note: str = "") -> None:
+    """Refuse to start a worker without the package that it needs."""
+    if importlib.util.find_spec(package) is None:
+        raise ImportError(f"This needs {package}, which is not installed. {INSTALL}{note}")
 
 
 def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -277,8 +242,8 @@ def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:
     return Run(outputs, tuple(t.dequantize(a) for t, a in zip(graph.outputs, outputs, strict=True)))
 
 
-def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes: int) -> str:
-    said = worker.stderr.strip() or "(nothing)"
+def _refusal(graph: Graph, ended: worker.Ended, arena_bytes: int) -> str:
+    said = ended.log.strip() or "(nothing)"
     missing, failed = _NO_KERNEL.search(said), _FAILED.search(said)
     if missing:
         places = [graph.place(op) for op in graph.ops if op.name == missing[1]]
@@ -289,8 +254,8 @@ def _refusal(graph: Graph, worker: subprocess.CompletedProcess[str], arena_bytes
             f"TFLite-Micro has no kernel for {op.name} with these types and shapes ({graph.place(op)}). Replace the "
             "layer that makes it."
         )
-    elif worker.returncode < 0:
-        reason = f"TFLite-Micro crashed with {signal.Signals(-worker.returncode).name} (arena {arena_bytes} bytes)."
+    elif ended.signal:
+        reason = f"TFLite-Micro crashed with {ended.signal} (arena {arena_bytes} bytes)."
     else:
         reason = f"TFLite-Micro refused the file (arena {arena_bytes} bytes)."
     return f"{reason} It printed:\n{said}"

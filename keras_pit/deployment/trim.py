@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import BIAS
+from ..costs.program import BIAS, BYTES
+from ..costs.schedule import order
 from ..errors import DeploymentError
-from .flatbuffer import File, names, optional
+from .flatbuffer import File, names, optional, program_of
 from .packing import pack
 
 _WEIGHTS = 1
@@ -52,8 +53,9 @@ def trim(tflite: bytes) -> bytes:
         tflite: the file's content, of fixed shapes.
 
     Returns:
-        The content of a smaller file with bit-equal outputs. Inputs, outputs and operators keep their order, tensors
-        lose their names. A trimmed file is returned as it is.
+        The content of a smaller file with bit-equal outputs. Inputs and outputs keep their order, operators run in the
+        one that needs the least arena (see `costs.schedule`), tensors lose their names. A trimmed file is returned as
+        it is.
 
     Raises:
         ValueError: if it is not a TFLite flatbuffer.
@@ -65,7 +67,7 @@ def trim(tflite: bytes) -> bytes:
         small = trim(tflite)
         len(tflite), len(small)  # (7968, 3340)
     """
-    return trim_file(File(tflite)).content
+    return trim_file(File.of(tflite)).content
 
 
 def trim_file(file: File) -> File:
@@ -83,6 +85,8 @@ def trim_file(file: File) -> File:
         operators = [(builtin[codes[op.opcodeIndex]], op) for op in subgraph.operators]
         _skip_reshapes(subgraph, operators)
         _drop_quantization(subgraph, operators)
+    _put_in_order(model)
+    for subgraph in model.subgraphs:
         _drop_unused_tensors(subgraph)
         _drop_fields(subgraph)
     _number(model)
@@ -126,12 +130,22 @@ def _drop_quantization(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> N
                 subgraph.tensors[op.inputs[place]].quantization = None
 
 
+def _put_in_order(model: Any) -> None:
+    """Run operators in the order that needs the least arena, unless they change variables or call each other."""
+    main, *others = model.subgraphs
+    program = program_of(model)
+    if not others and not any(tensor.isVariable for tensor in main.tensors):
+        if all(tensor.dtype in BYTES for tensor in program.tensors):  # no handles of variables
+            main.operators = [main.operators[place] for place in order(program)]
+
+
 def _drop_unused_tensors(subgraph: Any) -> None:
-    used = set(map(int, (*subgraph.inputs, *subgraph.outputs)))
+    """Number the tensors as they are met, inputs first."""
+    met = list(subgraph.inputs)
     for op in subgraph.operators:
         for indices in (op.inputs, op.outputs, op.intermediates):
-            used |= {int(i) for i in indices if i >= 0} if indices is not None else set()
-    kept = sorted(used)
+            met += [i for i in indices if i >= 0] if indices is not None else []
+    kept = list(dict.fromkeys(map(int, (*met, *subgraph.outputs))))
     number = {-1: -1} | {old: new for new, old in enumerate(kept)}
 
     def renumbered(indices: Any) -> Any:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import checks
 from ..errors import DeploymentError
 from .dissect import distances, too_far, verify_operators
 from .file_graph import BRIDGES, Graph
@@ -61,7 +62,7 @@ def verify(
         samples: array of shape (samples, *input), or a list with one array per input; real values as floats, or
             integers of the input's own type.
         limit: the number of samples to run; of more, these are picked at even distances.
-        timeout: limit for TFLite-Micro, in seconds.
+        timeout: limit for each runtime, in seconds.
 
     Returns:
         A `Verification`: how much was compared, and how far apart it is.
@@ -78,7 +79,8 @@ def verify(
         verify(tflite, x_test).different  # 0
     """
     parts = samples if isinstance(samples, (list, tuple)) else [samples]
-    return verified_run(File(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
+    limit, timeout = checks.whole(limit, "`limit`", least=1), checks.number(timeout, "`timeout`", positive=True)
+    return verified_run(File.of(tflite), [spread(np.asarray(part), limit) for part in parts], timeout)[0]
 
 
 def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -> tuple[Verification, MicroRun]:
@@ -86,7 +88,7 @@ def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -
     outputs = file.graph.outputs
     require_static(file.graph)
     micro = micro_run(file, arrays, timeout)
-    reference = litert_run(file, arrays)
+    reference = litert_run(file, arrays, timeout)
     compared = list(map(distances, outputs, micro.outputs, reference.outputs))
     if any(map(too_far, outputs, compared)):
         verify_operators(file, arrays, micro.outputs, timeout)

@@ -12,7 +12,8 @@ public way to look at a call before it runs. What the graph passes need of that 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.ops.numpy import Take
 from keras.src.saving.serialization_lib import SafeModeScope
+
+_RECORDING = threading.RLock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +84,16 @@ def op_name(operation: Any) -> str | None:
     return kind.__name__ if kind.__module__.startswith("keras.src.ops.") else None
 
 
-def clone(operation: Any, **changes: Any) -> Any:
-    """A new operation from the config of another one, of the same name, with some arguments changed."""
-    with SafeModeScope(False):  # a Lambda of the user's own process is no risk
-        new = type(operation).from_config({**operation.get_config(), **changes})
-    new.name = operation.name  # which not every version has in the config of every operation
-    return new
+def from_config(kind: type, config: dict[str, Any]) -> Any:
+    """A new operation from a config of the user's own process, in which code is no risk."""
+    with SafeModeScope(False):
+        return kind.from_config(config)  # type: ignore[attr-defined]
+
+
+def recorded(operation: Any, names: Iterable[str]) -> dict[str, Any]:
+    """What an operation's constructor was given for some arguments, where Keras took note of it: if all are plain."""
+    noted = getattr(operation, "_auto_config", None)
+    return {} if noted is None else {name: noted.config[name] for name in names if name in noted.config}
 
 
 def take(x: Any, positions: list[int], axis: int, name: str) -> Any:
@@ -135,13 +142,17 @@ def random_states(model: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def untouched(model: Any) -> Iterator[None]:
-    """Forget, at the end, the calls that were recorded on the model's layers in the meantime."""
-    lengths = {id(nodes): len(nodes) for nodes in _records(model)}
-    try:
-        yield
-    finally:
-        for nodes in _records(model):
-            del nodes[lengths.get(id(nodes), 0) :]
+    """Forget, at the end, the calls that were recorded on the model's layers in the meantime.
+
+    One thread at a time: models may share layers, and one thread would forget the calls of another.
+    """
+    with _RECORDING:
+        lengths = {id(nodes): len(nodes) for nodes in _records(model)}
+        try:
+            yield
+        finally:
+            for nodes in _records(model):
+                del nodes[lengths.get(id(nodes), 0) :]
 
 
 def _records(model: Any) -> list[list[Any]]:

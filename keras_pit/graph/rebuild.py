@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from . import _keras
+from .remake import remake
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,23 @@ def rebuild(
 
     inputs, outputs = interpret(model)
     return Rebuilt(inputs, outputs, rebuilt.layers, rebuilt.tensors)
+
+
+def renewed(
+    model: keras.Model, shape: Callable[[Any], tuple[int | None, ...]] = lambda tensor: tensor.shape
+) -> keras.Model:
+    """The same model of new layers, with the same weights.
+
+    Layers of a class that only has its own constructor become the Keras layers that they are (see `kinds`).
+
+    Args:
+        model: Functional or built Sequential model.
+        shape: the shape of the new input in place of an old one.
+    """
+    rebuilt = rebuild(model, lambda layer, call: remake(layer), shape=shape)
+    for old, new in rebuilt.layers.items():
+        copy_state(old, new)
+    return keras.Model(rebuilt.inputs, rebuilt.outputs, name=model.name)
 
 
 def copy_state(old: Any, new: Any, cut: Callable[[str, Any], Any] = lambda name, value: value) -> None:

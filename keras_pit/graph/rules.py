@@ -25,6 +25,7 @@ import keras
 import numpy as np
 
 from .classes import FILLER, Classes, Ids
+from .kinds import difference, kind_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +198,7 @@ def elementwise_activation(function: Any) -> bool:
     if function is None:
         return True
     if isinstance(function, keras.layers.Layer):
-        return not function.weights and type(function) in ACTIVATION_LAYERS
+        return not function.weights and kind_of(function) in ACTIVATION_LAYERS
     name = getattr(function, "__name__", "")
     return getattr(keras.activations, name, None) is function and name not in MIXING
 
@@ -324,7 +325,8 @@ def reduces(visit: Visit) -> Ids | list[Ids]:
 def freezes(visit: Visit, reason: str | None = None) -> Ids | list[Ids]:
     """Nothing that enters or leaves can be removed."""
     operation = visit.operation
-    reason = reason or f"meets {type(operation).__name__} '{operation.name}', which is not followed"
+    why = difference(operation) or "which is not followed"
+    reason = reason or f"meets {type(operation).__name__} '{operation.name}', {why}"
     visit.frozen.setdefault(operation, reason)
     for x in visit.inputs:
         visit.classes.keep(x.ids, reason)

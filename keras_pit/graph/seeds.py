@@ -8,12 +8,16 @@ as it was.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from .. import checks
 from . import _keras
+from .narrow import narrowed, narrower
+from .remake import remake
 
 FUNCTIONAL_CURE = (
     "Write it with the functional API (inputs = keras.Input(...); model = keras.Model(inputs, outputs)), with Keras "
@@ -30,15 +34,14 @@ def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
 
     Args:
         model: Functional, Sequential or subclassed model.
-        input_shape: shape of one sample (list of shapes for several inputs), for models that are not built.
+        input_shape: shape of one sample (list of shapes for several inputs), for models that are not built, or to
+            narrow open lengths (None) of one that is.
 
     Raises:
         TypeError: if it is no model, or has its own training step.
-        ValueError: if it is not built and `input_shape` is missing, or cannot be traced.
+        ValueError: if it is not built and `input_shape` is missing, is built for other shapes, or cannot be traced.
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected a keras.Model, received {type(model).__name__}.")
-    _refuse_own_steps(model)
+    _refuse_own_steps(require_model(model))
     with _graph(model, input_shape) as view:
         for inner in own_calls(view):
             raise ValueError(
@@ -47,6 +50,31 @@ def functional(model: Any, input_shape: Any = None) -> Iterator[keras.Model]:
                 f"x = {inner.name}(x)."
             )
         yield view
+
+
+def require_model(model: Any) -> keras.Model:
+    """Return what is a Keras model.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    if isinstance(model, keras.Model):
+        return model
+    kinds = type(model).__mro__
+    if any(kind.__module__.partition(".")[0] == "tf_keras" for kind in kinds):
+        raise TypeError(
+            f"Expected a keras.Model, received a {type(model).__name__} of tf_keras, which is Keras 2: build it with "
+            "the layers of Keras 3 (import keras), and copy the weights: new.set_weights(old.get_weights())."
+        )
+    if isinstance(model, (str, os.PathLike)):
+        cure = " Load it first: keras.models.load_model(path)."
+    elif isinstance(model, type) and issubclass(model, keras.Model):
+        cure = f" Make a model of it: {model.__name__}()."
+    elif isinstance(model, keras.Layer):
+        cure = " Put it into one: keras.Sequential([keras.Input(shape), layer])."
+    else:
+        cure = ""
+    raise TypeError(f"Expected a keras.Model, received {checks.described(model)}.{cure}")
 
 
 def own_calls(model: Any) -> Iterator[Any]:
@@ -71,13 +99,14 @@ def _graph(model: keras.Model, input_shape: Any) -> Iterator[keras.Model]:
     if isinstance(model, keras.Sequential) and not (model.built and _has_own_call(model)):
         with _built_sequential(model, input_shape) as view:
             yield view
+    elif _keras.is_graph(model) and not _has_own_call(model):
+        yield narrowed(model, input_shape)
     elif _keras.is_graph(model):
-        _check_shape(model, input_shape)
-        if not _has_own_call(model):
-            yield model
-            return
+        shapes = narrower(model, input_shape)
         with _keras.untouched(model):
-            yield _traced(model, keras.tree.map_structure(_like, _keras.input_structure(model)))
+            yield _traced(
+                model, keras.tree.map_structure(lambda tensor: _like(tensor, shapes), _keras.input_structure(model))
+            )
     else:
         with _keras.untouched(model):
             yield _traced(model, _inputs(model, input_shape))
@@ -97,9 +126,8 @@ def _refuse_own_steps(model: keras.Model) -> None:
 @contextlib.contextmanager
 def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[keras.Model]:
     if model.built:
-        _check_shape(model, input_shape)
         with _keras.untouched(model):
-            yield keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+            yield narrowed(keras.Model(model.inputs[0], model.outputs[0], name=model.name), input_shape)
         return
     if _has_own_call(model):
         raise ValueError(
@@ -111,7 +139,7 @@ def _built_sequential(model: keras.Sequential, input_shape: Any) -> Iterator[ker
             f"Model '{model.name}' is not built: pass `input_shape=`, the shape of one sample without batch, or start "
             "it with keras.Input."
         )
-    copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(_keras.clone, model.layers)], name=model.name)
+    copy = keras.Sequential([keras.Input(tuple(input_shape)), *map(remake, model.layers)], name=model.name)
     yield keras.Model(copy.inputs[0], copy.outputs[0], name=model.name)
 
 
@@ -123,8 +151,8 @@ def _inputs(model: keras.Model, input_shape: Any) -> Any:
     return keras.tree.map_shape_structure(lambda shape: keras.Input(shape), shapes)
 
 
-def _like(tensor: Any) -> Any:
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=_keras.input_name(tensor))
+def _like(tensor: Any, shapes: dict[int, Any]) -> Any:
+    return keras.Input(batch_shape=shapes[id(tensor)], dtype=tensor.dtype, name=_keras.input_name(tensor))
 
 
 def _traced(model: keras.Model, inputs: Any) -> keras.Model:
@@ -171,16 +199,3 @@ def _shapes(model: keras.Model, input_shape: Any) -> Any:
             "one sample without batch (a list of shapes for several inputs)."
         )
     return keras.tree.map_shape_structure(lambda shape: tuple(shape[1:]), built)
-
-
-def _check_shape(model: keras.Model, input_shape: Any) -> None:
-    if input_shape is None:
-        return
-    expected = [tuple(tensor.shape[1:]) for tensor in _keras.graph(model).inputs]
-    received: list[Any] = []
-    keras.tree.map_shape_structure(lambda shape: received.append(tuple(shape)), input_shape)
-    if received != expected:
-        raise ValueError(
-            f"Model '{model.name}' is built for inputs of shape {expected}, but `input_shape` says {received}: leave "
-            "the argument away."
-        )

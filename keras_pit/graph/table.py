@@ -2,7 +2,7 @@
 
 Support for one more layer is one more row: how channel ids pass through it (`passes`), which role the axes of its
 weights have (`weights`), which argument holds its number of output channels (`width`) and what it costs (`geometry`).
-What has no row is frozen. A subclass that stands for a stock layer names it as its attribute `stock`, and has its row.
+What has no row is frozen. Rows are looked up by kind (see `kinds`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 from keras import layers
 
 from ..costs import geometry
-from . import _keras, rules
+from . import _keras, rules, training
+from .kinds import kind_of
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,9 @@ LAYERS: dict[type, Row] = {
 }
 
 for _rule, _kinds in {
-    rules.follows: (
-        layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Identity, layers.ActivityRegularization,
-        layers.Dropout, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise,
-    ),
+    rules.follows: (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Identity, *training.ELEMENTWISE),
     rules.follows_space: (
-        layers.SpatialDropout1D, layers.SpatialDropout2D, layers.MaxPooling1D, layers.MaxPooling2D,
+        *training.BY_CHANNEL, layers.MaxPooling1D, layers.MaxPooling2D,
         layers.AveragePooling1D, layers.AveragePooling2D, layers.ZeroPadding1D, layers.ZeroPadding2D,
         layers.Cropping1D, layers.Cropping2D, layers.UpSampling1D, layers.UpSampling2D, layers.Resizing,
     ),
@@ -102,9 +100,9 @@ for _rule, _names in {
 
 def row(operation: Any) -> Row | None:
     """The row of a layer or operation, None if nothing is known about it."""
-    kind = getattr(type(operation), "stock", type(operation))
-    if kind in LAYERS:
-        return LAYERS[kind]
+    known = LAYERS.get(kind_of(operation))
+    if known is not None:
+        return known
     rule = OPERATIONS.get(_keras.op_name(operation) or "")
     return Row(rule) if rule else None
 

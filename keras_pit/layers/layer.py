@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from .. import checks
 from ..costs import geometry
 from . import masks
 from .reader import Reader
@@ -25,6 +26,28 @@ from .wiring import Wiring
 
 SEARCHES = ("channels", "kernel", "dilation", "kernel_2d")
 """What can be searched; "kernel_2d" extends the other two to Conv2D kernels of shape (K, 1) and (1, K)."""
+
+
+def check_search(search: Any, name: str, least: int = 1) -> tuple[str, ...]:
+    """What is searched, in the order of `SEARCHES`.
+
+    Args:
+        search: one of `SEARCHES`, or several.
+        name: what the argument is called.
+        least: how many there must be.
+
+    Raises:
+        TypeError: if it is neither a name nor a list of names.
+        ValueError: if a name is unknown, or there are too few.
+    """
+    expected = f"some of {', '.join(map(repr, SEARCHES))}"
+    names = (search,) if isinstance(search, str) else checks.listed(search, name, expected)
+    for one in names:
+        if not isinstance(one, str):
+            raise checks.wrong_type(f"Each of {name}", expected, one)
+    if set(names) - set(SEARCHES) or len(names) < least:
+        raise ValueError(f"{name} must be {expected}, received {checks.shown(search)}.")
+    return tuple(one for one in SEARCHES if one in names)
 
 
 class PITLayer(layers.Layer):
@@ -53,13 +76,7 @@ class PITLayer(layers.Layer):
 
     def __init__(self, *args: Any, search: Iterable[str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        search = self.searches if search is None else tuple(search)
-        unknown = set(search) - set(SEARCHES)
-        if unknown:
-            raise ValueError(
-                f"Layer '{self.name}': search has {sorted(unknown)}, expected some of {', '.join(SEARCHES)}."
-            )
-        self.search = search
+        self.search = self.searches if search is None else check_search(search, f"`search` of layer '{self.name}'", 0)
 
     def own(self, sizes: Sequence[int], block: int) -> None:
         """Before `build`: make an alpha for groups of so many channels, in blocks of so many."""

@@ -8,6 +8,7 @@ import keras
 from keras import layers, ops
 
 from ..costs import geometry
+from ..graph.kinds import kind_of
 from .layer import PITLayer
 
 
@@ -171,4 +172,4 @@ SEARCH_LAYERS: dict[type[layers.Layer], type[PITLayer]] = {kind.stock: kind for 
 
 def search_layer(layer: Any) -> type[PITLayer] | None:
     """The kind of search layer for a stock layer, or for a search layer placed by hand; None if there is none."""
-    return SEARCH_LAYERS.get(getattr(type(layer), "stock", type(layer)))
+    return SEARCH_LAYERS.get(kind_of(layer))

@@ -21,6 +21,7 @@ import keras
 from .affine import affines_to_depthwise, fold_affines
 from .build import build
 from .graph import Network, Node
+from .layouts import transposes_last
 from .passes import fold_windows, padding_apart, tidy, without_softmax
 from .shapes import form
 
@@ -56,4 +57,4 @@ def lower_with_padding(model: keras.Model) -> Network:
 
 
 def _folded(network: Network) -> Network:
-    return affines_to_depthwise(fold_affines(fold_windows(tidy(network))))
+    return affines_to_depthwise(fold_affines(fold_windows(transposes_last(tidy(network)))))

@@ -17,7 +17,7 @@ from ..errors import DeploymentError
 from ..graph import _keras
 from .convolutions import embedding
 from .graph import Network, Node
-from .layers import LAYERS
+from .layers import rule_of
 from .operations import OPERATIONS
 from .operators import Foreign, Input, Reshape
 from .shapes import Shape, form
@@ -53,14 +53,14 @@ def _inline(model: keras.Model, inputs: list[Value]) -> Any:
 
 def _visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
     operation = call.operation
-    training = bool(kwargs.get("training"))
+    training = _is_told_to_train(operation, kwargs)
     if _keras.is_graph(operation) and not training:
         return _inline(operation, keras.tree.flatten(args))
     _refuse_masks(call)
     makes = tuple(_sample(tensor.shape) for tensor in call.node.outputs)
     context = Context(operation, args, kwargs, makes)
-    kwargs = {name: value for name, value in kwargs.items() if name not in ("training", "mask") or value}
-    rule = LAYERS.get(type(operation)) or OPERATIONS.get(_keras.op_name(operation) or "")
+    kwargs = {name: value for name, value in kwargs.items() if name != "training" and (name != "mask" or value)}
+    rule = rule_of(operation) or OPERATIONS.get(_keras.op_name(operation) or "")
     values = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Value)]
     floats = all(tensor.dtype == "float32" for tensor in [*values, *call.node.outputs])
     known = rule(context, *args, **kwargs) if rule and (floats or rule is embedding) and not training else None
@@ -73,6 +73,12 @@ def _visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
             )
     dtypes = [tensor.dtype for tensor in call.node.outputs]
     return [Value(*made) for made in zip(nodes, makes, dtypes, strict=True)]
+
+
+def _is_told_to_train(operation: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a call says `training=True`; Keras notes that down itself where it is the default, as in RandomFlip."""
+    said = bool(kwargs.get("training"))
+    return said and inspect.signature(operation.call).parameters["training"].default is not True
 
 
 def _foreign(context: Context) -> list[Node]:
@@ -88,7 +94,7 @@ def _foreign(context: Context) -> list[Node]:
         )
         if isinstance(layer, keras.layers.Layer):
             if "training" in inspect.signature(layer.call).parameters:
-                kwargs = {"training": False, **kwargs}
+                kwargs["training"] = _is_told_to_train(layer, kwargs)
             states = ([variable.value for variable in kind] for kind in _variables(layer))
             outputs, _ = layer.stateless_call(*states, *args, **kwargs)
         else:

@@ -8,11 +8,14 @@ is (`operators.Foreign`).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
+from ..graph.kinds import kind_of
+from ..graph.training import acts_in_training_only
 from . import convolutions, moves
 from .functions import activated, elementwise, softmax
 from .graph import Node
@@ -97,9 +100,9 @@ def softmax_layer(context: Context, x: Value) -> Node | None:
     return softmax(context, x, axes[0]) if len(axes) == 1 else None
 
 
-def identity(context: Context, x: Value) -> Node:
+def identity(context: Context, x: Value) -> Node | None:
     """Nothing: what only acts in training."""
-    return x.node
+    return x.node if x.shape == context.makes[0] else None
 
 
 LAYERS: dict[type, Rule] = {
@@ -122,6 +125,7 @@ LAYERS: dict[type, Rule] = {
     layers.ELU: elu,
     layers.Activation: activation,
     layers.Softmax: softmax_layer,
+    layers.Identity: identity,
     layers.MaxPooling1D: moves.pool("max"),
     layers.MaxPooling2D: moves.pool("max"),
     layers.AveragePooling1D: moves.pool("average"),
@@ -150,17 +154,8 @@ LAYERS: dict[type, Rule] = {
     layers.Concatenate: moves.concatenate,
     layers.Dot: moves.dot,
 }
-LAYERS.update(
-    (kind, identity)
-    for kind in (
-        layers.Identity,
-        layers.ActivityRegularization,
-        layers.Dropout,
-        layers.AlphaDropout,
-        layers.GaussianDropout,
-        layers.GaussianNoise,
-        layers.SpatialDropout1D,
-        layers.SpatialDropout2D,
-        layers.SpatialDropout3D,
-    )
-)
+
+
+def rule_of(layer: Any) -> Rule | None:
+    """The row of a layer; None if there is none."""
+    return identity if acts_in_training_only(layer) else LAYERS.get(kind_of(layer))

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import layers
 
+from ..graph.kinds import kind_of
 from .graph import Node
 from .operators import Binary, Concat, MatMul, Pad, Pool, Resize, Slice
 from .shapes import Pair, form, pair
@@ -103,7 +104,7 @@ def merge(kind: str) -> Rule:
         node = nodes[0]
         for other in nodes[1:]:
             node = context.put(Binary(kind), node, other)
-        return context.scaled(node, 1.0 / len(nodes)) if type(context.layer) is layers.Average else node
+        return context.scaled(node, 1.0 / len(nodes)) if kind_of(context.layer) is layers.Average else node
 
     return rule
 

@@ -9,11 +9,15 @@ In between, `affine.fold_affines` folds what batch normalization left.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from .graph import Network, Node, Uses, rewrite
-from .operators import Activation, Conv, Dense, Depthwise, Input, Pad, Pool, Reshape, Slice, Transpose
+from .operators import Activation, Conv, Dense, Depthwise, Foreign, Input, Pad, Pool, Reshape, Slice, Transpose
 from .shapes import Pair, Shape, pair
 from .windows import NO_PADDING, Window
 
@@ -34,14 +38,15 @@ def without_softmax(network: Network) -> Network:
 def tidy(network: Network) -> Network:
     """Drop and join what only moves numbers."""
     while True:
-        tidied = rewrite(network, lambda node, uses: _TIDY.get(type(node.operator), _unchanged)(node))
+        tidied = rewrite(_without_twins(network), lambda node, uses: tidy_node(node))
         if len(tidied.nodes()) == len(network.nodes()):
             return _input_in_form(tidied)
         network = tidied
 
 
-def _unchanged(node: Node) -> Node:
-    return node
+def tidy_node(node: Node) -> Node:
+    """What to put in a node's place if it only moves numbers, or reads what does."""
+    return _TIDY[type(node.operator)](node) if type(node.operator) in _TIDY else node
 
 
 def _reshape(node: Node) -> Node:
@@ -57,16 +62,28 @@ def _transpose(node: Node) -> Node:
     if isinstance(source.operator, Transpose):
         axes = tuple(source.operator.axes[axis] for axis in axes)
         (source,) = source.inputs
-    moved = [axis for axis in axes if source.shape[axis] > 1]
-    if moved == sorted(moved):  # only axes of size 1 change places
+    if moves_ones_only(axes, source.shape):
         return _reshape(Node.of(Reshape(node.shape), source, name=node.name))
     return Node.of(Transpose(axes), source, name=node.name)
 
 
+def moves_ones_only(axes: Sequence[int], shape: Shape) -> bool:
+    """Whether a transpose of this shape only changes the places of axes of size 1."""
+    moved = [axis for axis in axes if shape[axis] > 1]
+    return moved == sorted(moved)
+
+
 def _dense(node: Node) -> Node:
-    """FULLY_CONNECTED flattens its input by itself."""
+    """FULLY_CONNECTED flattens its input by itself, and its weights can be in any order."""
     (source,) = node.inputs
-    return node.on(source.inputs[0]) if isinstance(source.operator, Reshape) else node
+    if isinstance(source.operator, Reshape):
+        return _dense(node.on(source.inputs[0]))
+    if not isinstance(source.operator, Transpose) or math.prod(source.shape) != len(node.operator.kernel):
+        return node
+    kernel = node.operator.kernel.reshape(*source.shape, -1)
+    kernel = np.transpose(kernel, [*np.argsort(source.operator.axes), len(source.shape)])
+    dense = replace(node.operator, kernel=np.ascontiguousarray(kernel.reshape(node.operator.kernel.shape)))
+    return Node.of(dense, source.inputs[0], name=node.name)
 
 
 def _pad(node: Node) -> Node:
@@ -111,8 +128,16 @@ def _cropped(node: Node, padded: Node) -> Node:
     return _slice(Node.of(Slice(tuple(ranges)), padded, name=node.name))
 
 
+def _activation(node: Node) -> Node:
+    """What is above 0 already."""
+    (source,) = node.inputs
+    if node.operator.kind == "relu" and isinstance(source.operator, Activation):
+        return source if source.operator.kind in ("relu", "relu6") else node
+    return node
+
+
 _TIDY: dict[type, Callable[[Node], Node]] = {
-    Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
+    Activation: _activation, Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
 }  # fmt: skip
 
 
@@ -136,6 +161,32 @@ def _input_in_form(network: Network) -> Network:
 
 def _without_ones(shape: Shape) -> list[int]:
     return [size for size in shape if size != 1]
+
+
+def _without_twins(network: Network) -> Network:
+    """What is computed twice is computed once."""
+    known: dict[tuple[Any, ...], Node] = {}
+
+    def rule(node: Node, uses: Uses) -> Node:
+        key = _told(node)
+        return node if key is None else known.setdefault(key, node)
+
+    return rewrite(network, rule)
+
+
+def _told(node: Node) -> tuple[Any, ...] | None:
+    """What says all about a node; None for what is never the same.
+
+    Weights may come to differ in a search, unless they are those of one layer.
+    """
+    operator = node.operator
+    if isinstance(operator, (Input, Foreign)):
+        return None
+    values = vars(operator).values()
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    rest = [value for value in values if not isinstance(value, np.ndarray)]
+    weights = [node.name, *((value.shape, value.tobytes()) for value in arrays)] if arrays else []
+    return (type(operator), *rest, *weights, *node.inputs, node.shape)
 
 
 # -- windows ----------------------------------------------------------------------------------------------------------

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from .. import boards, costs
-from ..layers.layer import SEARCHES
+from .. import boards, checks, costs
+from ..layers.layer import check_search
 
 DEFAULT_REGULARIZER = "size"
+DEFAULT_STRENGTH = 2.0
+
+MOST_STRENGTH, MOST_WEIGHT = 1e9, 1e6
+"""Their product is in the gradients of the masks, whose squares optimizers add up in float32."""
 
 Cost = str | costs.Metric
 Regularizer = Cost | Iterable[Cost] | Mapping[str, float] | Mapping[Cost, float]
@@ -39,16 +42,19 @@ class Arguments:
         """What the arguments of `convert` say, but for `exclude`.
 
         Raises:
+            TypeError: if one is of a wrong type.
             ValueError: if one is wrong.
         """
         weights, bounds = pressed(regularizer, target)
-        return cls(weights, check_strength(strength), bounds, check_search(search), check_round_to(round_to))
+        searched = _with_whole_kernel(check_search(search, "`search`"))
+        return cls(weights, check_strength(strength), bounds, searched, checks.whole(round_to, "`round_to`", least=1))
 
 
 def pressed(regularizer: Regularizer | None, target: Target | None) -> tuple[dict[str, float], dict[str, float] | None]:
     """The costs in the loss with their weights, and the bounds on them.
 
     Raises:
+        TypeError: if one is of a wrong type.
         ValueError: if a cost is unknown, or the two arguments do not fit together.
     """
     if isinstance(target, str):
@@ -62,6 +68,8 @@ def pressed(regularizer: Regularizer | None, target: Target | None) -> tuple[dic
                 "`regularizer` away, the bounds say what is pressed down."
             )
         return weights, bounds
+    if target is not None and (isinstance(target, bool) or not isinstance(target, Real)):
+        raise checks.wrong_type("`target`", _TARGETS, target)
     weights = _weights(DEFAULT_REGULARIZER if regularizer is None else regularizer)
     if target is None:
         return weights, None
@@ -70,73 +78,78 @@ def pressed(regularizer: Regularizer | None, target: Target | None) -> tuple[dic
             f"`target` is one number for {len(weights)} costs: pass a dictionary with a bound for each of "
             f"{', '.join(weights)}."
         )
-    return weights, {name: check_positive(target, "target") for name in weights}
+    return weights, {name: checks.number(target, "`target`", positive=True) for name in weights}
 
 
 def _weights(regularizer: Regularizer) -> dict[str, float]:
-    if isinstance(regularizer, str) or not isinstance(regularizer, Iterable):
+    if isinstance(regularizer, (str, costs.Metric)):
         regularizer = [regularizer]
     if not isinstance(regularizer, Mapping):
-        regularizer = dict.fromkeys(map(_name, regularizer), 1.0)
-    return _by_name(regularizer, "regularizer")
+        listed = checks.listed(regularizer, "`regularizer`", _REGULARIZERS)
+        regularizer = {_name(cost, "regularizer"): 1.0 for cost in listed}
+    return _by_name(regularizer, "regularizer", MOST_WEIGHT)
 
 
-def _by_name(numbers: Mapping[Any, float], argument: str) -> dict[str, float]:
+def _by_name(numbers: Mapping[Any, float], argument: str, most: float = checks.LARGEST) -> dict[str, float]:
     if not numbers:
         raise ValueError(
             f"`{argument}` has no cost: expected some of {', '.join(map(repr, costs.names()))}, received none. Name "
             "one, or leave the argument away."
         )
-    return {_name(cost): check_positive(value, f"{argument}[{_name(cost)!r}]") for cost, value in numbers.items()}
+    named = {_name(cost, argument): value for cost, value in numbers.items()}
+    return {
+        name: checks.number(value, f"`{argument}[{name!r}]`", positive=True, most=most) for name, value in named.items()
+    }
 
 
-def _name(cost: Cost) -> str:
+def _name(cost: Cost, argument: str) -> str:
+    if not isinstance(cost, (str, costs.Metric)):
+        raise checks.wrong_type(f"A cost in `{argument}`", "the name of a registered cost", cost)
     return costs.get(cost.name if isinstance(cost, costs.Metric) else cost).name
 
 
-def check_positive(value: Any, name: str) -> float:
-    """Return the number as a float.
+def check_strength(value: Any, name: str = "`strength`") -> float:
+    """The strength as a float.
 
     Raises:
-        ValueError: if it is not a finite number above 0; `name` is that of the argument.
+        TypeError: if it is no number.
+        ValueError: if it is not finite, negative, or more than training can bear.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-        raise ValueError(f"`{name}` must be a finite number above 0, received {value!r}.")
-    return float(value)
+    return checks.number(value, name, most=MOST_STRENGTH)
 
 
-def check_strength(value: Any) -> float:
-    """Return the strength as a float.
+def _with_whole_kernel(search: tuple[str, ...]) -> tuple[str, ...]:
+    """What is searched; "kernel_2d" alone means the whole kernel."""
+    if "kernel_2d" in search and not {"kernel", "dilation"} & set(search):
+        return (*search, "kernel", "dilation")
+    return search
+
+
+def check_input_shape(shape: Any) -> None:
+    """Check the shape of a sample, or a list or dictionary of such shapes.
 
     Raises:
-        ValueError: if it is not a finite number of at least 0.
+        TypeError: if it is none.
+        ValueError: if a size is below 1.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
-        raise ValueError(f"`strength` must be a finite number of at least 0, received {value!r}.")
-    return float(value)
+    expected = "the shape of one sample without batch, as (32, 3), or a list of shapes for several inputs"
+    if shape is None:
+        return
+    sizes = list(_sizes(shape)) if isinstance(shape, (list, tuple, Mapping)) else [shape]
+    if sizes == [shape] or any(isinstance(size, bool) or not isinstance(size, Integral) for size in sizes):
+        raise checks.wrong_type("`input_shape`", expected, shape)
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"`input_shape` must have sizes of at least 1, or None for open ones, received {shape!r}.")
 
 
-def check_search(search: Iterable[str] | str) -> tuple[str, ...]:
-    """Return the names of what is searched; "kernel_2d" alone means the whole kernel.
-
-    Raises:
-        ValueError: if one is unknown, or there is none.
-    """
-    names = (search,) if isinstance(search, str) else tuple(search)
-    unknown = [name for name in names if name not in SEARCHES]
-    if unknown or not names:
-        raise ValueError(f"`search` must name some of {', '.join(SEARCHES)}; received {search!r}.")
-    if "kernel_2d" in names and not {"kernel", "dilation"} & set(names):
-        names = (*names, "kernel", "dilation")
-    return names
+def _sizes(shape: Any) -> Iterator[Any]:
+    """All sizes in nested lists and dictionaries but None, which stands for an open one."""
+    for part in shape.values() if isinstance(shape, Mapping) else shape:
+        if isinstance(part, (list, tuple, Mapping)):
+            yield from _sizes(part)
+        elif part is not None:
+            yield part
 
 
-def check_round_to(value: Any) -> int:
-    """Return the size of the blocks in which channels are searched.
-
-    Raises:
-        ValueError: if it is not a whole number of at least 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise ValueError(f"`round_to` must be a whole number of at least 1, received {value!r}.")
-    return int(value)
+_REGULARIZERS = "the name of a cost, a list of names, or a dictionary of names and weights"
+_TARGETS = "a number, a dictionary of names of costs and numbers, a board or the name of a board"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import keras
 
+from .. import checks
 from ..graph import _keras, seeds
-from .arguments import Arguments, Regularizer, Target
+from .arguments import DEFAULT_STRENGTH, Arguments, Regularizer, Target, check_input_shape
 from .model import SearchModel
 from .wire import wire
 
@@ -18,7 +20,7 @@ def convert(
     model: keras.Model,
     regularizer: Regularizer | None = None,
     *,
-    strength: float = 2.0,
+    strength: float = DEFAULT_STRENGTH,
     target: Target | None = None,
     input_shape: Any = None,
     exclude: Iterable[str | type] | str | type = (),
@@ -43,8 +45,8 @@ def convert(
         target: what the exported model may cost at most: a number in the unit of the cost, a dictionary of names and
             such numbers, or a board or its name, for the flash and RAM that it has (see `keras_pit.boards`). One `fit`
             then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
-        input_shape: shape of one sample, without batch; needed for Sequential or subclassed models that are not built
-            (a list of shapes for several inputs).
+        input_shape: shape of one sample, without batch (a list of shapes for several inputs); needed for Sequential or
+            subclassed models that are not built. For others it gives lengths to what is open: (60, 3) for (None, 3).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
             their whole kernel.
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
@@ -54,10 +56,11 @@ def convert(
             have a multiple of it, or all the channels they had.
 
     Returns:
-        The search model, not compiled.
+        The search model, not compiled. Warns if a target is met already, or comes together with a strength.
 
     Raises:
-        TypeError: if `model` is no Keras model, a search model, or has a training step that would be lost.
+        TypeError: if `model` is no Keras model, a search model, or has a training step that would be lost, or another
+            argument is of a wrong type.
         ValueError: if an argument is wrong, the target is below what can be reached, nothing can be searched to meet
             it, or the model cannot be followed.
 
@@ -72,21 +75,51 @@ def convert(
     """
     if isinstance(model, SearchModel):
         raise TypeError("The model is a search model already: train it, or export it and convert the result.")
+    seeds.require_model(model)
     arguments = Arguments.checked(regularizer, strength, target, search, round_to)
+    check_input_shape(input_shape)
     with seeds.functional(model, input_shape) as seed:
-        return SearchModel.of(wire(seed, replace(arguments, exclude=_names(seed, exclude))))
+        found = SearchModel.of(wire(seed, replace(arguments, exclude=_names(model, exclude))))
+    _tell(found)
+    return found
 
 
-def _names(seed: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
+def _tell(search: SearchModel) -> None:
+    """Warn of arguments that do not do what they seem to do."""
+    arguments, seed = search.origin.arguments, search.origin.costs
+    target = arguments.target
+    if target is None:
+        return
+    if arguments.strength != DEFAULT_STRENGTH:
+        warnings.warn(
+            f"`strength` ({arguments.strength:g}) comes together with a `target`, which decides how much goes: it only "
+            "scales the pressure, which the search adapts until the target is met. Leave `strength` away.",
+            stacklevel=3,
+        )
+    if all(bound >= seed[name] for name, bound in target.items()):
+        found = ", ".join(f"{name} {bound:,g} (the seed has {seed[name]:,g})" for name, bound in target.items())
+        warnings.warn(
+            f"The target is met by model '{search.name}' as it is: {found}. Nothing is pressed down, and the search "
+            "changes the weights alone. Set a target below what the seed costs, or search by `strength`.",
+            stacklevel=3,
+        )
+
+
+def _names(model: keras.Model, exclude: Iterable[str | type] | str | type) -> tuple[str, ...]:
     """The names of the layers to leave as they are."""
-    wanted = [exclude] if isinstance(exclude, (str, type)) else list(exclude)
-    layers: list[Any] = [layer for layer in _keras.all_layers(seed) if layer is not seed]
+    expected = "the name of a layer, a type of layers, or a list of these"
+    wanted = [exclude] if isinstance(exclude, (str, type)) else checks.listed(exclude, "`exclude`", expected)
+    for one in wanted:
+        if not isinstance(one, (str, type)):
+            cure = f"Name the layer: exclude=['{one.name}']." if isinstance(one, keras.Layer) else ""
+            raise checks.wrong_type("Each of `exclude`", "the name of a layer or a type of layers", one, cure)
+    layers: list[Any] = [layer for layer in _keras.all_layers(model) if layer is not model]
     names: set[str] = set()
     for one in wanted:
         found = {inner.name for layer in layers if _is(layer, one) for inner in _keras.all_layers(layer)}
         if not found:
             raise ValueError(
-                f"`exclude` has {one!r}, but model '{seed.name}' has no such layer. It has: "
+                f"`exclude` has {one!r}, but model '{model.name}' has no such layer. It has: "
                 f"{', '.join(sorted({layer.name for layer in layers}))}."
             )
         names |= found

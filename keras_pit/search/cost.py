@@ -2,39 +2,78 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
 
-from .. import costs
+from .. import checks, costs
 from ..blueprint import Blueprint
+from ..costs.check import cost_of
 from ..graph import seeds
 from ..graph.channels import trace
 from .model import SearchModel, require_search
 from .totals import total
 
 
-def cost(model: keras.Model, metric: str = "size", *, discrete: bool = False) -> Any:
-    """What a model costs.
+def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = None) -> Any:
+    """What a model costs, as a number.
 
     Args:
-        model: a search model, or any plain Keras model.
-        metric: name of the cost: "size" (parameters), "macs" or one of your own (see `keras_pit.costs`).
-        discrete: for a search model, the number of what `export` would return now.
+        model: any Keras model; a search model costs what `export` would return now.
+        metric: name of the cost: "size" (parameters), "macs", "flash", "ram", "latency", or one of your own (see
+            `keras_pit.costs`).
+        discrete: deprecated and without need: True for what is returned anyway, False for `soft_cost`.
 
     Returns:
-        For a plain model a number. For a search model a float32 scalar tensor of the same value as the discrete cost,
-        differentiable with respect to the mask variables.
+        The number. What training can differentiate is `soft_cost`.
 
     Raises:
-        TypeError: if `model` is no Keras model.
+        TypeError: if `model` is no Keras model, or `metric` no string.
         ValueError: if the metric is unknown, the model cannot be followed, or (macs) an input has an open length.
+
+    Example:
+        >>> keras_pit.cost(search, "macs"), keras_pit.cost(keras_pit.export(search), "macs")
+        (29440, 29440)
     """
+    if discrete is not None:
+        warnings.warn(
+            "`discrete` is deprecated: keras_pit.cost(model, metric) is a number for every model, and "
+            "keras_pit.soft_cost(search, metric) the tensor that can be differentiated.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        if not checks.flag(discrete, "`discrete`") and isinstance(model, SearchModel):
+            return soft_cost(model, metric)
     known = costs.get(metric)
     if isinstance(model, SearchModel):
-        return model.cost(metric) if discrete else model.costs([metric], model.reader())[0]
+        return model.cost(metric)
     with seeds.functional(model) as graph:
-        return known.function(Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
+        return cost_of(known, Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
+
+
+def soft_cost(search: SearchModel, metric: str = "size") -> Any:
+    """What a search model costs, as a tensor that can be differentiated with respect to the mask variables.
+
+    Args:
+        search: a search model.
+        metric: name of the cost, as for `cost`.
+
+    Returns:
+        A float32 scalar tensor. Its value is that of `cost` (for "flash", and in rare graphs for "ram", a bound from
+        above), its gradient goes straight through the masks.
+
+    Raises:
+        TypeError: if it is no search model, or `metric` no string.
+        ValueError: if the metric is unknown, or cannot be computed for the model.
+
+    Example:
+
+        with tf.GradientTape() as tape:
+            loss = task_loss(y, search(x, training=True)) + 1e-3 * keras_pit.soft_cost(search, "latency")
+    """
+    costs.get(metric)
+    return require_search(search).costs([metric], search.reader())[0]
 
 
 def get_regularization_loss(search: SearchModel) -> Any:
@@ -56,4 +95,4 @@ def get_regularization_loss(search: SearchModel) -> Any:
         TypeError: if it is no search model.
     """
     names = list(require_search(search).origin.costs)
-    return cost(search, names[0]) if len(names) == 1 else search.relative_cost(search.reader())
+    return soft_cost(search, names[0]) if len(names) == 1 else search.relative_cost(search.reader())

@@ -14,14 +14,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from .. import costs
+from .. import checks, costs
 from ..blueprint import Blueprint
+from ..costs.check import cost_of
 from ..graph import _keras, seeds
 from ..graph.channels import Channels
 from ..layers.layer import PITLayer
 from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.reader import Reader
 from .arguments import Arguments, check_strength
+from .least import largest
 from .slim import slim, whole
 from .targets import Controller, Progress
 from .totals import total
@@ -35,7 +37,7 @@ class SearchModel(keras.Model):
     """A model whose architecture is trained along with its weights; made by `convert`.
 
     Train it as any Keras model. The costs of what `export` would return now are in the logs of `fit` under their
-    names ("macs", "size").
+    names ("macs", "size"). Their pressure is in the loss of training alone: `evaluate` and `val_loss` are the task's.
     """
 
     def __init__(self, inputs: Any, outputs: Any, *, name: str, origin: Origin) -> None:
@@ -62,15 +64,16 @@ class SearchModel(keras.Model):
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
         least = {name: float(self.cost(name)) for name in names}
+        makes = {name: largest(self, name) for name, bound in target.items() if bound < least[name]}
         least_soft = self.costs(names, self.reader())
         for mask, value in zip(masks, open_masks, strict=True):
             mask.assign(value)
         for name, bound in target.items():
-            if bound < least[name]:
+            if name in makes:
                 raise ValueError(
                     f"The target {name} {bound:,g} cannot be met: with all that is searched switched off, model "
-                    f"'{self.name}' still has {name} {least[name]:,g} (the seed {self.origin.costs[name]:,g}). Raise "
-                    "the target, or start from another seed."
+                    f"'{self.name}' still has {name} {least[name]:,g} (the seed {self.origin.costs[name]:,g}). "
+                    f"{makes[name]}Raise the target, search more of these, or start from another seed."
                 )
         # The costs of a board are bounds from above while sizes are soft (see `costs.flash`).
         seed, least_now = (
@@ -97,7 +100,7 @@ class SearchModel(keras.Model):
         """A cost of what `export` would return now, as a number."""
         metric = costs.get(name)
         if metric.whole:
-            return metric.function(Blueprint.of(slim(self, self.channels)).program())
+            return cost_of(metric, Blueprint.of(slim(self, self.channels)).program())
         return total(self.channels, name)
 
     def reader(self, values: Mapping[int, Any] | None = None) -> Reader:
@@ -127,8 +130,8 @@ class SearchModel(keras.Model):
         reader = self.reader()
         with reader.shared():
             outputs = super().call(inputs, training=training, mask=mask)
-        # Pressure changes from step to step: with it, the loss of one evaluation would say nothing about another's.
-        if training or self.controller is None:
+        # The loss of an evaluation is the task's alone, so that those of all models and moments can be compared.
+        if training:
             # Not the model's own method, which functional models refuse.
             keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(reader))
         return outputs
@@ -197,6 +200,14 @@ class SearchModel(keras.Model):
                 state.assign(store[f"{RANDOM}{index}"])
 
     def get_config(self) -> dict[str, Any]:
+        if isinstance(self.origin.seed, str):
+            raise ValueError(
+                f"Search model '{self.name}' cannot be saved: {self.origin.seed}. Expected layers that can be made "
+                "anew from a file: functions by name (def, not lambda) that are registered with "
+                "@keras.saving.register_keras_serializable(), layers with a get_config. Or save its weights alone: "
+                "search.save_weights(path), ModelCheckpoint(path, save_weights_only=True); to go on, convert the seed "
+                "again and load them."
+            )
         return {"seed": self.origin.seed, **asdict(self.origin.arguments)}
 
     @classmethod
@@ -249,7 +260,11 @@ def require_search(model: Any) -> SearchModel:
     """
     if isinstance(model, SearchModel):
         return model
-    placed = isinstance(model, keras.Model) and any(isinstance(x, PITLayer) for x in _keras.all_layers(model))
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"Expected a search model, received {checks.described(model)}: pass what keras_pit.convert(model) returned."
+        )
+    placed = any(isinstance(x, PITLayer) for x in _keras.all_layers(model))
     cure = (
         "its search layers do not know yet who reads their channels; pass it through keras_pit.convert(model) first"
         if placed

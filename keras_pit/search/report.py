@@ -16,10 +16,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from .. import costs
+from .. import checks, costs
 from ..costs import geometry
+from ..errors import OpenLength
 from ..graph import seeds, table
 from ..graph.channels import Channels, trace
+from ..graph.kinds import kind_of
 from ..layers.layer import PITLayer
 from .model import SearchModel
 from .totals import layer_cost
@@ -76,6 +78,8 @@ class Report:
             when: "before" or "after".
             metric: "size" or "macs".
         """
+        checks.one_of(when, "`when`", ("before", "after"))
+        checks.one_of(metric, "`metric`", METRICS)
         values = [getattr(getattr(layer, when), metric) for layer in self.layers]
         return None if None in values else sum(values)
 
@@ -120,6 +124,7 @@ class Report:
         Raises:
             ImportError: if matplotlib is not installed.
         """
+        path = checks.path(path, "`path`")
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -146,7 +151,7 @@ class Report:
         axes[-1].legend(fontsize=8, loc="lower right")
         figure.suptitle(f"{self.model}: before and after the search", fontsize=11)
         figure.savefig(path, dpi=150)
-        return pathlib.Path(path)
+        return path
 
 
 def summary(model: keras.Model) -> Report:
@@ -176,7 +181,7 @@ def _report(name: str, channels: Channels) -> Report:
 
 def _layer(layer: Any, channels: Channels) -> LayerReport:
     known = channels.layers[layer]
-    kind = getattr(type(layer), "stock", type(layer)).__name__
+    kind = kind_of(layer).__name__
     counts = geometry.of_layer(table.unwrapped(layer))
     kernel = tuple(getattr(layer, "kernel_size", ()))
     dilation = tuple(getattr(layer, "dilation_rate", ()))
@@ -201,7 +206,7 @@ def _layer(layer: Any, channels: Channels) -> LayerReport:
 def _costs(value: Callable[[str], int]) -> tuple[int, int | None]:
     try:
         macs = value("macs")
-    except ValueError:  # an open length: there is no number of positions
+    except OpenLength:  # an open length: there is no number of positions
         macs = None
     return value("size"), macs
 

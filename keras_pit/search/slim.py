@@ -14,7 +14,9 @@ import numpy as np
 
 from ..graph import _keras, rules, table
 from ..graph.channels import Channels
+from ..graph.kinds import kind_of
 from ..graph.rebuild import copy_state, rebuild
+from ..graph.remake import remake
 from ..layers.kernels import KernelAxis, ShortKernel
 from ..layers.layer import PITLayer
 from ..layers.ownership import kept_labels
@@ -90,13 +92,10 @@ class _Slimmer:
                 changes["groups"] = int(self.keep[roles["read"]].sum())
         if layer in self.windows:
             changes.update(_kernel_arguments(layer, self.windows[layer]))
-        if type(layer).__name__ in _CHANGES and not self.whole(call):
-            changes.update(_CHANGES[type(layer).__name__](self, layer, call))
-        if isinstance(layer, PITLayer):
-            config = layer.get_config()
-            del config["search"]
-            return layer.stock.from_config({**config, **changes})
-        return _keras.clone(layer, **changes)
+        name = kind_of(layer).__name__
+        if name in _CHANGES and not self.whole(call):
+            changes.update(_CHANGES[name](self, layer, call))
+        return remake(layer, getattr(layer, "stock", None), **changes)
 
     def roles(self, layer: Any) -> dict[str, np.ndarray]:
         return self.channels.layers[layer].roles if layer in self.channels.layers else {}
@@ -121,8 +120,7 @@ class _Slimmer:
         if old in self.windows:
             return new(self.aligned(old, args[0]))
         if not self.whole(call):
-            name = type(old).__name__
-            if name == "GetItem":
+            if _keras.op_name(old) == "GetItem":
                 return self.sliced(new, call, *args, **kwargs)
             known = table.row(old)
             if known is not None and known.passes is rules.merges:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import costs
+from ..costs.check import cost_of
 from ..costs.geometry import Geometry
 from ..costs.program import is_number
 from ..graph import table
@@ -29,7 +30,10 @@ def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:
 
 def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
     """The share of one layer in a cost that is a sum over layers; 0 for kinds that cost nothing."""
-    return sum(costs.get(metric).function(stage) for stage in stages(layer, channels, reader))
+    known = costs.get(metric)
+    if reader is None:
+        return sum(cost_of(known, stage) for stage in stages(layer, channels))
+    return sum(known.function(stage) for stage in stages(layer, channels, reader))
 
 
 def stages(layer: Any, channels: Channels, reader: Reader | None = None) -> tuple[Geometry, ...]:

@@ -11,10 +11,13 @@ import keras
 
 from .. import costs
 from ..blueprint import Blueprint
-from ..costs.check import check, check_whole
+from ..costs.check import check, check_whole, cost_of
 from ..graph import _keras
 from ..graph.channels import Channels, trace
-from ..graph.rebuild import copy_state, rebuild
+from ..graph.kinds import made_as
+from ..graph.rebuild import copy_state, rebuild, renewed
+from ..graph.remake import remake
+from ..graph.unsaved import lost
 from ..layers.layer import PITLayer
 from ..layers.ownership import channel_masks
 from ..layers.stock import search_layer
@@ -30,8 +33,8 @@ MOST_REASONS = 5
 class Origin:
     """Where a search model comes from."""
 
-    seed: dict[str, Any]
-    """The seed, serialized."""
+    seed: dict[str, Any] | str
+    """The seed, serialized; if that cannot be, why."""
     arguments: Arguments
     costs: dict[str, float]
     """What the seed costs, by the metrics in the loss."""
@@ -88,8 +91,21 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
         if arguments.target is not None:
             raise ValueError(message)
         warnings.warn(message, stacklevel=3)
-    origin = Origin(keras.saving.serialize_keras_object(seed), arguments, of_seed, channels)
+    origin = Origin(_serialized(seed), arguments, of_seed, channels)
     return Wired(seed.name, rebuilt.inputs, rebuilt.outputs, origin)
+
+
+def _serialized(seed: keras.Model) -> dict[str, Any] | str:
+    """What a file keeps of a seed; if it cannot keep all, why."""
+    reason = lost(seed)
+    if reason is not None:
+        return reason
+    if any(made_as(layer) is not type(layer) for layer in _keras.all_layers(seed)):
+        seed = renewed(seed)
+    try:
+        return keras.saving.serialize_keras_object(seed)
+    except Exception as error:  # noqa: BLE001 - the configs are those of any layer; whoever saves the model is told
+        return str(error).strip()
 
 
 def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Arguments) -> str:
@@ -107,7 +123,8 @@ def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[
     metrics = {name: costs.get(name) for name in names}
     program = Blueprint.of(seed).program() if any(metric.whole for metric in metrics.values()) else None
     return {
-        name: metric.function(program) if metric.whole else total(channels, name) for name, metric in metrics.items()
+        name: cost_of(metric, program) if program and metric.whole else total(channels, name)
+        for name, metric in metrics.items()
     }
 
 
@@ -137,7 +154,7 @@ class _Plan:
     def new_layer(self, layer: Any, channels: Channels) -> Any:
         kind = search_layer(layer)
         if kind is None or not channels.layers[layer].roles:
-            return _keras.clone(layer)
-        new = kind.from_config({**layer.get_config(), "search": self.searches(layer)})
+            return remake(layer)
+        new = remake(layer, kind, search=self.searches(layer))
         new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
         return new

@@ -151,7 +151,7 @@ def test_soft_costs_are_those_of_the_exported_model(name):
         # Each PAD has its own tensor of paddings, where those of the file share it: some bytes of RAM more.
         assert all(one * (1 - 1e-6) <= other <= one * 1.01 for one, other in zip(exact, now, strict=True))
         assert now[1::2] == pytest.approx(exact[1::2], rel=1e-5)
-        assert [keras_pit.cost(search, metric, discrete=True) for metric in METRICS] == exact
+        assert [keras_pit.cost(search, metric) for metric in METRICS] == exact
         exact = keras_pit.cost(slim, "flash")
         assert exact <= flash <= 1.03 * exact + 400
 
@@ -184,7 +184,7 @@ def test_soft_costs_of_known_networks(name):
     assert exact[2] <= soft[2] <= 1.03 * exact[2] + 400
     slim = keras_pit.export(search)
     for metric in ("ram", "latency", "flash", "size", "macs"):
-        assert keras_pit.cost(search, metric, discrete=True) == keras_pit.cost(slim, metric)
+        assert keras_pit.cost(search, metric) == keras_pit.cost(slim, metric)
 
 
 def test_soft_costs_of_random_networks(number, monkeypatch):
@@ -213,7 +213,7 @@ def test_flash_is_the_length_of_the_file(name):
     random_masks(search, np.random.default_rng(2), 0.6)
     slim = keras_pit.export(search)
     length = len(keras_pit.to_tflite(slim, samples(slim), verify=False))
-    assert keras_pit.cost(search, "flash", discrete=True) == pytest.approx(length, rel=0.02)
+    assert keras_pit.cost(search, "flash") == pytest.approx(length, rel=0.02)
 
 
 def twins():
@@ -315,10 +315,10 @@ def test_open_lengths_are_refused():
 def test_biases_that_are_trained_from_zero_count():
     inputs = keras.Input((8,))
     search = keras_pit.convert(keras.Model(inputs, layers.Dense(4)(layers.Dense(16, activation="relu")(inputs))))
-    before = float(keras_pit.cost(search, "flash"))
+    before = float(keras_pit.soft_cost(search, "flash"))
     for layer in search.search_layers:
         layer.bias.assign(np.arange(1.0, 1 + layer.units))
-    assert float(keras_pit.cost(search, "flash")) == before >= keras_pit.cost(search, "flash", discrete=True)
+    assert float(keras_pit.soft_cost(search, "flash")) == before >= keras_pit.cost(search, "flash")
 
 
 # -- gradients --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import sys
 import time
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -23,7 +22,6 @@ from keras_pit.deployment import (
     quantize_aware,
     run_litert,
     run_tflite_micro,
-    runtimes,
     to_tflite,
     verify,
 )
@@ -411,7 +409,6 @@ BAD_MODELS = {
     "search": (lambda: simple(SearchLayer(2)), "search model; .* Call keras_pit.export first"),
     "own call": (own_call, r"'double' \(OwnCall\) has a call of its own.*keras.Model\(x, model.call\(x\)\)"),
     "own call inside": (lambda: simple(own_call()), r"'double' \(OwnCall\) has a call of its own"),
-    "function": (lambda: abs, "Expected a keras.Model; received builtin_function"),
 }
 
 
@@ -423,7 +420,7 @@ def test_bad_model_is_refused(case):
 
 
 def test_unknown_quantization_is_refused():
-    with pytest.raises(ValueError, match=r"one of 'int8', 'int16x8' or None.*received 'int4'"):
+    with pytest.raises(ValueError, match=r"`quantization` must be one of 'int8', 'int16x8', received 'int4'"):
         to_tflite(make("dense")[0], quantization="int4")
 
 
@@ -541,35 +538,6 @@ def test_arena_grows_until_it_suffices(dense_file):
     enough, small = (run_tflite_micro(tflite, x[:4], arena_bytes=n) for n in (2**20, 100))
     assert small.arena_bytes == enough.arena_bytes
     np.testing.assert_array_equal(small.outputs[0], enough.outputs[0])
-
-
-WORKERS = {
-    "crash": ("import os; os.kill(os.getpid(), 11)", "crashed with SIGSEGV"),
-    "refusal": ("import sys; sys.exit('no such thing')", "refused the file.*\nno such thing"),
-    "silence": (
-        "import sys, numpy as np; np.savez(sys.argv[1] + '/results.npz', np.zeros((1, 1, 3)))",
-        "did not print 'Arena allocation total",
-    ),
-    "sleep": ("import time; time.sleep(60)", r"did not finish 1 samples within 0.5 s"),
-}
-
-
-@pytest.mark.parametrize("case", WORKERS)
-def test_worker_fault_is_an_error_here(dense_file, tmp_path, monkeypatch, case):
-    tflite, x = dense_file
-    source, message = WORKERS[case]
-    worker = tmp_path / "worker.py"
-    worker.write_text(source)
-    monkeypatch.setattr(runtimes, "_WORKER", worker)
-    timeout = 0.5 if case == "sleep" else 60
-    with pytest.raises(DeploymentError, match=f"(?s){message}"):
-        run_tflite_micro(tflite, x[:1], timeout=timeout)
-
-
-def test_worker_needs_only_numpy_and_tflite_micro():
-    source = Path(runtimes._WORKER).read_text()
-    imports = [line.split()[1] for line in source.splitlines() if line.startswith(("im", "from"))]
-    assert imports == ["sys", "pathlib", "numpy", "tflite_micro"]
 
 
 @pytest.mark.parametrize("package", ["tflite_micro", "ai_edge_litert"])

@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 from keras_pit.graph import _keras
+from keras_pit.graph.remake import remake
 
 
 def diamond() -> keras.Model:
@@ -47,10 +48,10 @@ def test_names_of_plain_operations_only():
 
 def test_clone_keeps_the_name_and_takes_changes():
     layer = layers.Conv1D(4, 3, name="conv", padding="causal")
-    clone = _keras.clone(layer, filters=2)
+    clone = remake(layer, filters=2)
     assert (clone.name, clone.filters, clone.padding) == ("conv", 2, "causal")
     reshape = next(call.operation for call in _keras.calls(reshaping()))
-    assert _keras.clone(reshape, newshape=(-1, 2)).newshape == (-1, 2)
+    assert remake(reshape, newshape=(-1, 2)).newshape == (-1, 2)
 
 
 def reshaping() -> keras.Model:

@@ -44,6 +44,6 @@ def test_application(name, record_property):
     record_property(ERROR, float(error))
     assert error < 1e-5
     for metric in ("size", "macs"):
-        assert keras_pit.cost(search, metric, discrete=True) == keras_pit.cost(slim, metric)
+        assert keras_pit.cost(search, metric) == keras_pit.cost(slim, metric)
     assert keras_pit.cost(slim, "macs") < 0.7 * keras_pit.cost(model, "macs")
     assert all(type(layer).__module__.startswith("keras.") for layer in slim.layers)

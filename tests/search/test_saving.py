@@ -109,7 +109,7 @@ def test_weights_only_checkpoint(tmp_path):
     fresh.load_weights(tmp_path / "search.weights.h5")
     x, _ = batches()
     np.testing.assert_array_equal(fresh(x), search(x))
-    assert keras_pit.cost(fresh, discrete=True) == keras_pit.cost(search, discrete=True)
+    assert keras_pit.cost(fresh) == keras_pit.cost(search)
 
 
 def test_backup_and_restore(tmp_path):

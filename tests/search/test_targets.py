@@ -14,7 +14,7 @@ from small import LOSS, network, samples
 import keras_pit
 from keras_pit import boards
 from keras_pit.search import targets
-from keras_pit.search.arguments import check_round_to, check_strength, pressed
+from keras_pit.search.arguments import pressed
 
 
 def searched(target, regularizer=None, optimizer="adam", epochs=15, batch=32, model=None, **compiling):
@@ -92,9 +92,10 @@ def test_several_bounds_are_all_met_and_the_tightest_is_used_up():
         assert max(found.values()) <= 1.0
         assert max(found.values()) >= 0.85
         for name in target:
-            assert history[name][-1] == keras_pit.cost(search, name, discrete=True)
+            assert history[name][-1] == keras_pit.cost(search, name)
 
 
+@pytest.mark.filterwarnings("ignore:The target is met:UserWarning")
 @pytest.mark.parametrize("slack", [1.0, 1.5])
 def test_nothing_is_pruned_for_a_bound_that_is_met(slack):
     whole = keras_pit.cost(network())
@@ -168,12 +169,12 @@ def test_without_fit():
     search.controller.pace.assign(1 / 40)
     for _ in range(30):
         search.train_on_batch(x[:32], y[:32])
-    assert 0.85 * bound <= keras_pit.cost(search, discrete=True) <= bound
+    assert 0.85 * bound <= keras_pit.cost(search) <= bound
     by_hand = keras_pit.convert(network(), target=bound)
     by_hand.controller.pace.assign(1 / 40)
     costs = [float(by_hand.controller.step()[0]) for _ in range(30)]
     assert costs == sorted(costs, reverse=True)
-    assert 0.85 * bound <= costs[-1] == keras_pit.cost(by_hand, discrete=True) <= bound
+    assert 0.85 * bound <= costs[-1] == keras_pit.cost(by_hand) <= bound
 
 
 def test_export_warns_when_the_search_was_stopped_too_early():
@@ -191,6 +192,33 @@ def test_impossible_target_names_the_smallest_reachable_cost():
     assert keras_pit.cost(keras_pit.export(search)) == least
 
 
+SHARES = {
+    "size": r"Most of it is in '\w+' \(\d+\), '\w+' \(\d+\) and '\w+' \(\d+\)\.",
+    "flash": r"Most of it is in '\w+' \(\d+ B of weights\)",
+    "latency:pico": r"Most of it is in 'conv\d' \([\d,]+ instructions\)",
+    "ram": r"It peaks at \w+ of layer '\w+', while these are in memory: 1x1x32x\d \(\d+ B\), ",
+}
+
+
+@pytest.mark.parametrize("metric", SHARES)
+def test_impossible_target_names_the_layers_that_make_the_least(metric):
+    with pytest.raises(ValueError, match=rf"The target {metric} .* cannot be met.*{SHARES[metric]}.* Raise the target"):
+        keras_pit.convert(network(), target={metric: 1e-3})
+
+
+def test_a_target_that_is_met_is_told():
+    with pytest.warns(UserWarning, match=r"target is met by model 'small' as it is: size 3,000 \(the seed has 2,819\)"):
+        keras_pit.convert(network(), target=3_000)
+    # One bound that is met beside others is nothing unusual.
+    keras_pit.convert(network(), target={"size": 3_000, "macs": 10_000})
+
+
+def test_a_strength_beside_a_target_is_told():
+    with pytest.warns(UserWarning, match=r"`strength` \(0\.5\) comes together with a `target`"):
+        keras_pit.convert(network(), target=1_000, strength=0.5)
+
+
+@pytest.mark.filterwarnings("ignore:`strength`:UserWarning")
 def test_strength_is_where_the_pressure_starts():
     search = keras_pit.convert(network(), target=1_000.0, strength=0.5)
     assert pressure(search) == pytest.approx(0.5)
@@ -220,8 +248,6 @@ def test_numbers_of_numpy_and_boards_are_taken():
     config = json.dumps([pressed(None, np.int64(300)), pressed(None, {"macs": np.float32(300)})])
     assert json.loads(config) == [[{"size": 1.0}, {"size": 300.0}], [{"macs": 1.0}, {"macs": 300.0}]]
     assert pressed(None, boards.get("pico")) == pressed(None, "pico")
-    assert type(check_strength(np.float32(1))) is float
-    assert type(check_round_to(np.int64(4))) is int
 
 
 # -- law 6 ------------------------------------------------------------------------------------------------------------
@@ -299,7 +325,7 @@ def test_a_rest_stays_only_with_its_whole_layer(alpha, width):
     search = keras_pit.convert(network(10), round_to=4)
     search.get_layer("conv1").alpha.assign(alpha)
     assert keras_pit.export(search).get_layer("conv1").filters == width
-    assert float(keras_pit.cost(search)) == keras_pit.cost(search, discrete=True)
+    assert float(keras_pit.soft_cost(search)) == keras_pit.cost(search)
 
 
 def test_layers_narrower_than_a_block_stay_whole():
@@ -310,5 +336,5 @@ def test_layers_narrower_than_a_block_stay_whole():
 
 @pytest.mark.parametrize("wrong", [0, -4, 2.0, True, "4"])
 def test_round_to_is_checked(wrong):
-    with pytest.raises(ValueError, match=r"`round_to` must be a whole number of at least 1"):
+    with pytest.raises((TypeError, ValueError), match=r"`round_to` must be a whole number of at least 1"):
         keras_pit.convert(network(), round_to=wrong)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import keras_pit
+from keras_pit.search.arguments import MOST_STRENGTH, MOST_WEIGHT
 
 
 def small() -> keras.Model:
@@ -44,7 +45,7 @@ def test_logged_cost_is_that_of_the_export(how, regularizer, batch):
     search.compile(keras.optimizers.Adam(0.02), LOSS, metrics=["accuracy"], **how)
     history = search.fit(*batch, batch_size=8, epochs=3, verbose=0, validation_data=batch).history
     assert history[regularizer][-1] < keras_pit.cost(small(), regularizer)
-    assert history[regularizer][-1] == keras_pit.cost(search, regularizer, discrete=True)
+    assert history[regularizer][-1] == keras_pit.cost(search, regularizer)
     assert history[regularizer][-1] == keras_pit.cost(keras_pit.export(search), regularizer)
     # `evaluate` returns what the user asked for, nothing more.
     assert len(search.evaluate(*batch, verbose=0)) == 2
@@ -61,7 +62,7 @@ def test_log_reaches_callbacks(tmp_path, batch):
     header, *rows = (tmp_path / "log.csv").read_text().splitlines()
     assert [float(row.split(",")[header.split(",").index("macs")]) for row in rows] == history["macs"]
     best = keras.models.load_model(tmp_path / "best.keras")
-    assert keras_pit.cost(best, "macs", discrete=True) == min(history["macs"])
+    assert keras_pit.cost(best, "macs") == min(history["macs"])
 
 
 def test_step_is_traced_once(batch, monkeypatch):
@@ -87,8 +88,8 @@ def test_loss_is_task_plus_relative_cost(batch):
     search = keras_pit.convert(small(), "size", strength=0.5)
     for variable in keras_pit.mask_variables(search):
         variable.assign(np.random.default_rng(1).uniform(size=variable.shape))
-    search(batch[0])
-    share = keras_pit.cost(search, discrete=True) / keras_pit.cost(small())
+    search(batch[0], training=True)
+    share = keras_pit.cost(search) / keras_pit.cost(small())
     assert float(sum(search.losses)) == pytest.approx(0.5 * share, rel=1e-6)
 
 
@@ -105,8 +106,10 @@ def test_cost_counts_inside_another_model(batch):
 
     outer, inputs = Outer(), keras.Input((16, 3))
     for model in (outer, keras.Model(inputs, layers.ReLU()(search(inputs)))):
-        model(batch[0])
+        model(batch[0], training=True)
         assert [float(loss) for loss in model.losses] == pytest.approx([0.5], rel=1e-6)
+        model(batch[0])
+        assert model.losses == []
 
 
 def test_shared_layer_pays_once():
@@ -116,7 +119,7 @@ def test_shared_layer_pays_once():
     model = keras.Model([first, second], layers.Dense(2, name="out")(layers.Flatten()(x)))
     for metric in ("size", "macs"):
         search = keras_pit.convert(model, metric, strength=1.0)
-        search([np.zeros((1, 16, 3)), np.zeros((1, 16, 3))])
+        search([np.zeros((1, 16, 3)), np.zeros((1, 16, 3))], training=True)
         assert float(sum(search.losses)) == pytest.approx(1.0, rel=1e-6)
     assert keras_pit.cost(model) == model.count_params()
     assert keras_pit.cost(model, "macs") == 2 * (14 * 3 * 3 * 4) + 112 * 2
@@ -131,11 +134,11 @@ def test_half_precision_keeps_masks_and_costs_in_float32(batch):
     search = keras_pit.convert(seed, "macs", strength=5.0)
     assert {variable.dtype for variable in keras_pit.mask_variables(search)} == {"float32"}
     assert search.layers[1].compute_dtype == "float16"
-    search(batch[0])
+    search(batch[0], training=True)
     assert {loss.dtype for loss in search.losses} == {tf.float32}
     search.compile(keras.optimizers.Adam(0.02), LOSS)
     history = search.fit(*batch, batch_size=4, epochs=3, verbose=0).history
-    assert history["macs"][-1] == keras_pit.cost(search, "macs", discrete=True) < keras_pit.cost(seed, "macs")
+    assert history["macs"][-1] == keras_pit.cost(search, "macs") < keras_pit.cost(seed, "macs")
     slim = keras_pit.export(search)
     assert slim.layers[1].compute_dtype == "float16"
     np.testing.assert_allclose(slim(batch[0]), search(batch[0]), atol=2e-3)
@@ -150,7 +153,7 @@ def test_loop_by_hand_with_two_optimizers(batch):
     fast, slow = keras.optimizers.Adam(0.01), keras.optimizers.SGD(0.1)
     fast.build(masks)
     slow.build(net)
-    before = keras_pit.cost(search, "macs", discrete=True)
+    before = keras_pit.cost(search, "macs")
     assert float(keras_pit.get_regularization_loss(search)) == before
 
     @tf.function
@@ -164,7 +167,7 @@ def test_loop_by_hand_with_two_optimizers(batch):
 
     losses = [float(step()) for _ in range(30)]
     assert np.isfinite(losses).all()
-    assert keras_pit.cost(search, "macs", discrete=True) < before
+    assert keras_pit.cost(search, "macs") < before
     for variable in masks:
         assert variable.numpy().min() >= 0 and variable.numpy().max() <= 1
 
@@ -210,13 +213,30 @@ def test_strength_is_checked_and_takes_effect(batch):
     search = keras_pit.convert(small(), "macs", strength=2.0)
     assert search.strength == 2.0
     search.strength = 0.25
-    search(batch[0])
+    search(batch[0], training=True)
     assert float(sum(search.losses)) == pytest.approx(0.25, rel=1e-6)
-    for wrong in (-1.0, float("nan"), float("inf"), "1", True):
-        with pytest.raises(ValueError, match="strength"):
-            search.strength = wrong
-        with pytest.raises(ValueError, match="strength"):
-            keras_pit.convert(small(), strength=wrong)
+
+
+@pytest.mark.parametrize("target", [None, 300.0])
+def test_evaluation_is_the_loss_of_the_task_in_all_modes(target, batch):
+    seed = small()
+    seed.compile("adam", LOSS)
+    search = keras_pit.convert(seed, target=target)
+    search.compile(keras.optimizers.SGD(0.0), LOSS)
+    assert search.evaluate(*batch, verbose=0) == pytest.approx(seed.evaluate(*batch, verbose=0), rel=1e-5)
+    history = search.fit(*batch, validation_data=batch, epochs=1, verbose=0).history
+    assert history["val_loss"][0] == pytest.approx(search.evaluate(*batch, verbose=0), rel=1e-6)
+    search(batch[0], training=True)
+    assert len(search.losses) == 1
+    search(batch[0])
+    assert search.losses == []
+
+
+def test_the_largest_strength_that_is_taken_trains(batch):
+    search = keras_pit.convert(small(), {"size": MOST_WEIGHT, "macs": MOST_WEIGHT}, strength=MOST_STRENGTH)
+    search.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), LOSS)
+    search.fit(*batch, epochs=3, verbose=0)
+    assert all(np.isfinite(variable.numpy()).all() for variable in [*search.variables, *search.optimizer.variables])
 
 
 def test_all_masks_start_open():
@@ -224,14 +244,14 @@ def test_all_masks_start_open():
     variables = keras_pit.mask_variables(search)
     assert [variable.name for variable in variables] == ["alpha", "beta", "gamma"] * 2
     assert all((variable.numpy() > 0.5).all() for variable in variables)
-    assert keras_pit.cost(search, discrete=True) == keras_pit.cost(small())
+    assert keras_pit.cost(search) == keras_pit.cost(small())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_mask_that_is_not_finite_is_reported(value):
     search = keras_pit.convert(small())
     search.get_layer("conv1").alpha.assign([0.6, 0.6, value, 0.6, 0.6, 0.6])
-    for read in (keras_pit.export, keras_pit.summary, lambda model: keras_pit.cost(model, discrete=True)):
+    for read in (keras_pit.export, keras_pit.summary, lambda model: keras_pit.cost(model)):
         with pytest.raises(
             ValueError, match=r"Layer 'conv1': mask variable alpha is not finite at \[2\].*learning rate"
         ):

@@ -14,6 +14,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from ... import checks
+
 _KEYWORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class co_await
 co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype default delete do
@@ -77,7 +79,9 @@ def check_name(name: str) -> None:
         check_name("watch")
     """
     cure = 'Pass another, for example name="watch_model".'
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
+    if not isinstance(name, str):
+        raise checks.wrong_type("`name`", "a C++ identifier", name, cure)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
         raise ValueError(
             f"name={name!r} is not a C++ identifier; expected letters, digits and underscores, a letter first. {cure}"
         )
@@ -104,9 +108,8 @@ def check_labels(labels: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for label in labels:
         if not isinstance(label, str):
-            raise ValueError(
-                f"labels holds {label!r}; expected strings. Convert them: labels=[str(x) for x in labels]."
-            )
+            cure = "Convert them: labels=[str(x) for x in labels]."
+            raise checks.wrong_type("Each of `labels`", "a string", label, cure)
         name = enumerator(label)
         if name == "k":
             raise ValueError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -147,14 +148,25 @@ def render(bundle: Bundle) -> dict[str, bytes]:
     return contents
 
 
-def is_ours(path: str) -> bool:
-    """Whether a bundle, of whatever network, has a file of this path inside it, or its Makefile makes it."""
-    parts = PurePosixPath(path).parts
-    if parts[0] == "build":
-        return True
-    if len(parts) == 3 and parts[0] == "arduino":
-        return parts[2] in (*_HEADERS, "model_data.cpp", f"{parts[1]}.ino")
-    return path in (*_HEADERS, *_SOURCES, "model.tflite", "report.json")
+def paths(name: str) -> frozenset[str]:
+    """The paths inside a bundle of this name: what `render` makes, and what the bundle's Makefile makes of it."""
+    sketch = (*_HEADERS, "model_data.cpp", f"{name}.ino")
+    return frozenset(
+        (
+            *_HEADERS,
+            *_SOURCES,
+            "model.tflite",
+            "report.json",
+            "build/self_test",
+            *(f"arduino/{name}/{x}" for x in sketch),
+        )
+    )
+
+
+def name_of(settings: str) -> str | None:
+    """The name of the bundle that this model_settings.h belongs to, or None if `deploy` did not write it."""
+    found = re.search(r"^namespace (\w+) \{", settings, re.MULTILINE)
+    return found[1] if found and MARK in settings else None
 
 
 def _fill(file: str, blanks: dict[str, Any]) -> str:

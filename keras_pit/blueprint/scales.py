@@ -1,0 +1,99 @@
+"""Where the converter puts a QUANTIZE: what it joins has one scale, and some of it already has another one.
+
+CONCATENATION, MAXIMUM and MINIMUM compare or copy integers: all that they read has the scale of their result. So has
+what is only moved or pooled on the way there. Where that cannot be, numbers are brought to the scale by a QUANTIZE:
+
+    conv -> tanh -> QUANTIZE -> pool -+-> concatenate     the range of tanh is fixed: for all that read it
+    conv -----------------------------+
+
+    a -+-> QUANTIZE -> concatenate with b                 a has the scale of the last one that joins it
+       +-------------> concatenate with c
+
+An input of the network has one scale, which goes on to all that joins it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ..lowering import Network, Node
+from ..lowering import operators as kinds
+from .names import activation
+
+
+class Quantize(kinds.Operator):
+    """QUANTIZE: the same numbers with another scale."""
+
+
+def rescaled(network: Network) -> Network:
+    """A network with the QUANTIZE that the converter puts between its operators."""
+    nodes = network.nodes()
+    joined = _joined(nodes)
+    groups = _groups(nodes, joined)
+    apart = {
+        (join, operand): groups[join]
+        for ways in joined.values()
+        for join, operand in ways
+        if groups[join] is not groups[ways[-1][0]]
+    }
+    new: dict[Node, Node] = {}
+    between: dict[tuple[Node, Node], Node] = {}
+    for node in nodes:
+        inputs = []
+        for source in node.inputs:
+            inputs.append(new[source])
+            if (node, source) in apart:
+                key = source, apart[node, source]
+                between.setdefault(key, _behind(new[source]))
+                inputs[-1] = between[key]
+        new[node] = node.on(*inputs)
+        if node in joined and activation(node.operator) in _FIXED:
+            new[node] = _behind(new[node])
+    inputs = tuple(new.get(node, node) for node in network.inputs)
+    return Network(inputs, tuple(new[node] for node in network.outputs))
+
+
+def _behind(node: Node) -> Node:
+    return Node.of(Quantize(), node, name=node.name)
+
+
+def _joined(nodes: list[Node]) -> dict[Node, list[tuple[Node, Node]]]:
+    """For each node whose numbers are joined with others: by which nodes, and what these read of it."""
+    found: dict[Node, list[tuple[Node, Node]]] = defaultdict(list)
+    for node in filter(_joins, nodes):
+        for operand in node.inputs:
+            made = operand
+            while isinstance(made.operator, _HAND_ON):
+                (made,) = made.inputs
+            found[made].append((node, operand))
+    return found
+
+
+def _groups(nodes: list[Node], joined: dict[Node, list[tuple[Node, Node]]]) -> dict[Node, Node]:
+    """For each node that joins, one that stands for all that have its scale."""
+    groups = {node: node for node in filter(_joins, nodes)}
+
+    def unite(one: Node, two: Node) -> None:
+        old, kept = groups[one], groups[two]
+        groups.update({node: kept for node, group in groups.items() if group is old})
+
+    for made, ways in joined.items():
+        *others, (last, _) = ways
+        if made in groups:
+            unite(made, last)
+        for join, _ in others if isinstance(made.operator, kinds.Input) else ():
+            unite(join, last)
+    return groups
+
+
+def _joins(node: Node) -> bool:
+    operator = node.operator
+    if isinstance(operator, kinds.Binary):
+        return operator.kind in ("maximum", "minimum")
+    return isinstance(operator, kinds.Concat) or activation(operator) in ("clip", "minimum")
+
+
+_HAND_ON = (kinds.Pool, kinds.Pad, kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Resize)
+"""What keeps the scale of what it reads."""
+_FIXED = ("sigmoid", "tanh", "softmax")
+"""Their results have a scale of their own."""

@@ -1,0 +1,276 @@
+"""In which order the operators of a network run: the one for which the arena is smallest.
+
+Where a network branches, what runs first decides what has to wait in memory. Here, the large result of b has to wait
+while a runs with its scratch memory, unless a comes first:
+
+    x -> a (much scratch memory, small result) -+
+    x -> b (large result) ----------------------+-> add
+
+The order is a function of the network alone, not of how a program lists its operators. So a file, and what is known
+before there is one, have the same. The search starts with the order in which results are asked for, from the outputs
+on, and goes by stretches: one ends where all operators so far have to come before all others.
+
+    peak    What has run is a set of operators. The least peak on the way to each set and from it is found by dynamic
+            programming, one operator after the other; `WIDTH` sets of one size are followed at most.
+    head    The planner may need more than the peak. Then it is asked about other orders: about all of them if there
+            are no more than `TRIALS`, else about the best ways through each set, stretch by stretch.
+
+So it is the best order of all for networks with few branches, and a good one for others. A chain costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import nsmallest
+from itertools import pairwise, product
+
+from .arena import buffers
+from .planner import ALIGNMENT, plan
+from .program import Program, round_up
+
+CORE = "cortex-m4"
+"""The core whose scratch memory counts: a file has one order for all of them."""
+WIDTH = 500
+"""Sets of operators that are followed at a time."""
+TRIALS = 300
+"""Orders that the planner is asked about."""
+
+Order = tuple[int, ...]
+"""Places of operators, first to last."""
+
+
+def arranged(program: Program) -> Program:
+    """A network with its operators in the order that needs the least arena.
+
+    Args:
+        program: the network; sizes are numbers.
+
+    Returns:
+        The same network; tensors are numbered as they come, inputs first.
+
+    Example:
+        >>> arena(arranged(program)).head <= arena(program).head
+        True
+    """
+    return in_order(program, order(program))
+
+
+def in_order(program: Program, places: Sequence[int]) -> Program:
+    """A network with its operators in another order, and its tensors numbered as they come."""
+    operators = [program.operators[place] for place in places]
+    met = [*program.inputs, *(n for op in operators for n in (*op.inputs, *op.outputs) if n >= 0), *program.outputs]
+    numbers = {-1: -1} | {old: new for new, old in enumerate(dict.fromkeys(met))}
+
+    def renumbered(olds: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(numbers[old] for old in olds)
+
+    return Program(
+        tuple(replace(op, inputs=renumbered(op.inputs), outputs=renumbered(op.outputs)) for op in operators),
+        tuple(program.tensors[old] for old in numbers if old >= 0),
+        renumbered(program.inputs),
+        renumbered(program.outputs),
+    )
+
+
+def order(program: Program) -> Order:
+    """The order that needs the least arena.
+
+    Args:
+        program: the network; sizes are numbers.
+
+    Returns:
+        The places of its operators, first to last.
+    """
+    written = tuple(_written(program))
+    best = _Search(in_order(program, written)).best()
+    return tuple(written[place] for place in best)
+
+
+def _written(program: Program) -> Iterator[int]:
+    """Each operator behind those that it reads, depth first, from the outputs on; what no output needs comes last."""
+    makers = {number: place for place, op in enumerate(program.operators) for number in op.outputs}
+    wanted = [*(makers[number] for number in program.outputs if number in makers), *range(len(program.operators))]
+    stack = [(place, False) for place in reversed(wanted)]
+    done: set[int] = set()
+    while stack:
+        place, ready = stack.pop()
+        if place in done:
+            continue
+        if ready:
+            done.add(place)
+            yield place
+        else:
+            stack.append((place, True))
+            stack += [(makers[n], False) for n in reversed(program.operators[place].inputs) if n in makers]
+
+
+@dataclass(frozen=True)
+class _State:
+    """What has run, as bits; which operators can be next, as bits, too; and bytes."""
+
+    done: int
+    ready: int
+    alive: int
+    peak: int
+    """The most on the way here."""
+    way: Order = ()
+    """What has run since the stretch began."""
+
+    @property
+    def count(self) -> int:
+        """How many have run."""
+        return self.done.bit_count()
+
+    def choices(self) -> Iterator[int]:
+        """What can be next, in the order in which it is written."""
+        ready = self.ready
+        while ready:
+            yield (ready & -ready).bit_length() - 1
+            ready &= ready - 1
+
+
+class _Search:
+    """Looks for the best order of a network whose operators are listed as `_written` has them."""
+
+    def __init__(self, program: Program) -> None:
+        operators = program.operators
+        self.program, self.count = program, len(operators)
+        makers = {number: place for place, op in enumerate(operators) for number in op.outputs}
+        sizes = {n: int(round_up(program.tensors[n].bytes, ALIGNMENT)) for n in (*program.inputs, *makers)}
+        self.before = [sum({1 << makers[n] for n in op.inputs if n in makers}) for op in operators]
+        self.after: list[set[int]] = [set() for _ in operators]
+        # What an output of the network waits for never comes.
+        readers = {n: 1 << self.count if n in program.outputs else 0 for n in sizes}
+        for place, op in enumerate(operators):
+            for number in filter(sizes.__contains__, op.inputs):
+                readers[number] |= 1 << place
+                if number in makers:
+                    self.after[makers[number]].add(place)
+        self.makes = [sum(sizes[number] for number in op.outputs) for op in operators]
+        self.ends = [
+            [(readers[n], sizes[n]) for n in dict.fromkeys((*op.inputs, *op.outputs)) if n in sizes] for op in operators
+        ]
+        self.scratch = [0] * self.count
+        for buffer in buffers(program, CORE):
+            if buffer.tensor is None:
+                self.scratch[buffer.first - 1] += int(buffer.size)
+        inputs = sum(sizes[number] for number in program.inputs)
+        ready = sum(1 << place for place, others in enumerate(self.before) if not others)
+        self.begin = _State(0, ready, inputs, inputs)
+
+    def best(self) -> Order:
+        """The best order that is found."""
+        stretches = self._stretches()
+        begins, ways = [], []
+        state = self.begin
+        for length in stretches:
+            begins.append(replace(state, way=(), peak=0))
+            ways.append(self._ways(begins[-1], length))
+            for place in ways[-1][0]:
+                state = self.then(state, place)
+        if all(len(some) == 1 for some in ways):
+            return _joined(some[0] for some in ways)
+        orders = [self._all(begin, length) or some for begin, length, some in zip(begins, stretches, ways, strict=True)]
+        trials = _Trials(self, state.peak)
+        trials.take([tuple(range(begin.count, begin.count + n)) for begin, n in zip(begins, stretches, strict=True)])
+        trials.take([some[0] for some in ways])
+        if math.prod(map(len, orders)) <= TRIALS:
+            for choice in product(*orders):
+                trials.take(choice)
+        else:
+            for at, some in enumerate(orders):
+                for way in some:
+                    trials.take([*trials.best[:at], way, *trials.best[at + 1 :]])
+        return _joined(trials.best)
+
+    def _stretches(self) -> list[int]:
+        """How many operators there are in each stretch."""
+        behind = [0] * self.count
+        for place, others in enumerate(self.before):
+            for other in range(place):
+                if others >> other & 1:
+                    behind[place] |= behind[other] | 1 << other
+        ends, common = [], (1 << self.count) - 1
+        # What all operators from here on come after.
+        for place in reversed(range(self.count)):
+            common &= behind[place]
+            if common == (1 << place) - 1:
+                ends.append(place)
+        ends = [*reversed(ends), self.count]
+        return [end - start for start, end in pairwise(ends)]
+
+    def _ways(self, begin: _State, length: int) -> list[Order]:
+        """Orders of a stretch, by their peak: the best one through each set of operators that is followed."""
+        levels = [{begin.done: begin}]
+        for _ in range(length):
+            new: dict[int, _State] = {}
+            for state in levels[-1].values():
+                for place in state.choices():
+                    then = self.then(state, place)
+                    if then.done not in new or then.peak < new[then.done].peak:
+                        new[then.done] = then
+            kept = nsmallest(WIDTH, new.values(), key=lambda one: (one.peak, one.alive, one.done))
+            levels.append({state.done: state for state in kept})
+        # Back from the end: what comes behind each set, and its peak.
+        rests: dict[int, tuple[int, Order]] = dict.fromkeys(levels.pop(), (0, ()))
+        peaks: dict[Order, int] = {}
+        for level in reversed(levels):
+            behind = {}
+            for state in level.values():
+                steps = [(self.then(replace(state, peak=0), place), place) for place in state.choices()]
+                rest = [
+                    (max(then.peak, rests[then.done][0]), (place, *rests[then.done][1]))
+                    for then, place in steps
+                    if then.done in rests
+                ]
+                if rest:
+                    behind[state.done] = peak, places = min(rest)
+                    peaks.setdefault((*state.way, *places), max(state.peak, peak))
+            rests = behind
+        return sorted(peaks, key=lambda places: (peaks[places], places))[:TRIALS]
+
+    def _all(self, begin: _State, length: int) -> list[Order]:
+        """All orders of a stretch; none if there are more than `TRIALS`."""
+        found, stack = [], [begin]
+        while stack and len(found) <= TRIALS:
+            state = stack.pop()
+            stack += [self.then(state, place) for place in state.choices()] if len(state.way) < length else []
+            found += [state.way] if len(state.way) == length else []
+        return found if len(found) <= TRIALS else []
+
+    def head(self, places: Order) -> int:
+        """What the planner makes of an order."""
+        return max(placed.end for placed in plan(buffers(in_order(self.program, places), CORE)))
+
+    def then(self, state: _State, place: int) -> _State:
+        """What is when one more operator has run."""
+        done, ready = state.done | 1 << place, state.ready & ~(1 << place)
+        for reader in self.after[place]:
+            if not self.before[reader] & ~done:
+                ready |= 1 << reader
+        during = state.alive + self.makes[place]
+        alive = during - sum(size for readers, size in self.ends[place] if not readers & ~done)
+        return _State(done, ready, alive, max(state.peak, during + self.scratch[place]), (*state.way, place))
+
+
+class _Trials:
+    """The best order so far, stretch by stretch, by what the planner makes of it."""
+
+    def __init__(self, search: _Search, peak: int) -> None:
+        self.search, self.peak, self.left = search, peak, TRIALS
+        self.best: list[Order] = []
+        self.head = math.inf
+
+    def take(self, ways: Sequence[Order]) -> None:
+        """Try an order, unless the best one cannot be beaten, or there were enough."""
+        if self.head > self.peak and self.left:
+            self.left -= 1
+            head = self.search.head(_joined(ways))
+            if head < self.head:
+                self.best, self.head = list(ways), head
+
+
+def _joined(ways: Iterable[Order]) -> Order:
+    return tuple(place for way in ways for place in way)

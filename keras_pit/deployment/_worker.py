@@ -1,0 +1,115 @@
+"""What runs in a process of its own: `python _worker.py RUNTIME FOLDER PARENT [NUMBER...]`.
+
+Runtimes are native code, which may end its process, never end, and explain itself on C stderr only. So `worker` starts
+this file by its path. It reads FOLDER/model.tflite and FOLDER/inputs.npz (per input, in order, an array of shape
+(samples, *tensor)), runs the samples one by one and writes FOLDER/results.npz likewise. A runtime is a function in
+`RUNTIMES`, and may take further numbers. The process ends with PARENT, whose number it is given.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# A script's own folder leads sys.path, where its neighbours would hide modules of the same name.
+sys.path[:] = [entry for entry in sys.path if entry != str(Path(__file__).resolve().parent)]
+
+import numpy as np  # noqa: E402
+
+Arrays = Sequence[np.ndarray]
+
+
+def tflite_micro(content: bytes, inputs: Arrays, arena_bytes: int, outputs: int, *tensors: int) -> list[np.ndarray]:
+    """The outputs (so many), or the tensors whose numbers are given, which takes an arena that keeps them all."""
+    from tflite_micro import runtime
+
+    kinds = runtime.InterpreterConfig
+    interpreter = runtime.Interpreter.from_bytes(
+        content,
+        arena_size=arena_bytes,
+        intrepreter_config=kinds.kPreserveAllTensors if tensors else kinds.kAllocationRecording,
+    )
+    results: list[list[np.ndarray]] = [[] for _ in tensors or range(outputs)]
+    for sample in range(len(inputs[0])):
+        interpreter.reset()
+        for index, array in enumerate(inputs):
+            interpreter.set_input(array[sample], index)
+        interpreter.invoke()
+        for index, result in enumerate(results):
+            if tensors:
+                value = interpreter.GetTensor(tensors[index], 0)["tensor_data"]
+            else:
+                value = interpreter.get_output(index)
+            result.append(np.array(value))
+    if not tensors:
+        interpreter.print_allocations()
+    return list(map(np.stack, results))
+
+
+def litert(content: bytes, inputs: Arrays) -> list[np.ndarray]:
+    """The outputs from LiteRT's reference kernels."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    except ValueError as error:
+        if "Didn't find op for builtin opcode" not in str(error):
+            raise
+        # Some operators (ELU) are only in the set of optimised kernels.
+        kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(model_content=content, experimental_op_resolver_type=kernels)
+    interpreter.allocate_tensors()
+    sources = [detail["index"] for detail in interpreter.get_input_details()]
+    sinks = [detail["index"] for detail in interpreter.get_output_details()]
+    results: list[list[np.ndarray]] = [[] for _ in sinks]
+    for sample in range(len(inputs[0])):
+        interpreter.reset_all_variables()
+        for index, array in zip(sources, inputs, strict=True):
+            interpreter.set_tensor(index, array[sample])
+        interpreter.invoke()
+        for index, result in zip(sinks, results, strict=True):
+            result.append(interpreter.get_tensor(index))
+    return list(map(np.stack, results))
+
+
+RUNTIMES: dict[str, Callable[..., list[np.ndarray]]] = {"TFLite-Micro": tflite_micro, "LiteRT": litert}
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when its parent does, however that ends."""
+    # The parent holds the other end of stdin and never writes.
+    threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+    # Native code may keep that thread from running. Linux needs no thread.
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def leave_no_core() -> None:
+    """Write no memory image into the working directory in a crash."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main(runtime: str, folder: Path, *numbers: int) -> None:
+    """Run every sample of `folder` and leave the results there."""
+    with np.load(folder / "inputs.npz") as file:
+        inputs = [file[key] for key in file.files]
+    results = RUNTIMES[runtime]((folder / "model.tflite").read_bytes(), inputs, *numbers)
+    np.savez(folder / "results.npz", *results)
+
+
+if __name__ == "__main__":
+    end_with(int(sys.argv[3]))
+    leave_no_core()
+    try:
+        main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[4:]))
+    except (RuntimeError, ValueError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,76 @@
+"""What makes the least that a search can reach: the largest shares of a cost, by layer.
+
+    largest(search, "size")    "Most of it is in 'out' (99), 'conv1' (12) and 'conv0' (7). "
+    largest(search, "ram")     "It peaks at 'conv0' (CONV_2D), which needs 1x1x64x6 and 1x1x64x1 at once ..."
+
+A sum has the shares of its layers, or of its operators on a board. The head of an arena has none: its height is that of
+one step of the network, and what is alive then makes it. Read at the masks as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import boards, costs
+from ..blueprint import Blueprint
+from ..costs import cores
+from ..costs.arena import buffers
+from ..costs.latency import operator_instructions
+from ..costs.program import Program
+from .slim import slim
+from .totals import layer_cost
+
+MOST = 3
+"""How many shares are named."""
+
+
+def largest(search: Any, metric: str) -> str:
+    """A sentence for an error, or nothing where a cost of the user's own has no shares.
+
+    Args:
+        search: a search model.
+        metric: name of a cost.
+    """
+    name, _, board = metric.partition(":")
+    if not costs.get(metric).whole:
+        return _most(
+            {layer.name: float(layer_cost(layer, search.channels, metric)) for layer in search.channels.layers}
+        )
+    if name not in ("flash", "ram", "latency"):
+        return ""
+    program = Blueprint.of(slim(search, search.channels)).program()
+    core = cores.of_board(boards.get(board or costs.registry.BOARD)).name
+    if name == "ram":
+        return _peak(program, core)
+    shares: dict[str, float] = {}
+    for call in program.calls():
+        if name == "latency":
+            share = float(operator_instructions(call, core))
+        else:
+            share = sum(tensor.bytes for tensor in call.inputs if tensor is not None and tensor.constant)
+        shares[call.op.layer] = shares.get(call.op.layer, 0.0) + share
+    return _most(shares, {"latency": " instructions", "flash": " B of weights"}[name])
+
+
+def _most(shares: dict[str, float], unit: str = "") -> str:
+    ranked = sorted((share, layer) for layer, share in shares.items() if share > 0)[: -MOST - 1 : -1]
+    if not ranked:
+        return ""
+    *others, last = [f"'{layer}' ({share:,g}{unit})" for share, layer in ranked]
+    return f"Most of it is in {', '.join(others)}{' and ' * bool(others)}{last}. "
+
+
+def _peak(program: Program, core: str) -> str:
+    """The step at which the buffers that are alive are largest together."""
+    wanted = buffers(program, core)
+    steps = range(1, 1 + len(program.operators))
+    alive = {step: [one for one in wanted if one.first <= step <= one.last] for step in steps}
+    step = max(steps, key=lambda step: sum(one.size for one in alive[step]), default=0)
+    if not step:
+        return ""
+    op = program.operators[step - 1]
+    parts = []
+    for one in sorted(alive[step], key=lambda one: -one.size)[:MOST]:
+        shape = "scratch memory" if one.tensor is None else "x".join(map(str, program.tensors[one.tensor].shape))
+        parts.append(f"{shape} ({one.size:,} B)")
+    return f"It peaks at {op.name} of layer '{op.layer}', while these are in memory: {', '.join(parts)}. "
