@@ -22,7 +22,7 @@ import numpy as np
 
 from keras_pit.costs.arena import arena
 from keras_pit.costs.flash import flash
-from keras_pit.costs.kernels import PATHS, Path
+from keras_pit.costs.kernels import Path
 from keras_pit.costs.latency import (
     COEFFICIENTS,
     INVOKE,
@@ -30,6 +30,7 @@ from keras_pit.costs.latency import (
     coefficients,
     instructions,
     operator_instructions,
+    paths,
     unknown,
     worst,
 )
@@ -57,7 +58,7 @@ def _fit_core(networks: list[measured.Measured], core: str) -> dict[str, dict[st
     for network in networks:
         for call, taken in zip(network.program.calls(), network.operators[core], strict=True):
             if not unknown(call):
-                path = next(path for path in PATHS[call.op.name](call, core) if path.condition)
+                path = next(path for path in paths(call, core) if path.condition)
                 rows[path.name].append((path, taken))
         overhead = {"call": 1, "operator": len(network.program.operators)}
         rows[INVOKE].append((Path(INVOKE, overhead), network.invoke[core] - sum(network.operators[core])))

@@ -66,11 +66,16 @@ def operator_instructions(call: Call, core: str) -> Scalar:
     """Instructions of one operator; 0 if it is unknown."""
     if unknown(call):
         return 0
-    *special, general = PATHS[call.op.name](call, cores.get(core).measured)
+    *special, general = paths(call, cores.get(core).measured)
     total = _weigh(general, core)
     for path in reversed(special):
         total = choose(path.condition, _weigh(path, core), total)
     return total
+
+
+def paths(call: Call, measured: str) -> list[Path]:
+    """The paths of an operator whose time is known on a measured core, the general one last."""
+    return PATHS[call.op.name](call, measured)
 
 
 def worst(call: Call, core: str) -> Scalar:
@@ -80,7 +85,7 @@ def worst(call: Call, core: str) -> Scalar:
     """
     if unknown(call):
         return 0
-    *_, general = PATHS[call.op.name](call, cores.get(core).measured)
+    *_, general = paths(call, cores.get(core).measured)
     slow = Path(general.name + WORST, general.loops)
     known = coefficients()[cores.get(core).measured]
     return _weigh(slow, core) if slow.name in known else operator_instructions(call, core)
