@@ -3,6 +3,7 @@
 from . import boards, callbacks, costs, layers
 from .deployment import deploy, profile, quantize_aware, to_tflite
 from .deployment.fits import Fits, fits
+from .errors import DeploymentError
 from .search.convert import convert
 from .search.cost import cost, get_regularization_loss, soft_cost
 from .search.export import export
@@ -12,6 +13,7 @@ from .search.report import Report, summary
 __version__ = "0.1.0"
 
 __all__ = [
+    "DeploymentError",
     "Fits",
     "Report",
     "SearchModel",

@@ -42,7 +42,7 @@ def axis_of(node: Node, sources: list[ChannelAxis], made: np.ndarray | None) -> 
     return _whole(shape)
 
 
-_MOVES = (kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Concat)
+_MOVES = (kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Concat, kinds.Take)
 
 
 def _whole(shape: tuple[int, ...]) -> ChannelAxis:

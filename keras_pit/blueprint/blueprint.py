@@ -29,6 +29,7 @@ from ..costs.schedule import arranged, order
 from ..graph import _keras
 from ..graph.channels import Channels
 from ..graph.kinds import kind_of
+from ..graph.precision import in_float32
 from ..layers.layer import PITLayer
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
@@ -106,7 +107,7 @@ def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> Network:
                 "flash, RAM and latency depend on its open length (None). Build the model with a fixed one, as in "
                 f"keras.Input({tuple(size or 128 for size in tensor.shape[1:])}), or use the cost 'size'."
             )
-    network = lowering.lower_with_padding(model)
+    network = lowering.lower_with_padding(in_float32(model))
     refuse_unknown(network, model, originals)
     return rescaled(network)
 
@@ -117,7 +118,7 @@ def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str,
     Raises:
         ValueError: names them.
     """
-    unknown = [node.name for node in network.nodes() if isinstance(node.operator, (kinds.Foreign, kinds.Gather))]
+    unknown = [node.name for node in network.nodes() if isinstance(node.operator, kinds.Foreign)]
     if not unknown:
         return
     layers = {layer.name: layer for layer in _keras.all_layers(model)}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ..lowering import Node
 from ..lowering import operators as kinds
@@ -17,6 +20,8 @@ NAMES: dict[type, str] = {
     kinds.Transpose: "TRANSPOSE",
     kinds.Concat: "CONCATENATION",
     kinds.MatMul: "BATCH_MATMUL",
+    kinds.Gather: "GATHER",
+    kinds.Take: "GATHER",
 }
 KINDS: dict[str, str] = {
     "add": "ADD", "subtract": "SUB", "multiply": "MUL", "divide": "DIV", "maximum": "MAXIMUM", "minimum": "MINIMUM",
@@ -24,7 +29,7 @@ KINDS: dict[str, str] = {
     "nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR",
     "relu": "RELU", "relu6": "RELU6", "relu_n1_to_1": "RELU_N1_TO_1", "leaky_relu": "LEAKY_RELU",
     "sigmoid": "LOGISTIC", "tanh": "TANH",
-    "hard_silu": "HARD_SWISH", "softmax": "SOFTMAX",
+    "hard_silu": "HARD_SWISH", "softmax": "SOFTMAX", "log_softmax": "LOG_SOFTMAX", "abs": "ABS", "rsqrt": "RSQRT",
 }  # fmt: skip
 
 
@@ -49,11 +54,18 @@ _FUSED = ("relu", "relu6", "relu_n1_to_1")
 _FUSING = (kinds.Conv, kinds.Depthwise, kinds.Dense, kinds.Binary, kinds.Pool)
 
 
+REDUCTIONS = {"max": "REDUCE_MAX", "min": "REDUCE_MIN", "mean": "MEAN", "sum": "SUM"}
+
+
 def operator_name(node: Node) -> str:
     """The operator's name in the TFLite schema."""
     kind = type(node.operator)
+    if isinstance(node.operator, kinds.Reduce):
+        return REDUCTIONS[node.operator.kind]
     if _has_steps(node.operator):
         return "STRIDED_SLICE"
+    if isinstance(node.operator, kinds.Pad) and node.operator.value != 0:
+        return "PADV2"
     word = activation(node.operator) or getattr(node.operator, "kind", "")
     return NAMES.get(kind) or KINDS.get(word, kind.__name__.upper())
 
@@ -75,14 +87,24 @@ def settings(operator: kinds.Operator) -> dict[str, Any]:
     return {}
 
 
-def arguments(node: Node) -> list[tuple[int, ...]]:
-    """The shapes of the constants that an operator reads, as paddings or axes."""
-    rank = len(node.shape)
-    shapes: dict[type, list[tuple[int, ...]]] = {
-        kinds.Pad: [(rank, 2)],
-        kinds.Reshape: [(rank,)],
-        kinds.Transpose: [(rank,)],
-        kinds.Slice: [(rank,)] * (3 if _has_steps(node.operator) else 2),
-        kinds.Resize: [(2,)],
+def arguments(node: Node) -> list[np.ndarray]:
+    """The constants that an operator reads and that are no weights, as paddings or axes."""
+    operator = node.operator
+    rows: dict[type, Callable[[], list[Any]]] = {
+        kinds.Pad: lambda: [operator.amounts],
+        kinds.Reshape: lambda: [node.shape],
+        kinds.Transpose: lambda: [operator.axes],
+        kinds.Slice: lambda: _bounds(operator.ranges),
+        kinds.Resize: lambda: [operator.size],
+        kinds.Reduce: lambda: [operator.axes],
+        kinds.Take: lambda: [operator.positions],
     }
-    return shapes.get(type(node.operator), [])
+    return [np.array(value, "int32") for value in rows.get(type(operator), list)()]
+
+
+def _bounds(ranges: tuple[range, ...]) -> list[list[int]]:
+    """Of a SLICE, beginnings and sizes; of a STRIDED_SLICE, beginnings, ends and steps."""
+    starts = [positions.start for positions in ranges]
+    if all(positions.step == 1 for positions in ranges):
+        return [starts, [len(positions) for positions in ranges]]
+    return [starts, [positions.stop for positions in ranges], [positions.step for positions in ranges]]

@@ -93,7 +93,7 @@ def _joins(node: Node) -> bool:
     return isinstance(operator, kinds.Concat) or activation(operator) in ("clip", "minimum")
 
 
-_HAND_ON = (kinds.Pool, kinds.Pad, kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Resize)
+_HAND_ON = (kinds.Pool, kinds.Pad, kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Resize, kinds.Take)
 """What keeps the scale of what it reads."""
-_FIXED = ("sigmoid", "tanh", "softmax")
+_FIXED = ("sigmoid", "tanh", "softmax", "log_softmax")
 """Their results have a scale of their own."""

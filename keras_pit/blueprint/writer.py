@@ -29,7 +29,7 @@ class Writer:
         self.operators: list[Operator] = []
         self.numbers: dict[Node, int] = {}
         self.padded: dict[Any, int] = {}
-        self.paddings: dict[Any, int] = {}
+        self.settings: dict[Any, int] = {}
         self.folds: dict[int, Fold] = {}
         self.codes: dict[Any, int] = {}
         self.pads: dict[int, list[Padded]] = {}
@@ -43,7 +43,7 @@ class Writer:
             source = node.inputs[0] if node.inputs else None
             first = len(self.operators)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):
-                self.numbers[node] = self.tensor(node.shape, constant=isinstance(node.operator, kinds.Constant))
+                self.numbers[node] = self.given(node)
             elif source is not None and is_fused(node) and readers[source] == 1:
                 self.numbers[node] = self.numbers[source]
                 self.fuse(activation(node.operator), self.numbers[source])
@@ -71,6 +71,20 @@ class Writer:
         scales = channels if dtype == "int8" else 0
         self.tensors.append(Tensor(tuple(shape), dtype, constant, scales, centred=centred))
         return len(self.tensors) - 1
+
+    def given(self, node: Node) -> int:
+        """An input, or a constant that is computed with."""
+        if isinstance(node.operator, kinds.Constant):
+            return self.tensor(node.shape, constant=True)
+        is_float = node.operator.dtype == "float32"
+        return self.tensor(node.shape, "int8" if is_float else node.operator.dtype)
+
+    def setting(self, value: np.ndarray, node: Node | None = None) -> int:
+        """A constant that is no weight; equal ones are one, unless they depend on what is left of a node."""
+        key = value.shape, tuple(value.flat), node
+        if key not in self.settings:
+            self.settings[key] = self.tensor(value.shape, "int32", constant=True)
+        return self.settings[key]
 
     def put(self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], **options: Any) -> int:
         """A new operator; the number of the tensor that it makes."""
@@ -136,12 +150,17 @@ class Writer:
         elif isinstance(operator, kinds.Pool):
             window = operator.window
             options = {"stride": window.strides, "window": window.size, "padding": operator.padding.lower()}
+        elif isinstance(operator, kinds.Gather):
+            inputs = [self.tensor(operator.table.shape, constant=True), *inputs]
         elif isinstance(operator, kinds.PReLU):
             constants = [self.tensor((1, 1, shape[-1]), constant=True)]
         elif activation(operator) in ("clip", "minimum"):
             return self.limited(operator.arguments, inputs[0], shape)
         else:
-            constants = [self.tensor(size, "int32", constant=True) for size in arguments(node)]
+            depends = isinstance(operator, (kinds.Reshape, kinds.Slice)) and self.blueprint.is_searched
+            constants = [self.setting(value, node if depends else None) for value in arguments(node)]
+            if operator_name(node) == "PADV2":
+                constants.append(self.tensor((), constant=True))
             options = settings(operator)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
@@ -204,12 +223,11 @@ class Writer:
         if (source, pads) not in self.padded:
             _, rows, columns, channels = self.tensors[source].shape
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
-            if pads not in self.paddings:
-                self.paddings[pads] = self.tensor((4, 2), "int32", constant=True)
+            paddings = self.setting(np.array([(0, 0), *pads, (0, 0)]))
             number = self.tensor(shape)
             code = self.code(pads)
             presence = self.share(Padded(number, code, frozenset({code}), 1), source)
-            self.add(Operator("PAD", (source, self.paddings[pads]), (number,), presence=presence), sees_zeros=True)
+            self.add(Operator("PAD", (source, paddings), (number,), presence=presence), sees_zeros=True)
             self.padded[source, pads] = number
         return self.padded[source, pads]
 

@@ -168,12 +168,13 @@ def _reduce(call: Call, kernels: str) -> list[Scalar]:
 
 def _lstm(call: Call, kernels: str) -> list[Scalar]:
     """Two gates and the state of the cell, of 16 bits; not kept for the next inference."""
-    return [2 * call.result.shape[-1]] * 3
+    return [2 * call.source.shape[0] * call.result.shape[-1]] * 3
 
 
 def _svdf(call: Call, kernels: str) -> list[Scalar]:
     """Sums of 32 bits by filters, and by units."""
-    return [4 * call.weights.shape[0], 4 * call.result.shape[-1]]
+    rows = call.source.shape[0]
+    return [4 * rows * call.weights.shape[0], 4 * rows * call.result.shape[-1]]
 
 
 def _batch_matmul(call: Call, kernels: str) -> list[Scalar]:

@@ -15,14 +15,11 @@ Where values decide otherwise, it is some bytes off: 12 for two zero points that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from functools import reduce
 from typing import Any
 
-from .program import BIAS, Call, Operator, Program, Scalar, Tensor, choose, is_number, round_up
+from .parts import Part, Row, once, total
+from .program import BIAS, BYTES, Call, Operator, Program, Scalar, Tensor, is_number, round_up
 
-Row = tuple[tuple[Any, ...], Scalar]
-"""What tells two parts of a file apart, and their size."""
 Layout = tuple[int, ...]
 """The widths of a table's fields in the order of the schema; 0 where a field is left out."""
 
@@ -43,7 +40,7 @@ _BARE = {"LOGISTIC", "RESHAPE", "TANH", "RELU", "RELU6", "PRELU"}
 _FIRST_VERSION = {"RESHAPE"}
 # Operators whose result has the quantisation of what they read, and those whose result has a fixed one.
 _HAND_ON = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "STRIDED_SLICE", "TRANSPOSE", "CONCATENATION"}
-_HAND_ON |= {"REDUCE_MAX", "REDUCE_MIN", "MAXIMUM", "MINIMUM", "RESIZE_NEAREST_NEIGHBOR"}
+_HAND_ON |= {"GATHER", "REDUCE_MAX", "REDUCE_MIN", "MAXIMUM", "MINIMUM", "RESIZE_NEAREST_NEIGHBOR"}
 _FIXED_RANGE = ("SOFTMAX", "LOGISTIC", "TANH")
 
 
@@ -61,47 +58,48 @@ def flash(program: Program) -> Scalar:
     tables = _Tables()
     for layout in (_MODEL, _SUBGRAPH, _NO_DATA):
         tables.add(layout)
-    total = _operators(program, calls, tables) + _constants(calls, tables) + _activations(program, tables)
+    parts = [*_operators(program, calls, tables), *_constants(calls, tables), *_activations(program, tables)]
     # The subgraph, and the buffer without data.
-    lists = _vector(1) + _vector(1) + _tensors(program)
-    return _HEADER + lists + total + tables.bytes
+    lists = [Part(fixed=_HEADER), _vector(1), _vector(1), *_tensors(program)]
+    return total([*parts, *lists, *tables.parts()])
 
 
 class _Tables:
-    """The bytes of tables, and the layouts that there are."""
+    """The tables, and the layouts that there are."""
 
     def __init__(self) -> None:
-        self._total: Scalar = 0
+        self._parts: list[Part] = []
         self._layouts: set[Layout] = set()
 
     def add(self, layout: Layout, times: Scalar = 1) -> None:
         self._layouts.add(layout)
-        self._total = self._total + times * _table(layout)
+        self._parts.append(Part(times, _table(layout)))
 
-    @property
-    def bytes(self) -> Scalar:
-        return self._total + round_up(sum(4 + 2 * len(layout) for layout in self._layouts), _WORD)
+    def parts(self) -> list[Part]:
+        """All tables and vtables."""
+        return [*self._parts, Part(fixed=int(round_up(sum(4 + 2 * len(layout) for layout in self._layouts), _WORD)))]
 
 
 def _table(layout: Layout) -> int:
     return _WORD + int(round_up(sum(layout), _WORD))
 
 
-def _vector(length: Scalar, width: int = 4) -> Scalar:
-    return _WORD + round_up(length * width, _WORD) if width % _WORD else _WORD + length * width
+def _vector(length: Scalar, width: int = 4, times: Scalar = 1) -> Part:
+    return Part(times, lengths=(length,), width=width)
 
 
-def _tensors(program: Program) -> Scalar:
+def _tensors(program: Program) -> list[Part]:
     """Places in the list of tensors, their shapes, and the numbers that operators know them by."""
     there = program.presences()
     numbers: dict[tuple[int, ...], Scalar] = {program.inputs: 1, program.outputs: 1}
     for op in program.operators:
         numbers |= {op.inputs: op.presence, op.outputs: op.presence}
     lists = [*numbers.items(), *((program.tensors[number].shape, presence) for number, presence in there.items())]
-    return _vector(sum(there.values())) + _once((found, _vector(len(found)) * times) for found, times in lists)
+    places = [Part(fixed=_WORD), *(Part(times, _WORD) for times in there.values())]
+    return [*places, *once((found, [_vector(len(found), 4, times)]) for found, times in lists)]
 
 
-def _operators(program: Program, calls: list[Call], tables: _Tables) -> Scalar:
+def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Part]:
     """Lists of operators and of their codes; their tables and those of their options."""
     names = dict.fromkeys(op.name for op in program.operators)
     for name in names:
@@ -109,7 +107,7 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> Scalar:
     for op in program.operators:
         code = 0 if op.name == next(iter(names)) else 4
         tables.add((code, 4, 4) if op.name in _BARE else (code, 4, 4, 1, 4), op.presence)
-    written: list[tuple[Any, ...]] = []
+    written: set[tuple[Any, ...]] = set()
     for call in calls:
         fields = _options(call.op)
         layout = tuple(0 if _known(value) and value == default else width for width, value, default in fields)
@@ -117,10 +115,11 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> Scalar:
             layout = layout[:-1]
         key = (*layout, *(value for _, value, _ in fields))
         # Without fields, they are the table of the buffer without data.
-        if layout and call.op.name not in _BARE and _is_among(key, written) is not True:
+        if layout and call.op.name not in _BARE and not (all(map(_known, key)) and key in written):
             tables.add(layout)
-            written.append(key)
-    return _vector(len(names)) + _vector(sum(op.presence for op in program.operators))
+            written.add(key)
+    places = (Part(op.presence, _WORD) for op in program.operators)
+    return [_vector(len(names)), Part(fixed=_WORD), *places]
 
 
 def _options(op: Operator) -> tuple[tuple[int, Any, Any], ...]:
@@ -141,9 +140,9 @@ def _options(op: Operator) -> tuple[tuple[int, Any, Any], ...]:
     }.get(op.name, (activation,))
 
 
-def _constants(calls: list[Call], tables: _Tables) -> Scalar:
+def _constants(calls: list[Call], tables: _Tables) -> list[Part]:
     """Constants and their quantisation."""
-    total: Scalar = 0
+    parts: list[Part] = []
     widths: list[Row] = []
     others: list[Row] = []
     counted: set[int] = set()
@@ -156,31 +155,33 @@ def _constants(calls: list[Call], tables: _Tables) -> Scalar:
             if tensor.dtype in ("int8", "int16"):
                 tables.add(_WEIGHTS, there)
                 tables.add(_BUFFER, there)
-                total = total + there * _content(tensor)
+                parts += _content(tensor, there)
                 if call.op.name in _HAND_ON:  # as its other operand
                     continue
                 tables.add(_ALONG_LAST_AXIS if call.op.name == "DEPTHWISE_CONV_2D" else _QUANTIZATION, there)
-                total = total + there * _vector(tensor.channels)
-                widths.append(((tensor.channels,), _vector(tensor.channels, 8)))
+                parts.append(_vector(tensor.channels, 4, there))
+                widths.append(((tensor.channels,), [_vector(tensor.channels, 8)]))
             elif place == BIAS.get(call.op.name):
                 tables.add(_CONSTANT, there)
                 tables.add(_BUFFER, there)
+                parts += _content(tensor, there)
                 # The kernel compares a single scale.
-                alone = _table(_WEIGHTS) - _table(_CONSTANT) + _table(_QUANTIZATION) + _vector(1)
-                total = total + there * (_content(tensor) + choose(call.weights.channels <= 1, alone, 0))
+                alone = _table(_WEIGHTS) - _table(_CONSTANT) + _table(_QUANTIZATION) + 2 * _WORD
+                parts.append(Part(there, alone, if_single=call.weights.channels))
             else:
                 tables.add(_CONSTANT, 0)
                 tables.add(_BUFFER, 0)
-                others.append((_told(call), there * (_table(_CONSTANT) + _table(_BUFFER) + _content(tensor))))
-    return total + _once(widths) + _once(others)
+                table = Part(there, _table(_CONSTANT) + _table(_BUFFER))
+                others.append((_told(call), [table, *_content(tensor, there)]))
+    return [*parts, *once(widths), *once(others)]
 
 
-def _content(tensor: Tensor) -> Scalar:
+def _content(tensor: Tensor, times: Scalar) -> list[Part]:
     """A constant, and its place in the list of all of them."""
-    return _WORD + _vector(tensor.bytes, 1)
+    return [Part(times, _WORD), Part(times, lengths=tensor.shape, width=BYTES[tensor.dtype])]
 
 
-def _activations(program: Program, tables: _Tables) -> Scalar:
+def _activations(program: Program, tables: _Tables) -> list[Part]:
     """Tables and quantisation of activations; equal ones have one table."""
     scale = _scales(program)
     makers = {number: op for op in program.operators for number in op.outputs}
@@ -189,19 +190,19 @@ def _activations(program: Program, tables: _Tables) -> Scalar:
     distinct, apart = set(scale.values()), {scale[number] for number in others}
     tables.add(_QUANTIZATION, len(distinct))
     tables.add(_ACTIVATION, 0)
-    quantization = _vector(1) * len(distinct) + _vector(1, 8) * (len(apart) + (apart != distinct))
-    equal = _once(((scale[n], *program.tensors[n].shape), _table(_ACTIVATION)) for n in scale)
+    quantization = [_vector(1, 4, len(distinct)), _vector(1, 8, len(apart) + (apart != distinct))]
+    equal = once(((scale[n], *program.tensors[n].shape), [Part(fixed=_table(_ACTIVATION))]) for n in scale)
     # Calibration adds in place. So it sees the sum in the operand that is not needed any more, but if that has been in
     # a wider range before, they differ. Mostly they are equal, so two thirds of what that saves lie between the two.
     reads = Counter(number for op in program.operators for number in op.inputs)
-    saved = _table(_QUANTIZATION) + _vector(1) + _vector(1, 8) + _table(_ACTIVATION)
+    saved = _table(_QUANTIZATION) + 2 * _WORD + 3 * _WORD + _table(_ACTIVATION)
     in_place = [
-        op.presence * (2 * saved // 3)
+        Part(op.presence, -(2 * saved // 3))
         for op in program.operators
         for last in op.inputs[-1:]
         if op.name == "ADD" and reads[last] == 1 and last in scale and (op.activation == "none" or last in lowest)
     ]
-    return quantization + equal - sum(in_place)
+    return [*quantization, *equal, *in_place]
 
 
 def _scales(program: Program) -> dict[int, int]:
@@ -221,37 +222,6 @@ def _told(call: Call) -> tuple[Any, ...]:
     if call.op.name == "RESHAPE":
         return ("RESHAPE", *call.result.shape)
     return (call.op.name, len(call.source.shape))
-
-
-def _once(rows: Iterable[Row]) -> Scalar:
-    """The sizes of distinct parts."""
-    total: Scalar = 0
-    before: list[tuple[Any, ...]] = []
-    for key, size in rows:
-        again = _is_among(key, before)
-        if again is True:
-            continue
-        total = total + choose(again, 0, size)
-        before.append(key)
-    return total
-
-
-def _is_among(key: tuple[Any, ...], others: list[tuple[Any, ...]]) -> Any:
-    """Whether a key is there already: a boolean tensor where that depends on a single soft size, and no if on more.
-
-    To compare all soft shapes of a network would take longer than to train it; some vectors then count twice.
-    """
-    if all(map(_known, key)) and any(all(map(_known, other)) and key == other for other in others):
-        return True
-    if len(key) != 1:
-        return False
-    from keras import ops
-
-    sizes = [other[0] for other in others if len(other) == 1]
-    soft = [size for size in sizes if not _known(size)]
-    numbers = [] if _known(*key) else [float(size) for size in sizes if is_number(size)]
-    found = [ops.any(ops.equal(ops.stack(group), key[0])) for group in (numbers, soft) if group]
-    return reduce(ops.logical_or, found) if found else False
 
 
 def _known(value: Any) -> bool:

@@ -34,6 +34,13 @@ class Site:
     output_shape: tuple[int | None, ...]
 
 
+def space(layer: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The axes of time or space of a tensor that a layer reads or makes."""
+    if getattr(layer, "data_format", "channels_last") == "channels_first":
+        return tuple(shape[2:])
+    return tuple(shape[1:-1])
+
+
 @dataclass(frozen=True)
 class Geometry:
     """One stage of a layer."""
@@ -41,7 +48,8 @@ class Geometry:
     layer: str
     """Name of the layer."""
     kind: str
-    """"conv" (also grouped), "depthwise", "transposed" or "dense"; a search does not change it."""
+    """"conv" (also grouped), "depthwise", "transposed", "dense", or "other" for parameters that are in no such stage,
+    as those of an embedding (`weights` is their number); a search does not change it."""
     inputs: Scalar
     """Channels read."""
     outputs: Scalar
@@ -63,6 +71,11 @@ class Geometry:
     def weights(self) -> Scalar:
         """Entries of the kernel."""
         return self.taps * self.fan_in * self.outputs
+
+    @property
+    def parameters(self) -> Scalar:
+        """Entries of the kernel and the bias."""
+        return self.weights + self.outputs if self.use_bias else self.weights
 
     @property
     def positions(self) -> int:
@@ -145,6 +158,16 @@ def separable(layer: Any, counts: Counts, sites: Sequence[Site]) -> tuple[Geomet
         _stage(layer, "depthwise", counts.inputs, between, 1, counts.taps, False, sites),
         _stage(layer, "conv", between, counts.outputs, between, 1, layer.use_bias, sites),
     )
+
+
+def matrix(name: str, inputs: int, outputs: int, use_bias: bool, sites: Sequence[Site]) -> tuple[Geometry, ...]:
+    """A matrix of weights in a layer of any kind."""
+    return (Geometry(name, "dense", inputs, outputs, inputs, 1, use_bias, tuple(sites)),)
+
+
+def other(name: str, parameters: int) -> tuple[Geometry, ...]:
+    """Parameters of a layer of any kind that no multiplications are known of."""
+    return (Geometry(name, "other", parameters, 1, parameters, 1, False, ()),) if parameters > 0 else ()
 
 
 def _stage(

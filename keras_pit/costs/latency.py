@@ -92,7 +92,7 @@ def worst(call: Call, core: str) -> Scalar:
 
 
 def unknown(call: Call) -> bool:
-    """Whether the time of such an operator was never measured."""
+    """Whether the time of such an operator was never measured, for its name or for the type of its numbers."""
     if call.op.name not in PATHS:
         return True
     types = {tensor.dtype for tensor in (*call.inputs, *call.outputs) if tensor is not None and not tensor.constant}

@@ -60,14 +60,17 @@ def plan(wanted: Sequence[Buffer]) -> list[Placed]:
         The same buffers with their offsets, largest first.
     """
     placed: list[Placed] = []
+    first, last = (np.array([getattr(one, name) for one in wanted], float) for name in ("first", "last"))
+    offsets = np.full(len(wanted), np.inf)  # of those that have a place
     for number in sorted(range(len(wanted)), key=lambda number: (float(wanted[number].size), number), reverse=True):
         buffer = wanted[number]
         offset: Scalar = 0
-        neighbours = sorted((p for p in placed if p.buffer.beside(buffer)), key=lambda p: float(p.offset))
-        for neighbour in neighbours:
-            if float(neighbour.offset) - float(offset) >= float(buffer.size):
+        beside = np.flatnonzero((first <= last[number]) & (first[number] <= last) & (offsets < np.inf))
+        for neighbour in beside[np.argsort(offsets[beside], kind="stable")]:
+            if offsets[neighbour] - float(offset) >= float(buffer.size):
                 break
-            offset = larger(neighbour.end, offset)
+            offset = larger(int(offsets[neighbour]) + wanted[neighbour].size, offset)
+        offsets[number] = offset
         placed.append(Placed(buffer, offset))
     return placed
 

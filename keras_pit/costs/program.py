@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -28,7 +28,14 @@ import numpy as np
 Scalar = Any
 """A number, or a scalar tensor."""
 
-BYTES = {"int8": 1, "uint8": 1, "bool": 1, "int16": 2, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
+BYTES = {
+    **dict.fromkeys(("int8", "uint8", "bool"), 1),
+    **dict.fromkeys(("int16", "uint16", "float16"), 2),
+    **dict.fromkeys(("int32", "uint32", "float32"), 4),
+    **dict.fromkeys(("int64", "uint64", "float64", "complex64"), 8),
+    "complex128": 16,
+}
+"""Of a number, by its type: those that TFLite-Micro has a size for, but types below a byte."""
 BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3, "FULLY_CONNECTED": 2}
 """The operators with weights, which are their input 1, and where their bias is."""
 
@@ -54,8 +61,8 @@ class Tensor:
 
     @property
     def bytes(self) -> Scalar:
-        """Its size in bytes."""
-        return self.elements * BYTES[self.dtype]
+        """Its size in bytes; 0 for types that TFLite-Micro has no size for."""
+        return self.elements * BYTES.get(self.dtype, 0)
 
 
 @dataclass(frozen=True)
@@ -172,15 +179,60 @@ class Call:
         return larger((outputs - 1) * self.op.stride[axis] + span - inputs, 0)
 
     @property
-    def macs(self) -> Scalar:
-        """Multiply-accumulates; taps on padding count. 0 for operators without weights."""
-        if self.op.name not in BIAS:
+    def macs(self) -> Scalar | None:
+        """Multiply-accumulates; taps on padding count. None where they are not known."""
+        name = self.op.name
+        if name in _WITHOUT_MACS:
             return 0
-        positions = self.result.elements / self.result.shape[-1]
-        if self.op.name == "TRANSPOSE_CONV":
-            positions = self.source.elements / self.source.shape[-1]
-        macs = positions * self.weights.elements
+        if name not in _MACS:
+            return None
+        macs = _MACS[name](self)
         return int(macs) if is_number(macs) else macs
+
+
+def _rows(tensor: Tensor) -> Scalar:
+    """How many vectors along the last axis a tensor has."""
+    return tensor.elements / tensor.shape[-1]
+
+
+def _recurrent(call: Call) -> Scalar:
+    """At each step, every weight of the gates once: inputs 1 to 8, connections from the cell to 11, projection 16."""
+    weights = [tensor for tensor in (*call.inputs[1:12], *call.inputs[16:17]) if tensor is not None]
+    return _rows(call.source) * sum(tensor.elements for tensor in weights)
+
+
+def _filters(call: Call) -> Scalar:
+    """A filter over the channels, and one over the time: inputs 1 and 2."""
+    return _rows(call.source) * sum(tensor.elements for tensor in call.inputs[1:3] if tensor is not None)
+
+
+def _matrices(call: Call) -> Scalar:
+    """Every element of the result, times the length of the sums: of the left operand, what is not a row."""
+    left = call.source.shape[-2] * call.source.shape[-1]
+    return call.result.elements * left / call.result.shape[-2]
+
+
+_MACS: dict[str, Callable[[Call], Scalar]] = {
+    **dict.fromkeys(BIAS, lambda call: _rows(call.result) * call.weights.elements),
+    "TRANSPOSE_CONV": lambda call: _rows(call.source) * call.weights.elements,
+    "BATCH_MATMUL": _matrices,
+    "SVDF": _filters,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _recurrent,
+}
+_WITHOUT_MACS = {
+    "ABS", "ADD", "ADD_N", "ARG_MAX", "ARG_MIN", "ASSIGN_VARIABLE", "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND",
+    "BROADCAST_ARGS", "BROADCAST_TO", "CALL_ONCE", "CAST", "CEIL", "CIRCULAR_BUFFER", "CONCATENATION", "COS",
+    "CUMSUM", "DEPTH_TO_SPACE", "DEQUANTIZE", "DIV", "DYNAMIC_UPDATE_SLICE", "ELU", "EMBEDDING_LOOKUP", "EQUAL",
+    "EXP", "EXPAND_DIMS", "FILL", "FLOOR", "FLOOR_DIV", "FLOOR_MOD", "GATHER", "GATHER_ND", "GREATER",
+    "GREATER_EQUAL", "HARD_SWISH", "L2_NORMALIZATION", "L2_POOL_2D", "LEAKY_RELU", "LESS", "LESS_EQUAL", "LOG",
+    "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "LOGISTIC", "LOG_SOFTMAX", "MAXIMUM", "MAX_POOL_2D", "MEAN",
+    "MINIMUM", "MIRROR_PAD", "MUL", "NEG", "NOT_EQUAL", "PACK", "PAD", "PADV2", "POW", "PRELU", "QUANTIZE",
+    "READ_VARIABLE", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RESHAPE", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "ROUND", "RSQRT", "SELECT", "SELECT_V2", "SHAPE", "SIN", "SLICE",
+    "SOFTMAX", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQRT", "SQUARE", "SQUARED_DIFFERENCE",
+    "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TILE", "TRANSPOSE", "UNPACK", "VAR_HANDLE", "ZEROS_LIKE",
+}  # fmt: skip
+"""Operators that move numbers or compute each by itself."""
 
 
 def is_number(value: Scalar) -> bool:

@@ -1,4 +1,7 @@
-"""Parameters of the convolutions and Dense layers, biases included: what Keras' `count_params` counts."""
+"""Parameters, biases included: what Keras' `count_params` counts.
+
+But for batch normalization, and what else the neighbours take over or scales their channels: it does not count.
+"""
 
 from .geometry import Geometry, Scalar
 from .registry import register
@@ -7,4 +10,4 @@ from .registry import register
 @register("size")
 def size(stage: Geometry) -> Scalar:
     """Number of parameters."""
-    return stage.weights + stage.outputs if stage.use_bias else stage.weights
+    return stage.parameters

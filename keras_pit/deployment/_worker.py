@@ -79,23 +79,23 @@ def litert(content: bytes, inputs: Arrays) -> list[np.ndarray]:
 RUNTIMES: dict[str, Callable[..., list[np.ndarray]]] = {"TFLite-Micro": tflite_micro, "LiteRT": litert}
 
 
-def end_with(parent: int) -> None:
-    """Let this process end when its parent does, however that ends."""
-    # The parent holds the other end of stdin and never writes.
-    threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
-    # Native code may keep that thread from running. Linux needs no thread.
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def leave_no_core() -> None:
     """Write no memory image into the working directory in a crash."""
     with contextlib.suppress(ImportError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when its parent does, however that ends."""
+    # The parent holds the other end of stdin and never writes.
+    threading.Thread(target=lambda: (os.read(0, 1), os.abort()), daemon=True).start()
+    # Native code may keep that thread from running. Linux needs no thread.
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os.abort()
 
 
 def main(runtime: str, folder: Path, *numbers: int) -> None:
@@ -107,8 +107,8 @@ def main(runtime: str, folder: Path, *numbers: int) -> None:
 
 
 if __name__ == "__main__":
-    end_with(int(sys.argv[3]))
     leave_no_core()
+    end_with(int(sys.argv[3]))
     try:
         main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[4:]))
     except (RuntimeError, ValueError) as error:

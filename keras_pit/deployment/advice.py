@@ -1,7 +1,7 @@
 """What slows a network down or stops it on a microcontroller, and what to do about it.
 
 A check looks at one operator with its tensors and tells what is wrong with it, or nothing. `CHECKS` lists those for
-each operator, by its name in the TFLite schema; `advise` runs them over a file.
+each operator, by its name in the TFLite schema; `advise` runs them over a file. `obstacles` are what no board runs.
 """
 
 from __future__ import annotations
@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..costs.program import Call, Program
+from ..costs.latency import unknown
+from ..costs.program import BIAS, BYTES, Call, Program
+from ..errors import DeploymentError
+from .batch import is_open, more_than_batch
 from .cpp.operators import OPERATORS
-from .file_graph import BRIDGES, Graph
+from .file_graph import BRIDGES, Graph, OpInfo
+
+ACCELERATED = "ethos-u"
+"""The custom operator that stands for what Vela compiled."""
+_WEIGHTED = (*BIAS, "BATCH_MATMUL", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+_OTHERS = ("resource", "int4")
+"""Types that TFLite-Micro knows although they have no whole number of bytes: handles of variables, packed weights."""
+_CONVERT = "convert with calibration data: keras_pit.to_tflite, or a representative_dataset and int8 inputs"
 
 # Where one element costs hundreds of instructions, a few of them still do not matter.
 _MANY = 256
@@ -26,6 +36,55 @@ class Advice:
     cure: str
 
 
+def obstacles(graph: Graph) -> list[Advice]:
+    """What keeps TFLite-Micro from running a file at all, or without an accelerator.
+
+    Args:
+        graph: what the file declares.
+
+    Returns:
+        An `Advice` for each operator that it has no kernel for.
+    """
+    found = [(f"{op.name} {number}", _obstacle(op)) for number, op in enumerate(graph.ops)]
+    return [Advice(place, *obstacle) for place, obstacle in found if obstacle]
+
+
+def require_runnable(graph: Graph) -> None:
+    """Refuse a file that TFLite-Micro cannot run at all, or not without an accelerator.
+
+    Args:
+        graph: what the file declares.
+
+    Raises:
+        DeploymentError: names the first operator without a kernel.
+    """
+    for advice in obstacles(graph):
+        raise DeploymentError(f"{advice.place}: {advice.problem}. Cure: {advice.cure}.")
+
+
+def _obstacle(op: OpInfo) -> tuple[str, str] | None:
+    """The problem and its cure."""
+    tensors = (*op.inputs, *op.outputs)
+    if op.name == ACCELERATED:
+        return (
+            "the network was compiled for an Ethos-U accelerator: without one the file will not run, and what it "
+            "takes there is unknown",
+            "take the file from before Vela, if the board has no Ethos-U",
+        )
+    if op.name not in OPERATORS:
+        return "TFLite-Micro has no kernel for it, the file will not run", "replace the layer that makes it"
+    sizeless = sorted({tensor.dtype for tensor in tensors if tensor.dtype not in (*BYTES, *_OTHERS)})
+    if sizeless:
+        return f"TFLite-Micro has no numbers of type {', '.join(sizeless)}, the file will not run", _CONVERT
+    read = {tensor.dtype for tensor in op.inputs if tensor.dtype not in ("int32", "int64")}
+    if op.name in _WEIGHTED and len(read) > 1 and any(tensor.floating for tensor in op.inputs):
+        types = " with ".join(sorted(read))
+        return f"{types} (dynamic range): TFLite-Micro has no kernel for both at once, the file will not run", _CONVERT
+    if op.name == "DEQUANTIZE" and any(tensor.floating for tensor in op.inputs):
+        return "TFLite-Micro has no kernel for weights in float16, the file will not run", _CONVERT
+    return None
+
+
 def advise(program: Program, graph: Graph) -> list[Advice]:
     """All that the checks find.
 
@@ -34,15 +93,18 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
         graph: what its file declares.
 
     Returns:
-        An `Advice` for each problem, in execution order; those of the whole file come first.
+        An `Advice` for each problem, in execution order; those of the whole file come first, then what stops it.
     """
-    found = list(_of_file(graph))
+    found = [*_of_file(graph), *obstacles(graph)]
+    stopped = {advice.place for advice in found}
     lasting = {*program.inputs, *program.outputs}
     for number, call in enumerate(program.calls()):
         place = f"{call.op.name} {number}"
-        if call.op.name not in OPERATORS:
-            cure = "replace the layer that makes it"
-            found.append(Advice(place, "TFLite-Micro has no kernel for it, the file will not run", cure))
+        if place in stopped:
+            continue
+        if unknown(call):
+            problem = "its time was never measured: the totals are at least what is told, without it"
+            found.append(Advice(place, problem, "measure it on the board"))
         # What enters and leaves the network is given, its channels are not a choice.
         free = not lasting.intersection((*call.op.inputs, *call.op.outputs))
         for check in CHECKS.get(call.op.name, ()):
@@ -54,9 +116,12 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
 
 def _of_file(graph: Graph) -> list[Advice]:
     found = []
-    if any(tensor.open for tensor in graph.tensors):
+    if more_than_batch(graph):
         problem = "dimensions are left open: TFLite-Micro takes them for 1 and may compute garbage without an error"
         found.append(Advice("the file", problem, "convert with keras_pit.to_tflite, which fixes batch and lengths"))
+    elif is_open(graph):
+        problem = "the batch is left open: TFLite-Micro takes it for 1"
+        found.append(Advice("the file", problem, "none is needed: keras_pit.deploy fixes it, and verifies the file"))
     if any(op.name in BRIDGES for op in graph.ops):
         problem = "numbers change their type on the way (QUANTIZE, DEQUANTIZE)"
         found.append(Advice("the file", problem, "use layers with integer kernels only, such as ReLU instead of ELU"))

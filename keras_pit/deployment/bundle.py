@@ -11,6 +11,7 @@ one asked for, which takes that one's place at once (`folders.py`): there is eit
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,18 +19,22 @@ from typing import Any
 import numpy as np
 
 from .. import checks
+from .advice import require_runnable
+from .batch import TAKEN, of_one
 from .calibration import as_arrays, as_samples
 from .converter import Signature
 from .cpp import sources
 from .cpp.names import check_labels, check_name
+from .cpp.operators import registrations
 from .file_graph import Graph, TensorInfo
 from .flatbuffer import File
 from .folders import replace, restore, temporary
+from .limits import LIMITS, beyond
 from .profile import CORES, profile_file
 from .qat import aware_inputs, is_quantize_aware
 from .quantize import make_file
-from .runtimes import micro_run, prepare
-from .verify import require_static, spread, verified_run
+from .runtimes import micro_run, prepare, require_feedable
+from .verify import spread, verified_run
 
 # So many samples are tested, fewer where one of them is large.
 TESTS = 4
@@ -94,13 +99,22 @@ def deploy(
     target = checks.path(directory, "`directory`", 'a path for the bundle, as "firmware/watch"').resolve()
     restore(target)
     _check_target(target, checks.flag(overwrite, "`overwrite`"))
-    if isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike)):
-        file, made_here = File.of(model), False
+    made_here = not isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike))
+    if made_here:
+        given = file = make_file(model, calibration, quantization=quantization)
     else:
-        file, made_here = make_file(model, calibration, quantization=quantization), True
+        given = File.of(model)
+        require_runnable(given.graph)
+        registrations(given.graph)  # raises for what a bundle does not set up
+        file = of_one(given)
     graph = file.graph
-    require_static(graph)
+    require_feedable(graph)
+    numbers = sum(int(np.prod(tensor.shape)) for tensor in (*graph.inputs, *graph.outputs))
+    if numbers > LIMITS.vectors:
+        raise beyond(f"its inputs and outputs have {numbers:,} numbers", LIMITS.vectors)
     _check_label_count(graph, names)
+    if file is not given:
+        warnings.warn(f"{TAKEN} The bundle holds the file with this size, verified.", stacklevel=2)
     if not made_here:
         inputs = [Signature(t.name or f"input {i}", t.shape, t.dtype) for i, t in enumerate(graph.inputs)]
     else:
@@ -116,7 +130,7 @@ def deploy(
         sources.Tests(tuple(samples), run.outputs, origin),
         names,
         sources.ArenaSize(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
-        report.as_dict(),
+        {**report.as_dict(), "batch_fixed": file is not given},
     )
     _write(sources.render(bundle), target, overwrite)
     return target
@@ -165,10 +179,11 @@ def _foreign(folder: Path, ours: frozenset[str]) -> list[str]:
     """What a folder holds besides these files: their paths, and those of links and folders in their place."""
     within = {parent.as_posix() for path in ours for parent in PurePosixPath(path).parents}
     found, places = [], ["."]
-    for place in places:  # not all that is below the folder, which could be a whole disk
+    for place in places:
         for entry in os.scandir(folder / place):
             path = (PurePosixPath(place) / entry.name).as_posix()
-            if path in within and entry.is_dir(follow_symlinks=False):
+            # Not all that is below the folder, which could be a whole disk.
+            if entry.is_dir(follow_symlinks=False) and (path in within or place in within - {"."}):
                 places.append(path)
             elif path not in ours or not entry.is_file(follow_symlinks=False):
                 found.append(path)
@@ -188,16 +203,16 @@ def _test_samples(
     graph: Graph, inputs: Sequence[Any], test_data: Any, calibration: Any
 ) -> tuple[list[np.ndarray], str]:
     """Some samples as one array per input, in the number types of the file, and what they are."""
+    count = max(1, min(TESTS, _TEST_BYTES // sum(int(np.prod(tensor.shape)) for tensor in graph.inputs)))
     if test_data is not None:
         given, origin = as_arrays(inputs, test_data, "test_data"), "from the test data, at even distances"
     elif calibration is not None:
         given, origin = as_arrays(inputs, calibration), "from the calibration data, at even distances"
     else:
-        given, origin = _random_samples(graph), "random numbers"
+        given, origin = _random_samples(graph, count), "random numbers"
     numbers = [_reals(tensor, np.asarray(part)) for tensor, part in zip(graph.inputs, given, strict=True)]
     arrays = [array[:, 0] for array in prepare(graph, numbers)]
-    size = sum(int(np.prod(tensor.shape)) for tensor in graph.inputs)
-    return [spread(array, max(1, min(TESTS, _TEST_BYTES // size))) for array in arrays], origin
+    return [spread(array, count) for array in arrays], origin
 
 
 def _reals(tensor: TensorInfo, array: np.ndarray) -> np.ndarray:
@@ -206,12 +221,12 @@ def _reals(tensor: TensorInfo, array: np.ndarray) -> np.ndarray:
     return array.astype("float32") if tensor.quantized and other else array
 
 
-def _random_samples(graph: Graph) -> list[np.ndarray]:
+def _random_samples(graph: Graph, count: int) -> list[np.ndarray]:
     """The whole range of quantised integers, normal floats, zeros for what may be an index."""
     generator = np.random.default_rng(0)
     samples = []
     for tensor in graph.inputs:
-        shape = (TESTS, *tensor.shape[1:])
+        shape = (count, *tensor.shape[1:])
         if tensor.floating:
             samples.append(generator.normal(size=shape).astype(tensor.dtype))
         elif tensor.quantized:

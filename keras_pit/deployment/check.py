@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from ..graph import _keras
 from ..graph.kinds import difference
 from ..graph.seeds import own_calls, require_model
 
@@ -42,6 +43,7 @@ def check_model(model: keras.Model) -> list[keras.KerasTensor]:
             )
     for layer in _leaves(model):
         _check_layer(layer)
+    _check_embeddings(model)
     for inner in own_calls(model):
         raise ValueError(
             f"Model {inner.name!r} ({type(inner).__name__}) has a call of its own, which the file would lose; expected "
@@ -49,6 +51,21 @@ def check_model(model: keras.Model) -> list[keras.KerasTensor]:
             "keras.Model(x, model.call(x))."
         )
     return inputs
+
+
+def _check_embeddings(model: keras.Model) -> None:
+    """A cast from float to integer is no operator of an integer network."""
+    for call in _keras.calls(model):
+        if _keras.is_graph(call.operation):
+            _check_embeddings(call.operation)
+        elif isinstance(call.operation, keras.layers.Embedding):
+            for tensor in call.node.input_tensors:
+                if "float" in tensor.dtype:
+                    raise ValueError(
+                        f"Layer {call.operation.name!r} (Embedding) reads {tensor.dtype}; expected integers, which are "
+                        "what it looks up. Build the model with keras.Input(shape, dtype='int32') and copy the "
+                        "weights: new.set_weights(model.get_weights())."
+                    )
 
 
 def _check_layer(layer: keras.Layer) -> None:
@@ -65,7 +82,7 @@ def _check_layer(layer: keras.Layer) -> None:
             stacklevel=3,
         )
     policy = layer.dtype_policy
-    if policy.quantization_mode is not None or policy.compute_dtype in ("float16", "bfloat16", "float64"):
+    if policy.quantization_mode is not None:
         raise ValueError(
             f"{where} has the dtype policy {policy.name!r}; expected 'float32', from which to_tflite quantises itself. "
             "Build the model under keras.config.set_dtype_policy('float32') and copy the weights: "

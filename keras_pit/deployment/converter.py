@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DeploymentError
-from .flatbuffer import File, optional
+from .flatbuffer import File
 from .packing import repack
+from .schema import schema
 
 
 @dataclass(frozen=True)
@@ -145,14 +146,14 @@ def _with_select_v2(file: File) -> File:
     """SELECT as SELECT_V2: TFLite-Micro has the second one only, which does the same and broadcasts."""
     if all(op.name != "SELECT" for op in file.graph.ops):
         return file
-    schema = optional("ai_edge_litert.schema_py_generated")
-    old, new = schema.BuiltinOperator.SELECT, schema.BuiltinOperator.SELECT_V2
+    tflite = schema()
+    old, new = tflite.BuiltinOperator.SELECT, tflite.BuiltinOperator.SELECT_V2
     model = copy.deepcopy(file.tree)
     codes = [index for index, code in enumerate(model.operatorCodes) if code.builtinCode == old]
     for index in codes:
         model.operatorCodes[index].builtinCode = model.operatorCodes[index].deprecatedBuiltinCode = new
     for op in (op for subgraph in model.subgraphs for op in subgraph.operators if op.opcodeIndex in codes):
-        op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.SelectV2Options, schema.SelectV2OptionsT()
+        op.builtinOptionsType, op.builtinOptions = tflite.BuiltinOptions.SelectV2Options, tflite.SelectV2OptionsT()
     return repack(model)
 
 

@@ -52,12 +52,12 @@ class Flash:
 
 @dataclass(frozen=True)
 class OperatorReport:
-    """An operator: its result, multiply-accumulates, and estimated instructions by core."""
+    """An operator: its result, multiply-accumulates, and estimated instructions by core; None where not known."""
 
     name: str
     output: tuple[int, ...]
-    macs: int
-    instructions: dict[str, int]
+    macs: int | None
+    instructions: dict[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class DeploymentReport:
     """What TFLite-Micro's 64-bit build on this machine took, without CMSIS-NN; None where it is not installed."""
     operators: tuple[OperatorReport, ...]
     instructions: dict[str, int]
-    """Of one inference by core, with what the interpreter itself takes."""
+    """Of one inference by core, with what the interpreter takes; at least so many where operators are unknown."""
     tensors: tuple[TensorReport, ...]
     """The largest activations."""
     advice: tuple[Advice, ...]
@@ -89,8 +89,13 @@ class DeploymentReport:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one inference."""
-        return sum(op.macs for op in self.operators)
+        """Multiply-accumulates of one inference; at least so many where operators are unknown."""
+        return sum(op.macs or 0 for op in self.operators)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The operators whose work or time is not known, once each: the totals are without it."""
+        return tuple(dict.fromkeys(op.name for op in self.operators if None in (op.macs, *op.instructions.values())))
 
     def milliseconds(self, core: str, clock_mhz: float) -> float:
         """Estimated time of one inference.
@@ -116,6 +121,7 @@ class DeploymentReport:
             "instructions": dict(self.instructions),
             "milliseconds": {core: round(self.milliseconds(core, CLOCK), 3) for core in self.instructions},
             "clock_mhz": CLOCK,
+            "unknown": list(self.unknown),
             "operators": [asdict(op) for op in self.operators],
             "tensors": [asdict(tensor) for tensor in self.tensors],
             "advice": [asdict(advice) for advice in self.advice],
@@ -142,13 +148,15 @@ class DeploymentReport:
         operators = Table(title="operators", show_footer=True, pad_edge=False, title_justify="left")
         operators.add_column("operator", footer="total")
         operators.add_column("output", justify="right")
-        operators.add_column("MACs", f"{self.macs:,}", justify="right")
+        least = "at least " * bool(self.unknown)
+        operators.add_column("MACs", f"{least}{self.macs:,}", justify="right")
         for core, number in self.instructions.items():
-            took = f"{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz"
+            took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz"
             operators.add_column(f"instructions\n{core}", took, justify="right")
         for op in self.operators:
-            numbers = [f"{op.instructions[core]:,}" for core in self.instructions]
-            operators.add_row(op.name, "x".join(map(str, op.output)), f"{op.macs:,}", *numbers)
+            numbers = (op.macs, *(op.instructions[core] for core in self.instructions))
+            known = ("?" if number is None else f"{number:,}" for number in numbers)
+            operators.add_row(op.name, "x".join(map(str, op.output)), *known)
         yield operators
 
         tensors = Table(title="largest activations", pad_edge=False, title_justify="left")

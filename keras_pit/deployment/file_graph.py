@@ -25,10 +25,11 @@ class TensorInfo:
     index: int
     name: str  # empty in a trimmed file
     shape: tuple[int, ...]
-    open: bool  # some dimension is left to the runtime, which TFLite-Micro ignores
+    open: tuple[int, ...]  # the axes that are left to the runtime, which TFLite-Micro ignores
     dtype: str
     scale: float
     zero_point: int
+    variable: bool = False  # kept from one inference to the next
 
     @property
     def label(self) -> str:

@@ -13,13 +13,16 @@ from rich.table import Table
 from .. import boards, checks, costs
 from ..blueprint import Blueprint
 from ..costs import cores
+from ..costs.latency import unknown
 from ..costs.program import Program
+from ..errors import DeploymentError
 from ..graph import seeds
 from ..search.model import SearchModel
 from ..search.slim import slim
+from .advice import require_runnable
+from .batch import is_open, require_only_batch
 from .file_graph import BRIDGES
 from .flatbuffer import File
-from .verify import require_static
 
 UNITS = {"flash": "B", "ram": "B", "latency": "ms"}
 
@@ -53,6 +56,10 @@ class Fits:
     reserved: boards.Reserved
     rough: bool
     """Whether the time is derived from another core's (see `costs.cores`)."""
+    unknown: tuple[str, ...] = ()
+    """The operators whose time is not known, nor all of their RAM: `ram` and `latency` are at least what is told."""
+    open_batch: bool = False
+    """Whether it is a file that leaves the batch open, which is taken as 1."""
 
     def __bool__(self) -> bool:
         return all(getattr(self, name).fits for name in UNITS)
@@ -60,14 +67,19 @@ class Fits:
     def as_dict(self) -> dict[str, Any]:
         """The same as a dictionary, for JSON."""
         shares = {name: {**asdict(getattr(self, name)), "margin": getattr(self, name).margin} for name in UNITS}
-        return {"board": self.board.name, "fits": bool(self), **shares, "reserved": asdict(self.reserved)}
+        marks = {"unknown": list(self.unknown), "open_batch": self.open_batch}
+        return {"board": self.board.name, "fits": bool(self), **shares, "reserved": asdict(self.reserved), **marks}
 
     def __rich__(self) -> Table:
         board = self.board
+        known = "" if not self or not self.unknown else ", as far as that is known,"
+        notes = [f"set aside: {self.reserved.flash:,} B of flash, {self.reserved.ram:,} B of RAM"]
+        notes += ["the time is a rough estimate"] * self.rough
+        notes += [f"RAM and time are at least these: without what {', '.join(self.unknown)} takes"] * bool(self.unknown)
+        notes += ["the file leaves the batch open, it is taken as 1"] * self.open_batch
         table = Table(
-            title=f"{'fits' if self else 'does not fit'} {board.title} ({board.core}, {board.clock_mhz:g} MHz)",
-            caption=f"set aside: {self.reserved.flash:,} B of flash, {self.reserved.ram:,} B of RAM"
-            + "; the time is a rough estimate" * self.rough,
+            title=f"{'fits' if self else 'does not fit'}{known} {board.title} ({board.core}, {board.clock_mhz:g} MHz)",
+            caption="; ".join(notes),
         )
         table.add_column("")
         for column in ("used", "available", "margin"):
@@ -107,8 +119,9 @@ def fits(
     Raises:
         TypeError: if it is neither a model nor a file, or another argument is of a wrong type.
         ValueError: if the board is unknown, or has nothing left for a network; if `latency` is no number above 0; if
-            the model's operators are not known before it is converted, or those of a file are not int8.
-        DeploymentError: if a file leaves a dimension open.
+            the model's operators are not known before it is converted.
+        DeploymentError: if a file is damaged or beyond the limits, leaves more open than the batch, computes with
+            other numbers than int8, or holds what TFLite-Micro cannot run on this board, as the operator of an Ethos-U.
 
     Example:
 
@@ -118,9 +131,10 @@ def fits(
     checks.instance(board, "`board`", boards.Board, f"a keras_pit.boards.Board or the name of one ({_names()})")
     latency = None if latency is None else checks.number(latency, "`latency`", positive=True)
     bounds = board.bounds(reserved)
+    open_batch = False
     if isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike)):
         file = File.of(model)
-        program, flash = _read(file), len(file.content)
+        program, flash, open_batch = _read(file, board), len(file.content), is_open(file.graph)
     else:
         program = _program(model)
         flash = costs.flash(program, board)
@@ -131,6 +145,8 @@ def fits(
         Share(float(costs.latency(program, board)), latency),
         reserved,
         cores.of_board(board).rough,
+        tuple(dict.fromkeys(call.op.name for call in program.calls() if unknown(call))),
+        open_batch,
     )
 
 
@@ -141,14 +157,21 @@ def _program(model: Any) -> Program:
         return Blueprint.of(graph).program()
 
 
-def _read(file: File) -> Program:
-    """What a file makes a board do, if that is known."""
+def _read(file: File, board: boards.Board) -> Program:
+    """What a file makes a board do, if that is known, and anything at all."""
     graph = file.graph
-    require_static(graph)
+    try:
+        require_runnable(graph)
+    except DeploymentError as error:
+        raise DeploymentError(f"The file does not run on board '{board.name}'. {error}") from error
+    require_only_batch(graph)
+    activations = {*graph.inputs, *(tensor for op in graph.ops for tensor in op.outputs)}
     for op in graph.ops:
-        others = sorted({t.dtype for t in (*op.inputs, *op.outputs) if t.floating or t.dtype == "int16"})
+        # States and weights of other types, as the cell of an LSTM, are the operator's own affair.
+        passed = {tensor.dtype for tensor in (*op.inputs, *op.outputs) if tensor in activations and not tensor.variable}
+        others = sorted(dtype for dtype in passed if dtype == "int16" or dtype.startswith(("float", "bfloat")))
         if others and op.name not in BRIDGES:
-            raise ValueError(
+            raise DeploymentError(
                 f"The file computes with {' and '.join(others)} ({op.name} at {graph.place(op)}): expected int8, the "
                 "only numbers whose time on a board is known. Make the file with keras_pit.to_tflite(model, "
                 "calibration), or see what keras_pit.profile says of this one."

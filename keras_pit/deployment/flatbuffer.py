@@ -1,8 +1,14 @@
 """A .tflite file, read without an interpreter: once for each of its readings, whoever asks.
 
-    File(content) --graph-->    Graph    what it declares: operators and tensors (file_graph.py)
+    File(content) --tree-->     ModelT   all of it, as the plain objects that the schema defines
+                  --graph-->    Graph    what it declares: operators and tensors (file_graph.py)
                   --program-->  Program  what it makes a microcontroller do, for the cost models (costs/program.py)
-                  --tree-->     ModelT   all of it, as the plain objects that the schema defines
+
+None is there before the file is known to be whole and within the limits:
+
+    layout.py      the parts of the flatbuffer lie inside of it
+    contents.py    numbers of tensors, buffers and operators lead somewhere; tensors are not too large
+    operands.py    operators have tensors that they can compute with, and not too much work
 
 Functions of this folder pass a file on as a `File`. Whoever has bytes and asks once takes `read_graph`, `read_program`
 or `unpack`.
@@ -10,22 +16,19 @@ or `unpack`.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
 import os
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from .. import checks
 from ..costs.program import Operator, Program, Tensor
+from . import contents, layout, operands
 from .file_graph import Graph, OpInfo, TensorInfo
+from .limits import damaged
+from .schema import names, operator_name, schema, type_name
 from .settings import integers, is_centred, settings
-
-INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 
 
 @dataclass(frozen=True)
@@ -51,26 +54,42 @@ class File:
     @functools.cached_property
     def root(self) -> Any:
         """The schema's reader (`Model`), which finds each part in the bytes."""
-        with _reading(self.content):
-            return optional("ai_edge_litert.schema_py_generated").Model.GetRootAs(self.content, 0)
+        if not isinstance(self.content, (bytes, bytearray)):
+            raise TypeError(
+                f"Expected the content of a .tflite file as bytes; received {type(self.content).__name__}. Read a file "
+                "with pathlib.Path(path).read_bytes(), make one of a Keras model with keras_pit.to_tflite."
+            )
+        layout.check(self.content)
+        return schema().Model.GetRootAs(self.content, 0)
+
+    @property
+    def tree(self) -> Any:
+        """The schema's objects (`ModelT`), for reading only: whoever changes them works on a copy."""
+        return self._checked[0]
 
     @functools.cached_property
     def graph(self) -> Graph:
         """What it declares about itself."""
-        root = self.root
-        with _reading(self.content):
-            return _graph(root)
+        return _graph(self.tree)
 
-    @functools.cached_property
-    def tree(self) -> Any:
-        """The schema's objects (`ModelT`), for reading only: whoever changes them works on a copy."""
-        with _reading(self.content):
-            return optional("ai_edge_litert.schema_py_generated").ModelT.InitFromPackedBuf(self.content, 0)
-
-    @functools.cached_property
+    @property
     def program(self) -> Program:
-        """What it makes a microcontroller do."""
-        return program_of(self.tree)
+        """What it makes a microcontroller do; of several subgraphs, the first one counts."""
+        return self._checked[1]
+
+    @functools.cached_property
+    def _checked(self) -> tuple[Any, Program]:
+        root = self.root
+        try:
+            tree = schema().ModelT.InitFromObj(root)
+        except (struct.error, ValueError) as error:
+            # A number at the end of the file, or the options of an operator, which are not followed before.
+            raise damaged(f"its parts cannot be read ({error})") from error
+        contents.complete(tree)
+        contents.check(tree)
+        program = program_of(tree)
+        operands.check(program)
+        return tree, program
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -83,7 +102,7 @@ def read_graph(tflite: bytes) -> Graph:
         Its `Graph`.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer, or only a part of one.
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
@@ -93,32 +112,57 @@ def read_graph(tflite: bytes) -> Graph:
     return File.of(tflite).graph
 
 
-def _graph(model: Any) -> Graph:
-    schema = optional("ai_edge_litert.schema_py_generated")
-    op_names = names(schema.BuiltinOperator)
-    dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
-    inputs: list[TensorInfo] = []
-    outputs: list[TensorInfo] = []
-    tensors: list[TensorInfo] = []
-    ops: list[OpInfo] = []
-    for number in range(model.SubgraphsLength()):
-        subgraph = model.Subgraphs(number)
-        own = [_read_tensor(i, subgraph.Tensors(i), dtypes) for i in range(subgraph.TensorsLength())]
-        tensors += own
-        for i in range(subgraph.OperatorsLength()):
-            op = subgraph.Operators(i)
-            code = model.OperatorCodes(op.OpcodeIndex())
-            ops.append(
-                OpInfo(
-                    op_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())],
-                    tuple(own[op.Inputs(k)] for k in range(op.InputsLength()) if op.Inputs(k) >= 0),
-                    tuple(own[op.Outputs(k)] for k in range(op.OutputsLength())),
-                )
-            )
-        if number == 0:
-            inputs = [own[subgraph.Inputs(i)] for i in range(subgraph.InputsLength())]
-            outputs = [own[subgraph.Outputs(i)] for i in range(subgraph.OutputsLength())]
-    return Graph(tuple(inputs), tuple(outputs), tuple(tensors), tuple(ops))
+def operator_names(tree: Any) -> tuple[str, ...]:
+    """The names of the operator codes of a `ModelT`, by their numbers."""
+    return tuple(
+        operator_name(max(code.builtinCode, code.deprecatedBuiltinCode), _text(code.customCode))
+        for code in tree.operatorCodes
+    )
+
+
+def _graph(tree: Any) -> Graph:
+    operators = operator_names(tree)
+    tensors = [[_tensor_info(index, each) for index, each in enumerate(one.tensors)] for one in tree.subgraphs]
+    ops = [
+        OpInfo(
+            operators[op.opcodeIndex],
+            tuple(own[number] for number in _sizes(op.inputs) if number >= 0),
+            tuple(own[number] for number in _sizes(op.outputs)),
+        )
+        for subgraph, own in zip(tree.subgraphs, tensors, strict=True)
+        for op in subgraph.operators
+    ]
+    first, own = tree.subgraphs[0], tensors[0]
+    return Graph(
+        tuple(own[number] for number in _sizes(first.inputs)),
+        tuple(own[number] for number in _sizes(first.outputs)),
+        tuple(tensor for one in tensors for tensor in one),
+        tuple(ops),
+    )
+
+
+def _tensor_info(index: int, tensor: Any) -> TensorInfo:
+    record = tensor.quantization
+    single = record is not None and record.scale is not None and len(record.scale) == 1
+    points = record.zeroPoint if single else None
+    return TensorInfo(
+        index=index,
+        name=_text(tensor.name),
+        shape=_sizes(tensor.shape),
+        open=tuple(axis for axis, size in enumerate(_sizes(tensor.shapeSignature)) if size < 0),
+        dtype=type_name(tensor.type),
+        scale=float(record.scale[0]) if single else 0.0,
+        zero_point=int(points[0]) if points is not None and len(points) else 0,
+        variable=bool(tensor.isVariable),
+    )
+
+
+def _sizes(numbers: Any) -> tuple[int, ...]:
+    return () if numbers is None else tuple(numbers.tolist())
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode(errors="replace")
 
 
 def read_program(tflite: bytes) -> Program:
@@ -131,7 +175,7 @@ def read_program(tflite: bytes) -> Program:
         A `costs.program.Program`.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
@@ -142,46 +186,44 @@ def read_program(tflite: bytes) -> Program:
 
 
 def program_of(model: Any) -> Program:
-    """What `read_program` returns, of the schema's objects."""
-    schema = optional("ai_edge_litert.schema_py_generated")
-    builtin = names(schema.BuiltinOperator)
-    dtypes = {number: name.lower() for number, name in names(schema.TensorType).items()}
-    activations = {number: name.lower() for number, name in names(schema.ActivationFunctionType).items()}
-    subgraph = model.subgraphs[0]
+    """The first subgraph of a `ModelT` as a `Program`."""
+    operators, subgraph = operator_names(model), model.subgraphs[0]
+    activations, same = names("ActivationFunctionType"), schema().Padding.SAME
 
     def tensor(one: Any) -> Tensor:
         data, record = model.buffers[one.buffer].data, one.quantization
         channels = len(record.scale) if record is not None and record.scale is not None else 0
-        shape = () if one.shape is None else tuple(map(int, one.shape))
         constant = data is not None and len(data) > 0
-        return Tensor(shape, dtypes[one.type], constant, channels, bool(one.isVariable), is_centred(one))
+        return Tensor(
+            _sizes(one.shape), type_name(one.type), constant, channels, bool(one.isVariable), is_centred(one)
+        )
 
     def operator(one: Any) -> Operator:
-        code, options = model.operatorCodes[one.opcodeIndex], one.builtinOptions
+        options = one.builtinOptions
 
         def pair(height: str, width: str) -> tuple[int, int]:
             return getattr(options, height, 1), getattr(options, width, 1)
 
-        name = builtin[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        constants = [integers(model, subgraph, number) for number in one.inputs]
+        name = operators[one.opcodeIndex]
+        constants = [integers(model, subgraph, number) for number in _sizes(one.inputs)]
         return Operator(
             name,
-            tuple(map(int, one.inputs)),
-            tuple(map(int, one.outputs)),
+            _sizes(one.inputs),
+            _sizes(one.outputs),
             stride=pair("strideH", "strideW"),
             dilation=pair("dilationHFactor", "dilationWFactor"),
             window=pair("filterHeight", "filterWidth"),
             multiplier=getattr(options, "depthMultiplier", 1),
-            padding="same" if getattr(options, "padding", schema.Padding.VALID) == schema.Padding.SAME else "valid",
-            activation=activations[getattr(options, "fusedActivationFunction", 0)],
+            padding="same" if getattr(options, "padding", None) == same else "valid",
+            activation=activations.get(getattr(options, "fusedActivationFunction", 0), "unknown").lower(),
             **settings(name, options, constants),
         )
 
     return Program(
         tuple(map(operator, subgraph.operators)),
         tuple(map(tensor, subgraph.tensors)),
-        tuple(map(int, subgraph.inputs)),
-        tuple(map(int, subgraph.outputs)),
+        _sizes(subgraph.inputs),
+        _sizes(subgraph.outputs),
     )
 
 
@@ -192,7 +234,7 @@ def unpack(tflite: bytes) -> Any:
         tflite: the file's content.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
@@ -200,49 +242,3 @@ def unpack(tflite: bytes) -> Any:
         unpack(tflite).subgraphs[0].tensors[0].shape  # array([  1, 128,   6], dtype=int32)
     """
     return File.of(tflite).tree
-
-
-@contextlib.contextmanager
-def _reading(tflite: bytes) -> Iterator[None]:
-    """Refuse what is not a .tflite file, or is only a part of one."""
-    if tflite[4:8] != b"TFL3":
-        raise ValueError(
-            "Expected the content of a .tflite file as bytes (with the identifier 'TFL3'); received "
-            f"{len(tflite)} bytes starting with {tflite[:8]!r}. Make one of a Keras model with keras_pit.to_tflite."
-        )
-    try:
-        yield
-    except (struct.error, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"The .tflite file cannot be read ({error}); expected a whole one, received {len(tflite)} bytes that end "
-            "too early or are damaged. Copy or make it again."
-        ) from error
-
-
-def optional(name: str) -> ModuleType:
-    """A module of an optional package, or an error that says how to install it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise ImportError(f"This needs {package}, which is not installed. {INSTALL}") from error
-
-
-def names(enumeration: type) -> dict[int, str]:
-    """The names of an enumeration of the schema by their numbers."""
-    return {value: key for key, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def _read_tensor(index: int, tensor: Any, dtypes: dict[int, str]) -> TensorInfo:
-    record = tensor.Quantization()
-    single = record is not None and record.ScaleLength() == 1
-    signature = [tensor.ShapeSignature(i) for i in range(tensor.ShapeSignatureLength())]
-    return TensorInfo(
-        index=index,
-        name=(tensor.Name() or b"").decode(),
-        shape=tuple(tensor.Shape(i) for i in range(tensor.ShapeLength())),
-        open=any(dimension < 0 for dimension in signature),
-        dtype=dtypes[tensor.Type()],
-        scale=float(record.Scale(0)) if single else 0.0,
-        zero_point=int(record.ZeroPoint(0)) if single and record.ZeroPointLength() else 0,
-    )

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from .flatbuffer import File, optional
+from .flatbuffer import File
+from .schema import optional
 
 CONSTANT = 16
 """The alignment that the schema promises for the contents of constants."""

@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from ..costs import arena as arenas
-from ..costs.latency import instructions, operator_instructions
-from ..costs.program import BIAS, Program
+from ..costs.latency import instructions, operator_instructions, unknown
+from ..costs.program import BIAS, Call, Program
 from ..errors import DeploymentError
-from .advice import advise
+from .advice import Advice, advise, obstacles
 from .deployment_report import DeploymentReport, Flash, OperatorReport, TensorReport
 from .flatbuffer import File
-from .runtimes import micro_run
+from .operands import work
+from .runtimes import micro_run, require_feedable
 
 CORES = ("cortex-m4", "cortex-m55")
 LARGEST = 5
+_WORK = 2**29
+"""Multiply-accumulates that TFLite-Micro is given here: some seconds of its plain kernels."""
 
 
 def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
@@ -36,7 +39,7 @@ def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
 
     Raises:
         TypeError: if it is neither content nor path.
-        ValueError: if it is not a TFLite flatbuffer, or only a part of one.
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits of `limits.LIMITS`.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
@@ -51,26 +54,22 @@ def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
 def profile_file(file: File) -> DeploymentReport:
     """What `profile` does."""
     program = file.program
-    calls = list(program.calls())
-    operators = [
-        OperatorReport(
-            call.op.name,
-            call.result.shape if call.outputs else (),
-            call.macs,
-            {core: round(operator_instructions(call, core)) for core in CORES} if call.outputs else {},
-        )
-        for call in calls
-    ]
+    host_arena, refusal = _host_arena(file)
     return DeploymentReport(
         flash=_flash(file),
         arena={core: arenas.arena(program, core) for core in CORES},
-        host_arena=_host_arena(file),
-        operators=tuple(operators),
+        host_arena=host_arena,
+        operators=tuple(map(_operator, program.calls())),
         instructions={core: round(instructions(program, core)) for core in CORES},
         tensors=_largest(program),
-        advice=tuple(advise(program, file.graph)),
+        advice=(*refusal, *advise(program, file.graph)),
         program=program,
     )
+
+
+def _operator(call: Call) -> OperatorReport:
+    took = {core: None if unknown(call) else round(operator_instructions(call, core)) for core in CORES}
+    return OperatorReport(call.op.name, call.result.shape if call.outputs else (), call.macs, took)
 
 
 def _flash(file: File) -> Flash:
@@ -89,7 +88,7 @@ def _flash(file: File) -> Flash:
     } - biases
 
     def size(buffers: set[int]) -> int:
-        return sum(len(model.buffers[number].data) for number in buffers)
+        return sum(len(model.buffers[number].data) for number in buffers if model.buffers[number].data is not None)
 
     quantization = _quantization(file.root)
     graph = len(file.content) - size(weights) - size(biases) - quantization
@@ -113,13 +112,20 @@ def _quantization(model: Any) -> int:
     return sum(vectors.values())
 
 
-def _host_arena(file: File) -> int | None:
-    zeros = [np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in file.graph.inputs]
+def _host_arena(file: File) -> tuple[int | None, list[Advice]]:
+    """What TFLite-Micro takes here, or why it does not run the file."""
+    endless = any(op.name == "WHILE" for op in file.graph.ops)
+    if endless or obstacles(file.graph) or work(file.program) > _WORK:
+        return None, []
     try:
-        return micro_run(file, zeros, timeout=60.0).arena_bytes
-    except (ImportError, DeploymentError, ValueError):
-        # Not installed, or a file that it refuses: the report says why in its advice.
-        return None
+        require_feedable(file.graph)
+        zeros = [np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in file.graph.inputs]
+        return micro_run(file, zeros, timeout=60.0).arena_bytes, []
+    except ImportError:
+        return None, []
+    except DeploymentError as error:
+        problem = f"the file will not run: {str(error).splitlines()[0].rstrip('.')}"
+        return None, [Advice("the file", problem, "make it with keras_pit.to_tflite")]
 
 
 def _largest(program: Program) -> tuple[TensorReport, ...]:

@@ -18,6 +18,8 @@ from typing import Any
 import keras
 
 from ..graph import _keras
+from ..graph.precision import in_float32
+from ..graph.seeds import require_model
 from ..lowering import Network, Node, form, lower
 from ..lowering.operators import (
     Activation,
@@ -75,6 +77,7 @@ def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
         qat.fit(x_train, y_train, epochs=5)
         tflite = to_tflite(qat, x_train[:100])
     """
+    model = in_float32(require_model(model))
     inputs = check_model(model)
     qat = as_tf_keras(lower(model), model)
     if calibration is not None:

@@ -15,6 +15,8 @@ import numpy as np
 
 from .. import checks
 from ..errors import DeploymentError
+from ..graph.precision import in_float32
+from ..graph.seeds import require_model
 from ..lowering import Node, lower
 from .calibration import as_samples, random_samples, require_varied
 from .check import check_model
@@ -36,8 +38,8 @@ def to_tflite(
     """Convert a Keras model to a .tflite file for TFLite-Micro, checked there.
 
     Args:
-        model: Functional or Sequential model with float32 layers and fixed input shapes; it is not changed. Or a model
-            from `quantize_aware`.
+        model: Functional or Sequential model of fixed input shapes; it is not changed, and taken as float32 if it is of
+            another precision. Or a model from `quantize_aware`.
         calibration: some 100 typical inputs, as the model takes them: an array of shape (samples, *input), a list of
             such arrays for several inputs, a dictionary of them by input name, or a finite `tf.data.Dataset` of inputs
             or of (inputs, targets), batched or not; an input may not be the same number throughout. Needed unless
@@ -82,6 +84,7 @@ def make_file(
             f"Model {model.name!r} from quantize_aware was trained for int8; received quantization={quantization!r}. "
             "Convert the model it was made of, or leave quantization out."
         )
+    model = model if trained else in_float32(require_model(model))
     inputs = aware_inputs(model) if trained else check_model(model)
     if calibration is not None:
         samples = as_samples(inputs, calibration)

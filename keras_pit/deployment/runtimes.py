@@ -26,10 +26,13 @@ from .. import checks
 from ..errors import DeploymentError
 from . import worker
 from .file_graph import Graph, TensorInfo
-from .flatbuffer import INSTALL, File
+from .flatbuffer import File
+from .schema import INSTALL
 
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
+NUMBERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32")
+"""Types of inputs that both runtimes take."""
 
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 _FAILED = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
@@ -182,8 +185,35 @@ def _require(package: str, note: str = "") -> None:
         raise ImportError(f"This needs {package}, which is not installed. {INSTALL}{note}")
 
 
+def require_feedable(graph: Graph) -> None:
+    """Refuse a file that nothing can be fed to, sample by sample.
+
+    Args:
+        graph: what the file declares.
+
+    Raises:
+        DeploymentError: if it has no inputs or outputs, or an input of another type than numbers or another batch size
+            than 1.
+    """
+    if not graph.inputs or not graph.outputs:
+        raise DeploymentError(
+            f"The file has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; expected at least one of each. "
+            "Make the file with keras_pit.to_tflite."
+        )
+    for index, tensor in enumerate(graph.inputs):
+        where = f"Input {index} ({tensor.label}) of the file"
+        if tensor.dtype not in NUMBERS:
+            raise DeploymentError(f"{where} holds {tensor.dtype}; expected numbers. Convert the model without it.")
+        if tensor.shape[:1] != (1,) or 0 in tensor.shape:
+            raise DeploymentError(
+                f"{where} has shape {tensor.shape}; expected batch size 1 in front, and no empty axes. Make the file "
+                "with keras_pit.to_tflite."
+            )
+
+
 def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     """The inputs in the number types of the file, checked, of shape (samples, *tensor)."""
+    require_feedable(graph)
     arrays = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     if len(arrays) != len(graph.inputs):
         raise ValueError(
@@ -204,11 +234,6 @@ def prepare(graph: Graph, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.
 
 
 def _as_input(tensor: TensorInfo, array: np.ndarray, where: str) -> np.ndarray:
-    if tensor.shape[:1] != (1,):
-        raise ValueError(
-            f"{where} of the file has shape {tensor.shape}; expected batch size 1 in front. Make the file with "
-            "keras_pit.to_tflite."
-        )
     sample = tensor.shape[1:]
     # A sequence (T, C) is a map (1, T, C) in the file.
     if array.ndim == 0 or _without_ones(array.shape[1:]) != _without_ones(sample):

@@ -28,9 +28,9 @@ import numpy as np
 
 from ..costs.program import BIAS, BYTES
 from ..costs.schedule import order
-from ..errors import DeploymentError
-from .flatbuffer import File, names, optional, program_of
+from .flatbuffer import File, operator_names, program_of
 from .packing import pack
+from .schema import schema
 
 _WEIGHTS = 1
 # Operators that hand on their first input's elements in the same order.
@@ -58,8 +58,7 @@ def trim(tflite: bytes) -> bytes:
         it is.
 
     Raises:
-        ValueError: if it is not a TFLite flatbuffer.
-        DeploymentError: if constants lie outside of the flatbuffer (files beyond 2 GB).
+        DeploymentError: if it is not a whole TFLite flatbuffer, or beyond the limits.
         ImportError: if ai_edge_litert is not installed.
 
     Example:
@@ -73,16 +72,9 @@ def trim(tflite: bytes) -> bytes:
 def trim_file(file: File) -> File:
     """What `trim` does, from file to file."""
     model = copy.deepcopy(file.tree)
-    if any(buffer.offset > 1 for buffer in model.buffers):
-        raise DeploymentError(
-            "The file keeps constants outside of the flatbuffer, as only files beyond 2 GB do; expected all of them "
-            "inside. Such a file is not for a microcontroller: convert a smaller model."
-        )
-    schema = optional("ai_edge_litert.schema_py_generated")
-    builtin = names(schema.BuiltinOperator)
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    builtin = operator_names(model)
     for subgraph in model.subgraphs:
-        operators = [(builtin[codes[op.opcodeIndex]], op) for op in subgraph.operators]
+        operators = [(builtin[op.opcodeIndex], op) for op in subgraph.operators]
         _skip_reshapes(subgraph, operators)
         _drop_quantization(subgraph, operators)
     _put_in_order(model)
@@ -91,7 +83,7 @@ def trim_file(file: File) -> File:
         _drop_fields(subgraph)
     _number(model)
     _keep(model, _MODEL)
-    return File(pack(model, schema, b"TFL3"))
+    return File(pack(model, schema(), b"TFL3"))
 
 
 def _skip_reshapes(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> None:

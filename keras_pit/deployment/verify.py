@@ -89,6 +89,13 @@ def verified_run(file: File, arrays: list[np.ndarray], timeout: float = 300.0) -
     require_static(file.graph)
     micro = micro_run(file, arrays, timeout)
     reference = litert_run(file, arrays, timeout)
+    for tensor, one, other in zip(outputs, micro.outputs, reference.outputs, strict=True):
+        if one.shape != other.shape:
+            raise DeploymentError(
+                f"TFLite-Micro makes {tensor.label} of shape {one.shape[1:]}, LiteRT of {other.shape[1:]}: the shapes "
+                "in the file are not those of its operators, and TFLite-Micro believes them. Make the file with "
+                "keras_pit.to_tflite."
+            )
     compared = list(map(distances, outputs, micro.outputs, reference.outputs))
     if any(map(too_far, outputs, compared)):
         verify_operators(file, arrays, micro.outputs, timeout)
@@ -161,7 +168,7 @@ def require_static(graph: Graph) -> None:
         raise DeploymentError(
             f"The file leaves a dimension open in {len(names)} tensors ({_listed(names)}); expected fixed shapes with "
             "batch size 1, as TFLite-Micro ignores shape signatures and would compute wrong results without an error. "
-            "Make the file with keras_pit.to_tflite; if it made this one, that is a fault of keras_pit: report it."
+            "Make the file with keras_pit.to_tflite, or let keras_pit.deploy fix an open batch."
         )
 
 

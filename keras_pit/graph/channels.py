@@ -24,10 +24,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..costs.geometry import Site
+from ..costs.geometry import Geometry, Site, space
 from . import _keras, table
 from .classes import Classes, Ids
+from .inside import Inside
 from .rules import Visit, elementwise_activation
+from .specs import output_spec
 
 TRIAL_LENGTHS = (64, 256, 1024, 4096)
 """Lengths tried for axes of the input whose length is left open."""
@@ -43,6 +45,8 @@ class LayerChannels:
     """Labels of the channels that this layer makes (and does not merely pass on)."""
     frozen: str | None
     """Why none of the channels that the layer makes can be removed; None if it makes none or some can."""
+    inside: tuple[Geometry, ...] = ()
+    """What else costs something: what is in a layer that is not followed (see `inside`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,8 @@ class Channels:
     """Number of labels: those that can be removed, and 0."""
     frozen: dict[Any, str]
     """The operations that are not followed, and why: whatever channels enter or leave them stay."""
+    unknown: tuple[str, ...]
+    """Those whose multiplications are not all known."""
 
     def of(self, tensor: Any) -> Ids:
         """The labels of a symbolic tensor of the traced graph."""
@@ -79,6 +85,7 @@ class Channels:
             {id(tensors[key]): x for key, x in self.tensors.items()},
             self.count,
             {layers[operation]: reason for operation, reason in self.frozen.items()},
+            self.unknown,
         )
 
     def owned(self, layer: keras.layers.Layer) -> list[np.ndarray]:
@@ -124,6 +131,7 @@ class _Tracer:
         self.sites: dict[Any, list[Site]] = {}
         self.tensors: dict[int, Ids] = {}
         self.frozen: dict[Any, str] = {}
+        self.inside = Inside()
 
     def run(self, model: keras.Model) -> None:
         inputs = []
@@ -184,6 +192,8 @@ class _Tracer:
         )
         if table.cost_row(operation) is not None:
             self.sites.setdefault(operation, []).append(self.site(call, visit))
+        elif known is None:
+            self.inside.look(operation, *self.symbolic(call, visit))
         rule = table.rules.freezes if known is None or _altered(operation) else known.passes
         return rule(visit)
 
@@ -206,13 +216,26 @@ class _Tracer:
 
         args, kwargs = keras.tree.map_structure(symbolic, (args, kwargs))
         try:
-            specs = keras.tree.flatten(call.operation.compute_output_spec(*args, **kwargs))
+            specs = keras.tree.flatten(output_spec(call.operation, args, kwargs))
         except ValueError as error:
             raise _TooShort from error
         shapes = tuple(tuple(spec.shape) for spec in specs)
         if any(None in shape or 0 in shape for shape in shapes):
             raise _TooShort
         return shapes
+
+    def symbolic(self, call: _keras.OperationCall, visit: Visit) -> tuple[tuple, dict]:
+        """The arguments of a call with symbolic tensors, of fixed shapes unless the model's inputs are open."""
+        given = iter(visit.inputs)
+
+        def tensor(leaf: Any) -> Any:
+            if not isinstance(leaf, keras.KerasTensor):
+                return leaf
+            fixed = next(given).shape
+            return keras.KerasTensor(leaf.shape if self.open else fixed, leaf.dtype)
+
+        arguments = call.node.arguments
+        return keras.tree.map_structure(tensor, (arguments.args, arguments.kwargs))
 
     def site(self, call: _keras.OperationCall, visit: Visit) -> Site:
         read: Any = visit.inputs[0].shape
@@ -230,7 +253,8 @@ class _Tracer:
         }
         tensors = {key: replace(x, ids=labels[x.ids]) for key, x in self.tensors.items()}
         count = int(labels.max(initial=0)) + 1
-        return Channels(layers, _groups(layers, tensors, count), tensors, count, self.frozen)
+        groups = _groups(layers, tensors, count)
+        return Channels(layers, groups, tensors, count, self.frozen, tuple(self.inside.unknown))
 
     def labels(self) -> np.ndarray:
         """For each id the label of its class."""
@@ -255,14 +279,8 @@ class _Tracer:
             tuple(self.sites.get(layer, ())),
             labels[made],
             frozen,
+            self.inside.altered(layer) if layer in self.sites else self.inside.stages(layer),
         )
-
-
-def space(layer: Any, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """The axes of time or space of a tensor that a layer reads or makes."""
-    if getattr(layer, "data_format", "channels_last") == "channels_first":
-        return tuple(shape[2:])
-    return tuple(shape[1:-1])
 
 
 def _altered(operation: Any) -> bool:

@@ -12,6 +12,7 @@ import keras
 
 from . import _keras
 from .rebuild import renewed
+from .specs import output_spec
 
 Shape = tuple[int | None, ...]
 
@@ -77,7 +78,7 @@ def _propagate(model: keras.Model, inputs: list[Any], shapes: dict[int, Shape]) 
     def visit(call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
         operation = call.operation
         if not _keras.is_graph(operation):
-            return operation.compute_output_spec(*args, **kwargs)
+            return output_spec(operation, args, kwargs)
         given = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, keras.KerasTensor)]
         for tensor, x in zip(_keras.graph(operation).inputs, given, strict=True):
             called.setdefault(id(tensor), []).append(tuple(x.shape))

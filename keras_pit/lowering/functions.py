@@ -31,15 +31,15 @@ def elementwise(context: Context, node: Node, function: Callable[[Any], Any]) ->
     return context.put(Foreign(lambda x: (function(x),), (node.shape,), node.shape), node)
 
 
-def softmax(context: Context, x: Value, axis: int) -> Node:
+def softmax(context: Context, x: Value, axis: int, kind: str = "softmax") -> Node:
     """Along any axis; the kernel knows the last one only."""
     last, axis = x.rank - 1, x.positive(axis)
     if axis == last:
-        return context.put(Activation("softmax"), x.node)
+        return context.put(Activation(kind), x.node)
     order = [*range(x.rank)]
     order[axis], order[last] = last, axis
     moved = context.transpose(x, order)
-    return context.transpose(Value(context.put(Activation("softmax"), moved.node), moved.shape), order).node
+    return context.transpose(Value(context.put(Activation(kind), moved.node), moved.shape), order).node
 
 
 def hard_sigmoid(context: Context, node: Node) -> Node:
@@ -69,4 +69,5 @@ FUNCTIONS: dict[Any, Callable[[Context, Node], Node]] = {
     activations.hard_silu: _kind("hard_silu"),
     activations.silu: silu,
     activations.softmax: _kind("softmax"),
+    activations.log_softmax: _kind("log_softmax"),
 }

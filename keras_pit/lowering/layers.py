@@ -141,6 +141,7 @@ LAYERS: dict[type, Rule] = {
     layers.UpSampling1D: moves.up_sampling,
     layers.UpSampling2D: moves.up_sampling,
     layers.Resizing: moves.resizing,
+    layers.CenterCrop: moves.center_crop,
     layers.RepeatVector: moves.repeat_vector,
     layers.Reshape: moves.reshape,
     layers.Flatten: moves.reshape,

@@ -19,7 +19,20 @@ from typing import Any
 import numpy as np
 
 from .graph import Network, Node, rewrite
-from .operators import Activation, Affine, Binary, Concat, Constant, Operator, Pad, PReLU, Reshape, Slice, Transpose
+from .operators import (
+    ALONG_LAST_AXIS,
+    Activation,
+    Affine,
+    Binary,
+    Concat,
+    Constant,
+    Operator,
+    Pad,
+    PReLU,
+    Reshape,
+    Slice,
+    Transpose,
+)
 from .passes import moves_ones_only, tidy, tidy_node
 from .shapes import Shape
 
@@ -39,8 +52,6 @@ def _transposes(network: Network) -> int:
 def _sunk(node: Node) -> Node:
     """A transpose of the node on what its inputs are without theirs."""
     axes = next((source.operator.axes for source in node.inputs if isinstance(source.operator, Transpose)), None)
-    if axes is None and isinstance(node.operator, Activation) and _moves_ones(node.inputs[0]):
-        return _below(node, node.inputs[0])
     if axes is None or type(node.operator) not in _BEFORE:
         return node
     sources = [_before(source, axes) for source in node.inputs]
@@ -49,19 +60,6 @@ def _sunk(node: Node) -> Node:
         return node
     operator = _BEFORE[type(node.operator)](node.operator, axes, inner[0].shape)
     return Node.of(Transpose(axes), Node.of(operator, *inner, name=node.name), name=node.name) if operator else node
-
-
-def _moves_ones(node: Node) -> bool:
-    """Whether it is what is left of a transpose of a map of one pixel."""
-    is_map = isinstance(node.operator, Reshape) and len(node.shape) == len(node.inputs[0].shape)
-    return is_map and sorted(node.shape) == sorted(node.inputs[0].shape)
-
-
-def _below(node: Node, moved: Node) -> Node:
-    """An activation in front of a reshape that it reads."""
-    if node.operator.kind == "softmax":
-        return node
-    return moved.on(node.on(*moved.inputs))
 
 
 def _before(node: Node, axes: Axes) -> Node | None:
@@ -103,7 +101,7 @@ def _prelu(operator: PReLU, axes: Axes, shape: Shape) -> PReLU:
 
 
 _BEFORE: dict[type, Callable[[Any, Axes, Shape], Operator | None]] = {
-    Activation: lambda operator, axes, shape: None if operator.kind == "softmax" else operator,
+    Activation: lambda operator, axes, shape: None if operator.kind in ALONG_LAST_AXIS else operator,
     Affine: _affine,
     Binary: lambda operator, axes, shape: operator,
     Concat: lambda operator, axes, shape: Concat(axes[operator.axis]),

@@ -23,7 +23,9 @@ def pool(kind: str) -> Rule:
     def rule(context: Context, x: Value) -> Node:
         layer = context.layer
         x, back = channels_last(context, x)
-        window = Window(both(layer.pool_size), both(layer.strides))
+        rank = x.rank - 2
+        size = _along(layer.pool_size, rank)
+        window = Window(both(size), both(size if layer.strides is None else _along(layer.strides, rank)))
         return back(context.put(Pool(kind, window, layer.padding.upper()), x.node))
 
     return rule
@@ -51,9 +53,37 @@ def cropping(context: Context, x: Value) -> Node:
     """SLICE."""
     x, back = channels_last(context, x)
     rows, columns = both(_sides(context.layer.cropping, x.rank - 2), (0, 0))
-    _, height, width, channels = x.node.shape
+    return back(cropped(context, x.node, rows, columns))
+
+
+def cropped(context: Context, node: Node, rows: Pair, columns: Pair) -> Node:
+    """A map without some rows and columns before and after."""
+    _, height, width, channels = node.shape
     ranges = range(1), range(rows[0], height - rows[1]), range(columns[0], width - columns[1]), range(channels)
-    return back(context.put(Slice(ranges), x.node))
+    return context.put(Slice(ranges), node)
+
+
+def center_crop(context: Context, x: Value) -> Node | None:
+    """SLICE; of a map that is too small, what has the wanted shape, resized."""
+    layer = context.layer
+    x, back = channels_last(context, x)
+    if x.rank != 4:
+        return None
+    size = (layer.height, layer.width)
+    if any(old < new for old, new in zip(x.node.shape[1:3], size, strict=True)):
+        return back(context.put(Resize(size, "bilinear"), _of_aspect(context, x.node, size)))
+    rows, columns = (((old - new) // 2, -((new - old) // 2)) for old, new in zip(x.node.shape[1:3], size, strict=True))
+    return back(cropped(context, x.node, rows, columns))
+
+
+def _of_aspect(context: Context, node: Node, size: Pair) -> Node:
+    """The middle of a map, as large as it can be with this ratio of height and width."""
+    _, height, width, _ = node.shape
+    wanted = (int(float(width * size[0]) / size[1]), int(float(height * size[1]) / size[0]))
+    kept = [max(min(old, new), 1) for old, new in zip((height, width), wanted, strict=True)]
+    before = [(old - new) // 2 for old, new in zip((height, width), kept, strict=True)]
+    rows, columns = ((b, old - new - b) for b, old, new in zip(before, (height, width), kept, strict=True))
+    return cropped(context, node, rows, columns)
 
 
 def up_sampling(context: Context, x: Value) -> Node | None:
@@ -67,13 +97,16 @@ def up_sampling(context: Context, x: Value) -> Node | None:
 
 
 def resizing(context: Context, x: Value) -> Node | None:
-    """RESIZE_BILINEAR."""
+    """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR."""
     layer = context.layer
-    if layer.interpolation != "bilinear" or layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio or layer.antialias:
+    if layer.interpolation not in ("bilinear", "nearest") or layer.pad_to_aspect_ratio or layer.antialias:
         return None
     x, back = channels_last(context, x)
-    size = layer.size if hasattr(layer, "size") else (layer.height, layer.width)
-    return back(context.put(Resize(tuple(size), "bilinear"), x.node)) if x.rank == 4 else None
+    if x.rank != 4:
+        return None
+    rows, columns = layer.size if hasattr(layer, "size") else (layer.height, layer.width)
+    node = _of_aspect(context, x.node, (rows, columns)) if layer.crop_to_aspect_ratio else x.node
+    return back(context.put(Resize((rows, columns), layer.interpolation, by_centres=True), node))
 
 
 def repeat_vector(context: Context, x: Value) -> Node:
@@ -132,6 +165,11 @@ def _matrix(context: Context, x: Value, axis: int, *, last: bool) -> Node:
         return context.reshape(x.node, (1, 1, 1, size) if last else (1, 1, size, 1))
     wanted = 2 if last else 1
     return x.node if x.positive(axis) == wanted else context.transpose(x, (0, 2, 1)).node
+
+
+def _along(value: Any, rank: int) -> tuple[int, ...]:
+    """A value for each axis of space."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
 
 
 def _sides(amounts: Any, rank: int) -> tuple[Pair, ...]:

@@ -15,10 +15,10 @@ import numpy as np
 
 from .functions import elementwise, hard_sigmoid, silu, softmax
 from .graph import Node
-from .moves import pool, reshape, resizing
-from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Resize, Slice
-from .shapes import form, pair
-from .values import Context, Value
+from .moves import cropped, pool, reshape, resizing
+from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Reduce, Resize, Slice, Take
+from .shapes import Pair, form, pair
+from .values import Context, Value, channels_last
 from .windows import Window
 
 Rule = Callable[..., Any]
@@ -68,10 +68,14 @@ def negative(context: Context, x: Value) -> Node:
     return context.scaled(x.node, -1.0)
 
 
-def softmax_operation(context: Context, x: Value) -> Node | None:
-    """SOFTMAX."""
-    axis = context.layer.axis
-    return softmax(context, x, axis) if isinstance(axis, int) else None
+def softmax_operation(kind: str) -> Rule:
+    """SOFTMAX or LOG_SOFTMAX."""
+
+    def rule(context: Context, x: Value) -> Node | None:
+        axis = context.layer.axis
+        return softmax(context, x, axis, kind) if isinstance(axis, int) else None
+
+    return rule
 
 
 def clip(context: Context, x: Value) -> Node | None:
@@ -86,13 +90,15 @@ def clip(context: Context, x: Value) -> Node | None:
 
 
 def reduction(kind: str) -> Rule:
-    """Over time and space by pooling, over channels by a convolution with one kernel of ones."""
+    """Over time and space by pooling, over channels by a convolution with one kernel of ones, or as it is."""
 
     def rule(context: Context, x: Value) -> Node | None:
         axes = _axes(context.layer.axis, x)
-        if len(x.node.shape) != 4 or 0 in axes or getattr(context.layer, "initial", None) is not None:
+        if 0 in axes or getattr(context.layer, "initial", None) is not None:
             return None
         node = x.node
+        if len(node.shape) != 4 or (3 in axes and kind in ("max", "min")):
+            return context.reshape(context.put(Reduce(kind, tuple(sorted(axes))), node), form(context.makes[0]))
         if kind == "min":
             node = context.scaled(node, -1.0)
         size = pair(node.shape[axis] if axis in axes else 1 for axis in (1, 2))
@@ -100,8 +106,6 @@ def reduction(kind: str) -> Rule:
             node = context.put(Pool("average" if kind in ("mean", "sum") else "max", Window(size, size)), node)
         if 3 in axes:
             channels = node.shape[-1]
-            if kind in ("max", "min"):
-                return None
             kernel = np.full((1, 1, channels, 1), 1.0 / channels, "float32")
             node = context.put(Conv(kernel, np.zeros(1, "float32"), Window((1, 1))), node)
         if kind == "sum":
@@ -219,6 +223,72 @@ def pad(context: Context, x: Value, constant_values: Any = None) -> Node | None:
     return context.put(Pad(tuple(amounts), float(constant_values or 0.0)), x.node)
 
 
+def crop_images(context: Context, x: Value) -> Node:
+    """SLICE."""
+    layer = context.layer
+    x, back = channels_last(context, x)
+    rows, columns = (
+        _margins(size, before, after, wanted)
+        for size, before, after, wanted in zip(
+            x.node.shape[1:3],
+            (layer.top_cropping, layer.left_cropping),
+            (layer.bottom_cropping, layer.right_cropping),
+            (layer.target_height, layer.target_width),
+            strict=True,
+        )
+    )
+    return back(cropped(context, x.node, rows, columns))
+
+
+def pad_images(context: Context, x: Value) -> Node:
+    """PAD."""
+    layer = context.layer
+    x, back = channels_last(context, x)
+    rows, columns = (
+        _margins(wanted, before, after, size)
+        for size, before, after, wanted in zip(
+            x.node.shape[1:3],
+            (layer.top_padding, layer.left_padding),
+            (layer.bottom_padding, layer.right_padding),
+            (layer.target_height, layer.target_width),
+            strict=True,
+        )
+    )
+    return back(context.put(Pad(((0, 0), rows, columns, (0, 0))), x.node))
+
+
+def _margins(outer: int | None, before: int | None, after: int | None, inner: int | None) -> Pair:
+    """What lies before and after a part; of the four numbers, Keras knows the others' sum."""
+    if before is None:
+        before = outer - inner - after
+    return before, outer - inner - before if after is None else after
+
+
+def roll(context: Context, x: Value) -> Node | None:
+    """Two SLICE and a CONCATENATION."""
+    axis, shift = context.layer.axis, context.layer.shift
+    if not isinstance(axis, int) or not isinstance(shift, int) or x.positive(axis) == 0:
+        return None
+    size = x.shape[axis]
+    if shift % size == 0:
+        return x.node
+    parts = (range(size - shift % size, size), range(size - shift % size))
+    nodes = [_sliced(context, x, {x.positive(axis): positions}) for positions in parts]
+    return context.put(Concat(x.axis(axis)), *nodes)
+
+
+def take(context: Context, x: Value, indices: Any) -> Node | None:
+    """SLICE of what lies side by side, else GATHER."""
+    layer = context.layer
+    if isinstance(indices, Value) or layer.axis is None or x.positive(layer.axis) == 0 or np.ndim(indices) != 1:
+        return None
+    axis = x.positive(layer.axis)
+    positions = tuple(int(index) % x.shape[axis] for index in np.asarray(indices))
+    if positions == tuple(range(positions[0], positions[0] + len(positions))):
+        return _sliced(context, x, {axis: range(positions[0], positions[-1] + 1)})
+    return context.put(Take(positions, x.axis(axis)), x.node)
+
+
 def repeat(context: Context, x: Value) -> Node | None:
     """RESIZE_NEAREST_NEIGHBOR, along time or space."""
     layer = context.layer
@@ -240,12 +310,14 @@ def matmul(context: Context, x: Any, y: Any) -> Node | None:
     return context.put(MatMul(), x.node, y.node)
 
 
-_AS_IT_IS = ("Absolute", "Sqrt", "Rsqrt", "Exp", "Log", "Floor", "Round", "Elu", "Selu", "Gelu", "Softplus", "Softsign")
+_AS_IT_IS = ("Sqrt", "Exp", "Log", "Floor", "Round", "Elu", "Selu", "Gelu", "Softplus", "Softsign")
 
 OPERATIONS: dict[str, Rule] = {
     **{name: arithmetic(name.lower()) for name in ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")},
     **dict.fromkeys(_AS_IT_IS, as_it_is),
     "TrueDivide": arithmetic("divide"),
+    **dict.fromkeys(("Abs", "Absolute"), kept("abs")),
+    "Rsqrt": kept("rsqrt"),
     "Negative": negative,
     "Square": square,
     "Power": power,
@@ -257,7 +329,8 @@ OPERATIONS: dict[str, Rule] = {
     "HardSilu": kept("hard_silu"),
     "HardSigmoid": on_node(hard_sigmoid),
     "Silu": on_node(silu),
-    "Softmax": softmax_operation,
+    "Softmax": softmax_operation("softmax"),
+    "LogSoftmax": softmax_operation("log_softmax"),
     "Clip": clip,
     "Mean": reduction("mean"),
     "Sum": reduction("sum"),
@@ -274,6 +347,10 @@ OPERATIONS: dict[str, Rule] = {
     "GetItem": get_item,
     "Pad": pad,
     "Repeat": repeat,
+    "Roll": roll,
+    "Take": take,
+    "CropImages": crop_images,
+    "PadImages": pad_images,
     "Resize": resizing,
     "MaxPool": pool("max"),
     "AveragePool": pool("average"),

@@ -192,9 +192,13 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda tf, x: tf.nn.sigmoid(x),
     "tanh": lambda tf, x: tf.nn.tanh(x),
     "hard_silu": lambda tf, x: x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0),
+    "abs": lambda tf, x: tf.abs(x),
+    "rsqrt": lambda tf, x: tf.math.rsqrt(x),
     "softmax": lambda tf, x: tf.nn.softmax(x),
+    "log_softmax": lambda tf, x: tf.nn.log_softmax(x),
 }
-"""What `Activation` may be, each with a kernel for integers in TFLite-Micro. "softmax" is along the last axis."""
+"""What `Activation` may be, each with a kernel for integers in TFLite-Micro; the last two are along the last axis."""
+ALONG_LAST_AXIS = ("softmax", "log_softmax")
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,10 +323,11 @@ class Concat(Operator):
 
 @dataclass(frozen=True, eq=False)
 class Resize(Operator):
-    """RESIZE_NEAREST_NEIGHBOR (pixels repeated) or RESIZE_BILINEAR."""
+    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR; by their centres, pixels lie where Keras resizes to any size."""
 
     size: Pair
     kind: str = "nearest"
+    by_centres: bool = False
 
     def shape(self, *inputs: Shape) -> Shape:
         return (1, *self.size, inputs[0][-1])
@@ -330,8 +335,36 @@ class Resize(Operator):
     def compute(self, *inputs: Any) -> Any:
         ops, (x,) = _tf().raw_ops, inputs
         if self.kind == "nearest":
-            return ops.ResizeNearestNeighbor(images=x, size=self.size)
+            return ops.ResizeNearestNeighbor(images=x, size=self.size, half_pixel_centers=self.by_centres)
         return ops.ResizeBilinear(images=x, size=self.size, half_pixel_centers=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Take(Operator):
+    """GATHER: positions along an axis, in any order."""
+
+    positions: tuple[int, ...]
+    axis: int
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (*inputs[0][: self.axis], len(self.positions), *inputs[0][self.axis + 1 :])
+
+    def compute(self, *inputs: Any) -> Any:
+        return _tf().gather(*inputs, self.positions, axis=self.axis)
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Operator):
+    """REDUCE_MAX, REDUCE_MIN, MEAN or SUM over axes, which stay with size 1."""
+
+    kind: str
+    axes: tuple[int, ...]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return tuple(1 if axis in self.axes else size for axis, size in enumerate(inputs[0]))
+
+    def compute(self, *inputs: Any) -> Any:
+        return getattr(_tf(), f"reduce_{self.kind}")(*inputs, self.axes, keepdims=True)
 
 
 @dataclass(frozen=True, eq=False)

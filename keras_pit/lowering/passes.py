@@ -17,7 +17,21 @@ from typing import Any
 import numpy as np
 
 from .graph import Network, Node, Uses, rewrite
-from .operators import Activation, Conv, Dense, Depthwise, Foreign, Input, Pad, Pool, Reshape, Slice, Transpose
+from .operators import (
+    ALONG_LAST_AXIS,
+    Activation,
+    Binary,
+    Conv,
+    Dense,
+    Depthwise,
+    Foreign,
+    Input,
+    Pad,
+    Pool,
+    Reshape,
+    Slice,
+    Transpose,
+)
 from .shapes import Pair, Shape, pair
 from .windows import NO_PADDING, Window
 
@@ -129,15 +143,27 @@ def _cropped(node: Node, padded: Node) -> Node:
 
 
 def _activation(node: Node) -> Node:
-    """What is above 0 already."""
+    """In front of a reshape; not of what is above 0 already."""
     (source,) = node.inputs
+    if isinstance(source.operator, Reshape) and node.operator.kind not in ALONG_LAST_AXIS:
+        return _reshape(source.on(tidy_node(node.on(*source.inputs))))
     if node.operator.kind == "relu" and isinstance(source.operator, Activation):
         return source if source.operator.kind in ("relu", "relu6") else node
     return node
 
 
+def _binary(node: Node) -> Node:
+    """In front of equal reshapes."""
+    one, two = node.inputs
+    if isinstance(one.operator, Reshape) and isinstance(two.operator, Reshape) and one.shape == two.shape:
+        sources = [one.inputs[0], two.inputs[0]]
+        if sources[0].shape == sources[1].shape:
+            return _reshape(one.on(node.on(*sources)))
+    return node
+
+
 _TIDY: dict[type, Callable[[Node], Node]] = {
-    Activation: _activation, Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
+    Activation: _activation, Binary: _binary, Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
 }  # fmt: skip
 
 

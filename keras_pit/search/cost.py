@@ -13,7 +13,7 @@ from ..costs.check import cost_of
 from ..graph import seeds
 from ..graph.channels import trace
 from .model import SearchModel, require_search
-from .totals import total
+from .totals import total, warn_of_unknown
 
 
 def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = None) -> Any:
@@ -24,6 +24,9 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = No
         metric: name of the cost: "size" (parameters), "macs", "flash", "ram", "latency", or one of your own (see
             `keras_pit.costs`).
         discrete: deprecated and without need: True for what is returned anyway, False for `soft_cost`.
+
+    Warns:
+        UserWarning: if it says "at least", because the multiplications of some operation are not known.
 
     Returns:
         The number. What training can differentiate is `soft_cost`.
@@ -47,9 +50,14 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = No
             return soft_cost(model, metric)
     known = costs.get(metric)
     if isinstance(model, SearchModel):
+        warn_of_unknown(metric, model.name, model.channels)
         return model.cost(metric)
     with seeds.functional(model) as graph:
-        return cost_of(known, Blueprint.of(graph).program()) if known.whole else total(trace(graph), metric)
+        if known.whole:
+            return cost_of(known, Blueprint.of(graph).program())
+        channels = trace(graph)
+        warn_of_unknown(metric, model.name, channels)
+        return total(channels, metric)
 
 
 def soft_cost(search: SearchModel, metric: str = "size") -> Any:

@@ -61,6 +61,8 @@ class Kept:
     name: str
     kind: str
     reason: str
+    size: int
+    macs: int | None
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,11 @@ class Report:
     model: str
     layers: tuple[LayerReport, ...]
     kept: tuple[Kept, ...]
+    unknown: tuple[str, ...]
+    """Operations whose multiplications are not all known: the MACs in all are at least what the report says."""
 
     def total(self, when: str, metric: str) -> int | None:
-        """The cost of all layers.
+        """The cost of all layers; of MACs what is known of, if `unknown` names operations.
 
         Args:
             when: "before" or "after".
@@ -81,21 +85,24 @@ class Report:
         checks.one_of(when, "`when`", ("before", "after"))
         checks.one_of(metric, "`metric`", METRICS)
         values = [getattr(getattr(layer, when), metric) for layer in self.layers]
+        values += [getattr(kept, metric) for kept in self.kept]
         return None if None in values else sum(values)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         totals = {when: {metric: self.total(when, metric) for metric in METRICS} for when in ("before", "after")}
         rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("layers", "kept")}
-        return {"model": self.model, **rows, "total": totals}
+        return {"model": self.model, **rows, "total": totals, "unknown": list(self.unknown)}
 
     def __rich__(self) -> Table:
-        grid = Table(title=f"{self.model}: before→after", show_footer=True, pad_edge=False)
+        caption = f"MACs are at least these: those of {', '.join(self.unknown)} are not known" if self.unknown else None
+        grid = Table(title=f"{self.model}: before→after", caption=caption, show_footer=True, pad_edge=False)
         grid.add_column("layer", footer="total", min_width=10, overflow="fold")
         for name in ("channels", "kernel", "dilation"):
             grid.add_column(name, justify="right", no_wrap=True)
         for metric in METRICS:
             total = _change(self.total("before", metric), self.total("after", metric))
+            total = f"≥{total}" if metric == "macs" and self.unknown and total != "?" else total
             grid.add_column(metric, justify="right", footer=total, no_wrap=True)
         grid.add_column("not searched", style="dim", overflow="fold", min_width=12)
         for layer in self.layers:
@@ -106,7 +113,7 @@ class Report:
             cells = [f"{layer.name} ({layer.kind})", *(_change(*pair) for pair in pairs), reason]
             grid.add_row(*cells)
         for kept in self.kept:
-            grid.add_row(f"{kept.name} ({kept.kind})", *[""] * (len(grid.columns) - 2), kept.reason)
+            grid.add_row(f"{kept.name} ({kept.kind})", *[""] * 3, _text(kept.size), _text(kept.macs), kept.reason)
         return grid
 
     def __str__(self) -> str:
@@ -175,8 +182,14 @@ def summary(model: keras.Model) -> Report:
 
 def _report(name: str, channels: Channels) -> Report:
     costly = [layer for layer in channels.layers if table.cost_row(layer) is not None]
-    kept = [Kept(op.name, type(op).__name__, why) for op, why in channels.frozen.items() if op not in costly]
-    return Report(name, tuple(_layer(layer, channels) for layer in costly), tuple(kept))
+    kept = [_kept(op, why, channels) for op, why in channels.frozen.items() if op not in costly]
+    return Report(name, tuple(_layer(layer, channels) for layer in costly), tuple(kept), channels.unknown)
+
+
+def _kept(operation: Any, reason: str, channels: Channels) -> Kept:
+    stages = channels.layers[operation].inside if operation in channels.layers else ()
+    whole = _costs(lambda metric: sum(map(costs.get(metric).function, stages)))
+    return Kept(operation.name, type(operation).__name__, reason, *whole)
 
 
 def _layer(layer: Any, channels: Channels) -> LayerReport:
@@ -185,7 +198,7 @@ def _layer(layer: Any, channels: Channels) -> LayerReport:
     counts = geometry.of_layer(table.unwrapped(layer))
     kernel = tuple(getattr(layer, "kernel_size", ()))
     dilation = tuple(getattr(layer, "dilation_rate", ()))
-    stages = table.plain_stages(layer, known.sites)
+    stages = (*table.plain_stages(layer, known.sites), *known.inside)
     whole = _costs(lambda metric: sum(map(costs.get(metric).function, stages)))
     before = Shape(counts.outputs, kernel, dilation, *whole)
     after = before

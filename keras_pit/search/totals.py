@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .. import costs
@@ -28,8 +29,18 @@ def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:
     return sum(tensors, float(numbers)) if tensors else numbers
 
 
+def warn_of_unknown(metric: str, model: str, channels: Channels) -> None:
+    """Warn if a cost is a bound from below."""
+    if metric == "macs" and channels.unknown:
+        warnings.warn(
+            f"The macs of model '{model}' are at least what is said: those of {', '.join(channels.unknown)} are not "
+            "known. They are the same in every state of a search.",
+            stacklevel=3,
+        )
+
+
 def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
-    """The share of one layer in a cost that is a sum over layers; 0 for kinds that cost nothing."""
+    """The share of one layer in a cost that is a sum over layers."""
     known = costs.get(metric)
     if reader is None:
         return sum(cost_of(known, stage) for stage in stages(layer, channels))
@@ -40,4 +51,5 @@ def stages(layer: Any, channels: Channels, reader: Reader | None = None) -> tupl
     """A layer as the costs see it, without what is switched off."""
     if isinstance(layer, PITLayer) and layer.wiring is not None:
         return layer.stages(reader)
-    return table.plain_stages(layer, channels.layers[layer].sites)
+    known = channels.layers[layer]
+    return (*table.plain_stages(layer, known.sites), *known.inside)

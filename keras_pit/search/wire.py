@@ -23,7 +23,7 @@ from ..layers.ownership import channel_masks
 from ..layers.stock import search_layer
 from ..layers.wiring import Wiring
 from .arguments import Arguments
-from .totals import stages, total
+from .totals import stages, total, warn_of_unknown
 
 MOST_REASONS = 5
 """How many layers an error explains."""
@@ -71,13 +71,13 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
             check(metric, (stage for layer in channels.layers for stage in stages(layer, channels)))
         elif not metric.built_in:
             check_whole(metric, Blueprint.of(seed).program())
+        warn_of_unknown(name, seed.name, channels)
     of_seed = _costs(seed, channels, arguments.regularizer)
     for name, value in of_seed.items():
         if value <= 0:
             raise ValueError(
                 f"The {name} of model '{seed.name}' is {value:g}, expected more than 0: there is nothing to press "
-                "down. Costs are those of convolutions and Dense layers in the graph of the model, not of what is "
-                "inside of other layers and subclassed models."
+                "down. What a search presses down are costs of convolutions and Dense layers in the graph of the model."
             )
     rebuilt = rebuild(seed, lambda layer, call: plan.new_layer(layer, channels))
     for old, new in rebuilt.layers.items():

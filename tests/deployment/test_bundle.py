@@ -22,8 +22,9 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 from keras import layers
 
 from keras_pit import deploy
-from keras_pit.deployment import DeploymentError, profile, run_tflite_micro, to_tflite
+from keras_pit.deployment import DeploymentError, folders, profile, run_tflite_micro, to_tflite
 from keras_pit.deployment import bundle as writing
+from keras_pit.deployment.cpp import sources
 from keras_pit.deployment.cpp.literals import literal, string
 from keras_pit.deployment.cpp.names import check_labels, check_name, enumerator
 from keras_pit.deployment.cpp.operators import OPERATORS, registrations
@@ -597,28 +598,72 @@ def test_a_dataset_of_sequences_for_a_file(made, tmp_path):
         assert (place / "test_vectors.h").read_text() == (bundle.directory / "test_vectors.h").read_text()
 
 
-def test_files_with_an_open_batch_are_refused(tmp_path):
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(0)
-    converter = tf.lite.TFLiteConverter.from_keras_model(classifier())
-    with pytest.raises(DeploymentError, match="The file leaves a dimension open"):
-        deploy(converter.convert(), tmp_path / "out")
-    assert not list(tmp_path.iterdir())
+OTHERS = {
+    "notes.txt": None,
+    "build": None,
+    "build/notes.txt": None,
+    "build/self_test/log": None,
+    "build/object/main.o": None,
+    "main.cc/mine": "main.cc",
+    ".git/HEAD": ".git",
+    "arduino/notes.h": None,
+    "arduino/my/notes.h": None,
+    "arduino/my/my.ino": None,
+    "arduino/classifier/build/classifier.elf": None,
+}
+"""What a user may have put into a bundle, and what of it is named if that is not the file."""
 
 
 class TestPlaces:
-    def test_other_files_are_kept(self, made, tmp_path):
-        for extra in ("notes.txt", "arduino/my/notes.h"):
-            place = tmp_path / extra.replace("/", "_")
-            shutil.copytree(made("classifier").directory, place)
-            (place / extra).parent.mkdir(parents=True, exist_ok=True)
-            (place / extra).write_text("mine")
-            with pytest.raises(
-                FileExistsError, match=f"holds '{extra}', not written by keras_pit.deploy; expected a new"
-            ):
-                deploy(made("classifier").tflite, place, overwrite=True)
-            assert (place / extra).read_text() == "mine"
+    @pytest.mark.parametrize("extra", OTHERS)
+    def test_other_files_are_kept(self, made, tmp_path, extra):
+        place = tmp_path / "out"
+        shutil.copytree(made("classifier").directory, place)
+        path = place / extra
+        for parent in path.parents:
+            if parent.is_file():
+                parent.unlink()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        message = f"holds '{OTHERS[extra] or extra}', not written by keras_pit.deploy; expected a new"
+        with pytest.raises(FileExistsError, match=re.escape(message)):
+            deploy(made("classifier").tflite, place, overwrite=True)
+        assert path.read_text() == "mine"
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    @pytest.mark.parametrize("ours", ["main.cc", "build", "arduino", "arduino/classifier", "report.json"])
+    def test_links_are_kept(self, made, tmp_path, ours):
+        """A link in the place of a file or folder of ours is the user's."""
+        shutil.copytree(made("classifier").directory, tmp_path / "out")
+        path, elsewhere = tmp_path / "out" / ours, tmp_path / "elsewhere"
+        if path.exists():
+            path.rename(elsewhere)
+        else:
+            elsewhere.mkdir()
+        path.symlink_to(elsewhere)
+        with pytest.raises(FileExistsError, match=f"holds '{ours}', not written by keras_pit.deploy"):
+            deploy(made("classifier").tflite, tmp_path / "out", overwrite=True)
+        assert path.is_symlink() and elsewhere.exists()
+
+    def test_files_that_come_during_the_conversion_are_kept(self, made, tmp_path, monkeypatch):
+        place = deploy(made("classifier").tflite, tmp_path / "out")
+        render = sources.render
+
+        def slow(bundle):
+            (place / "notes.txt").write_text("mine")
+            return render(bundle)
+
+        monkeypatch.setattr(sources, "render", slow)
+        with pytest.raises(FileExistsError, match=r"holds 'notes\.txt'"):
+            deploy(made("classifier").tflite, place, overwrite=True)
+        assert (place / "notes.txt").read_text() == "mine"
+        assert (place / "main.cc").is_file() and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    def test_only_what_a_bundle_is_made_of_is_ours(self, made):
+        place = made("classifier").directory
+        files = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+        assert files | {"build/self_test"} == sources.paths("classifier")
+        assert sources.name_of((place / "model_settings.h").read_text()) == "classifier"
 
     def test_a_folder_that_only_looks_like_one(self, made, tmp_path):
         (tmp_path / "README.md").write_text("mine")
@@ -697,6 +742,7 @@ def test_an_interrupted_run_leaves_what_was_there(made, moment, older, tmp_path,
         deploy(tflite, place, name="fresh", overwrite=True)
     monkeypatch.setattr(Path, "write_bytes", interrupted_write)
     monkeypatch.setattr(Path, "rename", interrupted_rename)
+    monkeypatch.setattr(folders, "_EXCHANGES", {})  # a system that has to rename twice
     with pytest.raises((KeyboardInterrupt, OSError)):
         writing._write(*files[0])
     assert [path.name for path in tmp_path.iterdir()] == (["out"] if older else [])

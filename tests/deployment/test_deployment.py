@@ -400,9 +400,9 @@ BAD_MODELS = {
     ),
     "batch": (lambda: simple(layers.Dense(2), batch_size=4), "batch size 4 built in"),
     "unbuilt": (lambda: keras.Sequential([layers.Dense(2)]), "no defined inputs; .*Wrap it"),
-    "mixed": (
-        lambda: simple(layers.Dense(2, dtype="mixed_float16", name="half")),
-        r"'half' \(Dense\) has the dtype policy 'mixed_float16'; expected 'float32'",
+    "words": (
+        lambda: simple(layers.Embedding(9, 4, name="words"), layers.Flatten(), shape=(5,)),
+        r"'words' \(Embedding\) reads float32; expected integers.*dtype='int32'",
     ),
     "poisoned": (poisoned, r"'bad' \(Dense\): weight .*bad/bias' holds NaN"),
     "unused": (unused_input, "Input 'left' .* has no effect on the outputs"),
@@ -417,6 +417,26 @@ def test_bad_model_is_refused(case):
     build, message = BAD_MODELS[case]
     with pytest.raises(ValueError, match=message):
         to_tflite(build(), quantization=None)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_models_of_other_precisions_are_deployed_as_float32(policy):
+    def network(policy):
+        inputs = keras.Input((16, 3))
+        x = layers.Conv1D(6, 3, padding="same", activation="relu", dtype=policy, name="conv")(inputs)
+        x = layers.BatchNormalization(dtype=policy, name="norm")(x)
+        x = keras.Sequential([keras.Input((16, 6)), layers.GlobalAveragePooling1D(dtype=policy)], name="inner")(x)
+        return keras.Model(inputs, layers.Dense(2, dtype=policy, name="out")(x), name="net")
+
+    model, whole = network(policy), network("float32")
+    whole.set_weights(model.get_weights())
+    x = np.random.default_rng(0).normal(size=(20, 16, 3)).astype("float32")
+    assert to_tflite(model, x) == to_tflite(whole, x)
+    for metric in ("flash", "ram", "latency"):
+        assert keras_pit.cost(model, metric) == keras_pit.cost(whole, metric)
+        assert keras_pit.convert(model, metric).origin.costs == keras_pit.convert(whole, metric).origin.costs
+    assert bool(keras_pit.fits(model, "pico"))
+    assert model.layers[1].compute_dtype != "float32"
 
 
 def test_unknown_quantization_is_refused():
@@ -529,7 +549,7 @@ def test_bad_inputs_are_refused(dense_file, run):
     ):
         with pytest.raises(ValueError, match=message):
             run(tflite, inputs)
-    with pytest.raises(ValueError, match=r"content of a .tflite file as bytes"):
+    with pytest.raises(TypeError, match=r"content of a .tflite file as bytes"):
         run("model.tflite", x)
 
 

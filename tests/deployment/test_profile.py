@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 from untrimmed import untrimmed
 
+from keras_pit import DeploymentError
 from keras_pit.costs.arena import arena
 from keras_pit.costs.latency import milliseconds
 from keras_pit.deployment import profile, run_tflite_micro, trim
@@ -65,10 +66,10 @@ def test_what_is_no_file_is_refused(tflite):
     with pytest.raises(TypeError, match=r"must be its content as bytes, or its path, received .*keras_pit\.to_tflite"):
         profile(small_cnn())
     for other in (b"", b"no flatbuffer"):
-        with pytest.raises(ValueError, match=f"Expected the content of a .tflite .* received {len(other)} bytes"):
+        with pytest.raises(DeploymentError, match=f"Expected the content of a .tflite .* received {len(other)} bytes"):
             profile(other)
     for length in (8, 20, len(tflite) // 3, len(tflite) - 40):
-        with pytest.raises(ValueError, match=f"cannot be read .* received {length} bytes that end too early"):
+        with pytest.raises(DeploymentError, match=f"damaged: .* outside of its {length:,} bytes"):
             profile(tflite[:length])
 
 

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 from untrimmed import naive, untrimmed
 
-from keras_pit.deployment import run_litert, run_tflite_micro, to_tflite, trim
+from keras_pit.deployment import DeploymentError, run_litert, run_tflite_micro, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_graph, unpack
 from keras_pit.deployment.packing import Parts, pack
 
@@ -215,7 +215,7 @@ def test_a_graph_without_names_tells_places_by_number():
 
 
 def test_what_is_no_file_is_refused():
-    with pytest.raises(ValueError, match=r"Expected the content of a \.tflite file as bytes"):
+    with pytest.raises(DeploymentError, match=r"Expected the content of a \.tflite file"):
         trim(b"something else")
 
 

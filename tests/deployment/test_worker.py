@@ -155,6 +155,7 @@ import ctypes, sys, time
 sys.path.insert(0, {folder!r})
 import _worker
 {before}
+_worker.leave_no_core()
 _worker.end_with(int(sys.argv[1]))
 print("ready", flush=True)
 {work}

@@ -146,7 +146,7 @@ def test_such_subclasses_are_searched_and_exported_as_keras_layers():
     assert {type(layer).__module__.split(".")[0] for layer in slim.layers} == {"keras"}
     assert slim.get_layer("norm").gamma.shape == (3,)
     np.testing.assert_allclose(slim(x), search(x), rtol=1e-4, atol=1e-6)
-    assert keras_pit.cost(slim) == keras_pit.cost(search, discrete=True)
+    assert keras_pit.cost(slim) == keras_pit.cost(search)
 
 
 def test_such_subclasses_are_lowered_as_keras_layers():

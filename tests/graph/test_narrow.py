@@ -89,7 +89,7 @@ def test_open_lengths_are_narrowed(build, tmp_path):
     search.get_layer("first").alpha.assign([0, 1, 1, 0]) if build is not nested else None
     slim = keras_pit.export(search)
     assert tuple(slim.inputs[0].shape) == (None, 60, 3)
-    assert keras_pit.cost(slim, "macs") == keras_pit.cost(search, "macs", discrete=True) > 0
+    assert keras_pit.cost(slim, "macs") == keras_pit.cost(search, "macs") > 0
     assert keras_pit.summary(search).total("after", "macs") == keras_pit.cost(slim, "macs")
     search.save(tmp_path / "search.keras")
     loaded = keras.models.load_model(tmp_path / "search.keras")
@@ -102,7 +102,7 @@ def test_macs_are_those_of_a_model_built_for_the_length():
     inputs = keras.Input((60, 3))
     fixed = keras.Model(inputs, head(body(inputs)))
     search = keras_pit.convert(functional(), input_shape=(60, 3))
-    assert keras_pit.cost(search, "macs", discrete=True) == keras_pit.cost(fixed, "macs")
+    assert keras_pit.cost(search, "macs") == keras_pit.cost(fixed, "macs")
 
 
 def test_several_inputs_and_several_axes():

@@ -27,6 +27,7 @@ import keras_pit
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning"),
     pytest.mark.filterwarnings("ignore:Nothing can be searched:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The macs of model:UserWarning"),
 ]
 
 FIXED, FRESH, SLOW_FRESH = 240, 60, 4000
@@ -46,6 +47,9 @@ COSTED = (
     layers.SeparableConv1D,
     layers.SeparableConv2D,
 )
+MULTIPLIERS = (layers.LSTM, layers.GRU, layers.EinsumDense, Mix)
+"""Layers that are not followed, and multiply with what they call a kernel, too."""
+SCALES = (layers.BatchNormalization, layers.PReLU)
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 
 
@@ -139,7 +143,22 @@ def relatives(model: keras.Model) -> list[Any]:
 
 
 def counted_size(model: keras.Model) -> int:
-    return sum(layer.count_params() for layer in relatives(model) if isinstance(layer, COSTED))
+    """All weights but those that scale and shift the channels of others."""
+    scales = [weight for layer in relatives(model) if isinstance(layer, SCALES) for weight in layer.weights]
+    weights = {id(weight): math.prod(weight.shape) for weight in model.weights}
+    return sum(weights.values()) - sum(weights[id(weight)] for weight in scales)
+
+
+def positions(layer: Any, inputs: Any, result: Any) -> int:
+    """How often a layer applies its kernels to one sample."""
+    if isinstance(layer, layers.RNN):
+        return inputs.shape[1]
+    if isinstance(layer, layers.EinsumDense):
+        kernel, read = list(layer.kernel.shape), list(inputs.shape)
+        return math.prod(read) // math.prod(kernel[: kernel.index(read[-1]) + 1])
+    where = inputs if isinstance(layer, TRANSPOSED) else result
+    channels_first = getattr(layer, "data_format", None) == "channels_first"
+    return math.prod(where.shape[2:] if channels_first else where.shape[1:-1])
 
 
 def counted_macs(model: keras.Model, x: Any, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -149,18 +168,14 @@ def counted_macs(model: keras.Model, x: Any, monkeypatch: pytest.MonkeyPatch) ->
     def counting(original):
         def call(layer, inputs, *args, **kwargs):
             result = original(layer, inputs, *args, **kwargs)
-            if isinstance(layer, COSTED):
-                positions = inputs if isinstance(layer, TRANSPOSED) else result
-                channels_first = getattr(layer, "data_format", None) == "channels_first"
-                space = positions.shape[2:] if channels_first else positions.shape[1:-1]
-                kernels = [weight for weight in layer.weights if "kernel" in weight.name]
-                calls.append(math.prod(space) * sum(math.prod(weight.shape) for weight in kernels))
+            kernels = sum(math.prod(weight.shape) for weight in layer.weights if "kernel" in weight.name)
+            calls.append(positions(layer, inputs, result) * kernels)
             return result
 
         return call
 
     with monkeypatch.context() as patch:
-        for kind in {type(layer) for layer in relatives(model) if isinstance(layer, COSTED)}:
+        for kind in {type(layer) for layer in relatives(model) if isinstance(layer, (*COSTED, *MULTIPLIERS))}:
             patch.setattr(kind, "call", counting(kind.call))
         model(x, training=False)
     return sum(calls)

@@ -33,7 +33,9 @@ def test_rows_and_totals():
     assert long.frozen is None
     assert point.frozen == "meets LayerNormalization 'norm', which is not followed"
     assert out.frozen == "reaches the output 'out'"
-    assert [(kept.name, kept.kind) for kept in report.kept] == [("norm", "LayerNormalization")]
+    assert [(kept.name, kept.kind, kept.size, kept.macs) for kept in report.kept] == [
+        ("norm", "LayerNormalization", 8, 0)
+    ]
     for metric in ("size", "macs"):
         assert report.total("after", metric) == keras_pit.cost(keras_pit.export(search), metric)
 
@@ -41,7 +43,7 @@ def test_rows_and_totals():
 def test_dictionary_is_json_and_complete():
     found = json.loads(json.dumps(keras_pit.summary(searched()).as_dict()))
     assert found["layers"][0]["after"]["kernel"] == [4]
-    assert found["total"]["before"]["size"] == 4 * 27 + 4 + 4 * 4 + 4 + 64 * 2 + 2
+    assert found["total"]["before"]["size"] == 4 * 27 + 4 + 4 * 4 + 4 + 2 * 4 + 64 * 2 + 2
 
 
 def test_table_tells_what_changed_and_why_not():

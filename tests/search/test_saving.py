@@ -1,8 +1,10 @@
 """Law 6: a search that is saved, loaded in a new process and trained on is one that was never interrupted."""
 
+import json
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -127,6 +129,50 @@ def test_backup_and_restore(tmp_path):
     fit(again, 4, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
     for one, two in zip(keras_pit.mask_variables(whole), keras_pit.mask_variables(again), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+FILES = """
+import pathlib
+import sys
+
+import tensorflow as tf
+
+tf.config.experimental.enable_op_determinism()
+
+import keras
+import keras_pit
+from tests.search.test_saving import batches, branching, fit
+
+keras.utils.set_random_seed(0)
+folder = pathlib.Path(sys.argv[1])
+search = keras_pit.convert(branching(), {"size", "macs"}, strength=5.0, search={"channels", "kernel", "dilation"})
+search.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(True), jit_compile=False)
+fit(search, 2)
+search.save(folder / "search.keras")
+slim = keras_pit.export(search)
+slim.save(folder / "slim.keras")
+keras_pit.deploy(slim, folder / "bundle", calibration=batches()[0])
+"""
+
+
+def test_two_runs_write_identical_files(tmp_path):
+    contents = []
+    for seed in ("1", "2"):  # of the hashes of strings, which decide the order of sets
+        folder = tmp_path / seed
+        folder.mkdir()
+        environment = {"PYTHONPATH": str(ROOT), "PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", FILES, str(folder)], check=True, env=environment)
+        found = {
+            path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()
+        }
+        for name in ("search.keras", "slim.keras"):
+            with zipfile.ZipFile(folder / name) as archive:
+                found |= {f"{name}/{part}": archive.read(part) for part in archive.namelist()}
+            found[f"{name}/metadata.json"] = json.loads(found[f"{name}/metadata.json"])["keras_version"]
+            del found[name]  # the files of an archive have the time of their writing
+        contents.append(found)
+    assert len(contents[0]) > 15 and "bundle/model.tflite" in contents[0]
+    assert contents[0] == contents[1]
 
 
 def test_slim_model_needs_nothing_of_this_package(tmp_path):

@@ -43,6 +43,7 @@ PATHS: dict[str, Count] = {
     "MAX_POOL_2D": max_pool,
     "MEAN": reduction("mean"),
     "REDUCE_MAX": reduction("reduce_max"),
+    "REDUCE_MIN": reduction("reduce_max"),
     "SOFTMAX": softmax,
     "ADD": vectorised("add"),
     "SUB": vectorised("sub"),
@@ -66,10 +67,11 @@ PATHS: dict[str, Count] = {
     "RESIZE_BILINEAR": resize_bilinear,
     "TRANSPOSE": transpose,
     "PAD": pad,
+    "PADV2": pad,
     "RESHAPE": reshape,
     "CIRCULAR_BUFFER": circular_buffer,
 }
-"""The operators whose kernels were measured, by their names in the TFLite schema."""
+"""The operators whose kernels were measured, by their names in the TFLite schema; some have the kernel of another."""
 
 WIDE = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "MAX_POOL_2D", "ADD", "SOFTMAX"}
 """Of these, those measured with activations of 16 bits."""

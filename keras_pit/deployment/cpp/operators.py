@@ -54,6 +54,7 @@ OPERATORS = {
     "CALL_ONCE": ResolverMethod("AddCallOnce"),
     "CAST": ResolverMethod("AddCast"),
     "CEIL": ResolverMethod("AddCeil"),
+    "CIRCULAR_BUFFER": ResolverMethod("AddCircularBuffer"),
     "CONCATENATION": ResolverMethod("AddConcatenation"),
     "CONV_2D": ResolverMethod("AddConv2D", _BOTH),
     "COS": ResolverMethod("AddCos"),
@@ -140,8 +141,11 @@ OPERATORS = {
     "VAR_HANDLE": ResolverMethod("AddVarHandle"),
     "WHILE": ResolverMethod("AddWhile"),
     "ZEROS_LIKE": ResolverMethod("AddZerosLike"),
+    # Custom operators, by their own names.
+    "TFLite_Detection_PostProcess": ResolverMethod("AddDetectionPostprocess"),
+    "ethos-u": ResolverMethod("AddEthosU"),
 }
-"""What `MicroMutableOpResolver` knows, by the names of the TFLite schema; custom operators are not in it."""
+"""What `MicroMutableOpResolver` knows, by the names of the TFLite schema."""
 
 
 def registrations(graph: Graph) -> tuple[Registration, ...]:
