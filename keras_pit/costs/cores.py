@@ -32,13 +32,15 @@ class Core:
     kernels: str
     """"plain", "dsp" or "helium"."""
     measured: str
-    """The core whose measured instructions stand for its own: "cortex-m4" or "cortex-m55"."""
+    """The core whose measured instructions stand for its own: "cortex-m4", "cortex-m55" or "cortex-m0+"."""
     cycles: float
     """Cycles for each of these instructions."""
     rough: bool
     """Whether the factor is derived from another core's, or another library's."""
     source: str
     """Where the factor is from."""
+    library: str = "CMSIS-NN"
+    """Whose kernels TFLite-Micro is built with; some have faults (see `faults`)."""
 
 
 _TABLE = (
@@ -47,7 +49,7 @@ _TABLE = (
     Core("cortex-m7", "dsp", "cortex-m4", 1.8, True, "CoreMark/MHz 5.01"),
     Core("cortex-m33", "dsp", "cortex-m4", 2.2, True, "CoreMark/MHz 4.02"),
     Core("cortex-m0+", "plain", "cortex-m0+", 3.6, True, "CoreMark/MHz 2.46"),
-    Core("esp32-s3", "plain", "cortex-m4", 0.53, True, "ESP-NN, person detection"),
+    Core("esp32-s3", "plain", "cortex-m4", 0.53, True, "ESP-NN, person detection", "ESP-NN"),
 )
 _CORES = {core.name: core for core in _TABLE}
 

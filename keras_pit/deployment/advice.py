@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..costs.faults import Found, faults
 from ..costs.latency import unknown
 from ..costs.program import BIAS, BYTES, Call, Program
 from ..errors import DeploymentError
@@ -97,6 +98,7 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
     """
     found = [*_of_file(graph), *obstacles(graph)]
     stopped = {advice.place for advice in found}
+    found += [of_fault(one) for one in faults(program, "CMSIS-NN")]
     lasting = {*program.inputs, *program.outputs}
     for number, call in enumerate(program.calls()):
         place = f"{call.op.name} {number}"
@@ -112,6 +114,11 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
             if problem and (free or check is not _odd_channels):
                 found.append(Advice(place, problem, _CURES[check]))
     return found
+
+
+def of_fault(found: Found) -> Advice:
+    """A known fault of a library of kernels."""
+    return Advice(found.place, found.problem, found.fault.cure)
 
 
 def _of_file(graph: Graph) -> list[Advice]:

@@ -76,12 +76,12 @@ class DeploymentReport:
 
     flash: Flash
     arena: dict[str, Arena]
-    """By core; estimates of what TFLite-Micro with CMSIS-NN takes there."""
+    """By core, for all of `keras_pit.costs.cores`; estimates of what TFLite-Micro takes there."""
     host_arena: int | None
     """What TFLite-Micro's 64-bit build on this machine took, without CMSIS-NN; None where it is not installed."""
     operators: tuple[OperatorReport, ...]
     instructions: dict[str, int]
-    """Of one inference by core, with what the interpreter takes; at least so many where operators are unknown."""
+    """Of one inference by measured core, with what the interpreter takes; at least so many where operators are unknown."""
     tensors: tuple[TensorReport, ...]
     """The largest activations."""
     advice: tuple[Advice, ...]
@@ -139,8 +139,12 @@ class DeploymentReport:
         parts = ", ".join(f"{name} {value:,}" for name, value in asdict(self.flash).items())
         memory.add_row("flash: the file", f"{self.flash.total:,}", parts)
         memory.add_row("flash: code (rough)", f"{sum(CODE.values()):,}", _listed(CODE))
+        equal: dict[Arena, list[str]] = {}
         for core, arena in self.arena.items():
-            memory.add_row(f"arena on {core}", f"{arena.total:,}", f"head {arena.head:,}, tail {arena.tail:,}")
+            equal.setdefault(arena, []).append(core)
+        for arena, names in equal.items():
+            parts = f"used {arena.total:,} (head {arena.head:,}, tail {arena.tail:,}), more while tensors are allocated"
+            memory.add_row(f"arena on {', '.join(names)}", f"{arena.needed:,}", parts)
         if self.host_arena is not None:
             memory.add_row("arena on this machine", f"{self.host_arena:,}", "64-bit, without CMSIS-NN: not for a board")
         yield memory

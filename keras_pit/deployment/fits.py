@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +14,14 @@ from rich.table import Table
 from .. import boards, checks, costs
 from ..blueprint import Blueprint
 from ..costs import cores
+from ..costs.faults import faults
 from ..costs.latency import unknown
 from ..costs.program import Program
 from ..errors import DeploymentError
 from ..graph import seeds
 from ..search.model import SearchModel
 from ..search.slim import slim
-from .advice import require_runnable
+from .advice import Advice, of_fault, require_runnable
 from .batch import is_open, require_only_batch
 from .file_graph import BRIDGES
 from .flatbuffer import File
@@ -58,6 +60,8 @@ class Fits:
     """Whether the time is derived from another core's (see `costs.cores`)."""
     unknown: tuple[str, ...] = ()
     """The operators whose time is not known, nor all of their RAM: `ram` and `latency` are at least what is told."""
+    faults: tuple[Advice, ...] = ()
+    """What the kernels of the board's core are known to compute wrongly of this network, and the cure."""
     open_batch: bool = False
     """Whether it is a file that leaves the batch open, which is taken as 1."""
 
@@ -68,6 +72,7 @@ class Fits:
         """The same as a dictionary, for JSON."""
         shares = {name: {**asdict(getattr(self, name)), "margin": getattr(self, name).margin} for name in UNITS}
         marks = {"unknown": list(self.unknown), "open_batch": self.open_batch}
+        marks["faults"] = [asdict(fault) for fault in self.faults]
         return {"board": self.board.name, "fits": bool(self), **shares, "reserved": asdict(self.reserved), **marks}
 
     def __rich__(self) -> Table:
@@ -76,6 +81,7 @@ class Fits:
         notes = [f"set aside: {self.reserved.flash:,} B of flash, {self.reserved.ram:,} B of RAM"]
         notes += ["the time is a rough estimate"] * self.rough
         notes += [f"RAM and time are at least these: without what {', '.join(self.unknown)} takes"] * bool(self.unknown)
+        notes += [f"{fault.place}: {fault.problem}; cure: {fault.cure}" for fault in self.faults]
         notes += ["the file leaves the batch open, it is taken as 1"] * self.open_batch
         table = Table(
             title=f"{'fits' if self else 'does not fit'}{known} {board.title} ({board.core}, {board.clock_mhz:g} MHz)",
@@ -146,8 +152,18 @@ def fits(
         reserved,
         cores.of_board(board).rough,
         tuple(dict.fromkeys(call.op.name for call in program.calls() if unknown(call))),
+        _faults(program, board),
         open_batch,
     )
+
+
+def _faults(program: Program, board: boards.Board) -> tuple[Advice, ...]:
+    """The faults of the board's kernels, also told as a warning."""
+    found = tuple(map(of_fault, faults(program, cores.of_board(board).library)))
+    if found:
+        told = " ".join(f"{one.place}: {one.problem}. Cure: {one.cure}." for one in found)
+        warnings.warn(f"On board '{board.name}', {told}", stacklevel=3)
+    return found
 
 
 def _program(model: Any) -> Program:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..costs import arena as arenas
+from ..costs import cores
 from ..costs.latency import instructions, operator_instructions, unknown
 from ..costs.program import BIAS, Call, Program
 from ..errors import DeploymentError
@@ -22,7 +23,8 @@ from .flatbuffer import File
 from .operands import work
 from .runtimes import micro_run, require_feedable
 
-CORES = ("cortex-m4", "cortex-m55")
+CORES = tuple(dict.fromkeys(cores.get(name).measured for name in cores.names()))
+"""The cores whose instructions are counted."""
 LARGEST = 5
 _WORK = 2**29
 """Multiply-accumulates that TFLite-Micro is given here: some seconds of its plain kernels."""
@@ -57,7 +59,7 @@ def profile_file(file: File) -> DeploymentReport:
     host_arena, refusal = _host_arena(file)
     return DeploymentReport(
         flash=_flash(file),
-        arena={core: arenas.arena(program, core) for core in CORES},
+        arena={core: arenas.arena(program, core) for core in cores.names()},
         host_arena=host_arena,
         operators=tuple(map(_operator, program.calls())),
         instructions={core: round(instructions(program, core)) for core in CORES},

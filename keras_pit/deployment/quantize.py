@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from .. import checks
+from ..costs import cores, faults
 from ..errors import DeploymentError
 from ..graph.precision import in_float32
 from ..graph.seeds import require_model
@@ -33,6 +34,7 @@ def to_tflite(
     *,
     quantization: str | None = "int8",
     logits: bool = False,
+    core: str | None = None,
     verify: bool = True,
 ) -> bytes:
     """Convert a Keras model to a .tflite file for TFLite-Micro, checked there.
@@ -47,6 +49,10 @@ def to_tflite(
         quantization: "int8", "int16x8" (16-bit activations, 8-bit weights) or None (float32). Quantised files also have
             inputs and outputs of type int8 or int16.
         logits: leave out a softmax at the end, which is slow and does not change the order of classes.
+        core: the processor that it is for, a name of `keras_pit.costs.cores`, if its kernels have faults that can be
+            avoided: for "esp32-s3", Dense layers get further outputs up to a multiple of 8, which are cut off again
+            (not those of `quantize_aware`, which are trained as they are). What is needed for other cores is always
+            done.
         verify: run up to 32 calibration samples (random ones, if there are none) on TFLite-Micro and on LiteRT's
             reference kernels, and compare; for integers, compare them with the float network, too (one from
             `quantize_aware` as it computes in training). False for the file as it comes.
@@ -69,13 +75,22 @@ def to_tflite(
         pathlib.Path("model.tflite").write_bytes(tflite)
     """
     logits, verify = checks.flag(logits, "`logits`"), checks.flag(verify, "`verify`")
-    return make_file(model, calibration, quantization=quantization, logits=logits, verify=verify).content
+    return make_file(
+        model, calibration, quantization=quantization, logits=logits, core=core, verify=verify
+    ).content
 
 
 def make_file(
-    model: keras.Model, calibration: Any, *, quantization: str | None, logits: bool = False, verify: bool = True
+    model: keras.Model,
+    calibration: Any,
+    *,
+    quantization: str | None,
+    logits: bool = False,
+    core: str | None = None,
+    verify: bool = True,
 ) -> File:
     """What `to_tflite` does."""
+    multiple = faults.MULTIPLE if core is not None and cores.get(core).library == "ESP-NN" else 1
     if quantization is not None:
         checks.one_of(quantization, "`quantization`", SCHEMES, "None stands for float32.")
     trained = is_quantize_aware(model)
@@ -97,7 +112,7 @@ def make_file(
             f"quantization={quantization!r} needs calibration data, received None. Pass some 100 typical inputs, for "
             "example calibration=x_train[:200], or quantization=None for a float32 file."
         )
-    computation = aware_computation(model, logits=logits) if trained else _computation(model, logits=logits)
+    computation = aware_computation(model, logits=logits) if trained else _computation(model, logits, multiple)
     feeds = [
         array.reshape(-1, *each.shape[1:]).astype(each.dtype)
         for array, each in zip(samples, computation.inputs, strict=True)
@@ -122,10 +137,10 @@ def _verify(file: File, whole: File, computation: Computation, feeds: list[np.nd
         require_close(file.graph, micro.dequantized, evaluate(computation, feeds))
 
 
-def _computation(model: keras.Model, *, logits: bool) -> Computation:
+def _computation(model: keras.Model, logits: bool, multiple: int) -> Computation:
     import tensorflow as tf
 
-    network = lower(model, logits=logits)
+    network = lower(model, logits=logits, multiple=multiple)
     nodes = set(network.nodes())
     for tensor, node in zip(model.inputs, network.inputs, strict=True):
         if node not in nodes:

@@ -323,7 +323,7 @@ def test_measured_networks_kept_aside(core, aside):
 
 def test_measured_operators_kept_aside(aside):
     found = benchmark("cost_models").operators(aside)
-    assert set(found) >= set(PATHS) - {"QUANTIZE"}
+    assert set(found) >= set(PATHS) - {"QUANTIZE", "PADV2", "REDUCE_MIN"}
     few = {"RESIZE_NEAREST_NEIGHBOR"}  # of these only a handful were measured, and the time depends on the values
     for name, cores_of_it in found.items():
         for core, errors in cores_of_it.items():
