@@ -140,11 +140,11 @@ class Writer:
         options: dict[str, Any] = {}
         constants: list[int] = []
         if isinstance(operator, kinds.Dense):
-            constants = self.weights((shape[-1], product(self.tensors[inputs[0]].shape)), operator.bias)
+            constants = self.weights((shape[-1], product(self.tensors[inputs[0]].shape)), operator.bias, must=False)
         elif isinstance(operator, kinds.TransposeConv):
             options = {"stride": operator.strides, "padding": operator.padding.lower()}
             read = self.tensors[inputs[0]].shape[-1]
-            constants = self.weights((shape[-1], *operator.kernel.shape[:2], read), operator.bias)
+            constants = self.weights((shape[-1], *operator.kernel.shape[:2], read), operator.bias, must=False)
             inputs = [self.tensor((4,), "int32", constant=True), constants[0], inputs[0]]
             constants = constants[1:]
         elif isinstance(operator, kinds.Pool):
@@ -173,11 +173,13 @@ class Writer:
             return self.put("RELU", [number], shape)
         return self.put("MAXIMUM", [number, self.tensor((), constant=True)], shape)
 
-    def weights(self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None) -> list[int]:
-        """Weights and bias; FULLY_CONNECTED does without a bias of zeros, but a search may train one."""
+    def weights(
+        self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None, *, must: bool = True
+    ) -> list[int]:
+        """Weights and bias; some operators do without one (`must`) if it is zeros, but a search may train one."""
         made = shape[0] if made is None else made
         kernel = self.tensor(shape, constant=True, channels=made)
-        if len(shape) == 2 and not bias.any() and not self.blueprint.is_searched:
+        if not must and not bias.any() and not self.blueprint.is_searched:
             return [kernel]
         return [kernel, self.tensor((made,), "int32", constant=True, channels=made)]
 
