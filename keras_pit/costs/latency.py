@@ -59,7 +59,36 @@ def milliseconds(program: Program, core: str, clock_mhz: float) -> Scalar:
         >>> milliseconds(program, "cortex-m4", clock_mhz=64)
         8.5
     """
-    return instructions(program, core) * (cores.get(core).cycles / (1000 * clock_mhz))
+    return _cycles(program, core) / (1000 * clock_mhz)
+
+
+def interval(program: Program, core: str, clock_mhz: float, *, external_flash: bool = False) -> tuple[Scalar, Scalar]:
+    """Least and most milliseconds of one inference: what is published lies within, and no values take longer.
+
+    Args:
+        program: the network; sizes may be soft.
+        core: a name of `costs.cores`.
+        clock_mhz: the core's clock in MHz.
+        external_flash: whether it runs from a flash chip of its own.
+
+    Example:
+        >>> interval(program, "cortex-m4", clock_mhz=64)
+        (5.9, 12.3)
+    """
+    known = cores.get(core)
+    slower = sum(call.op.presence * (worst(call, core) - operator_instructions(call, core)) for call in program.calls())
+    waits = cores.EXTERNAL_FLASH if external_flash and known.library != "ESP-NN" else 1.0
+    cycles = _cycles(program, core)
+    most = (cycles + slower * known.cycles) * (known.most * waits)
+    return cycles * known.least / (1000 * clock_mhz), most / (1000 * clock_mhz)
+
+
+def _cycles(program: Program, core: str) -> Scalar:
+    """Cycles of one inference: those of fully connected layers have a factor of their own."""
+    known = cores.get(core)
+    dense = [call for call in program.calls() if call.op.name == "FULLY_CONNECTED"]
+    more = sum(call.op.presence * operator_instructions(call, core) for call in dense) if known.dense != known.cycles else 0
+    return instructions(program, core) * known.cycles + more * (known.dense - known.cycles)
 
 
 def operator_instructions(call: Call, core: str) -> Scalar:

@@ -25,7 +25,7 @@ from .. import checks
 from ..costs import arena as arenas
 from ..costs import cores
 from ..costs.arena import Arena
-from ..costs.latency import milliseconds
+from ..costs.latency import interval, milliseconds
 from ..costs.program import Program
 from .advice import Advice
 
@@ -111,6 +111,22 @@ class DeploymentReport:
         clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
         return float(milliseconds(self.program, core, clock_mhz))
 
+    def interval(self, core: str, clock_mhz: float, *, external_flash: bool = False) -> tuple[float, float]:
+        """Least and most milliseconds of one inference, for the values that take longest and all that is published.
+
+        Args:
+            core: a name of `keras_pit.costs.cores`.
+            clock_mhz: its clock in MHz.
+            external_flash: whether it runs from a flash chip of its own.
+
+        Raises:
+            TypeError: if one is of a wrong type.
+            ValueError: if the core is unknown, or the clock not above 0.
+        """
+        clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
+        least, most = interval(self.program, core, clock_mhz, external_flash=external_flash)
+        return float(least), float(most)
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         return {
@@ -120,6 +136,7 @@ class DeploymentReport:
             "macs": self.macs,
             "instructions": dict(self.instructions),
             "milliseconds": {core: round(self.milliseconds(core, CLOCK), 3) for core in self.instructions},
+            "interval": {core: [round(b, 3) for b in self.interval(core, CLOCK)] for core in self.instructions},
             "clock_mhz": CLOCK,
             "unknown": list(self.unknown),
             "operators": [asdict(op) for op in self.operators],
@@ -155,7 +172,8 @@ class DeploymentReport:
         least = "at least " * bool(self.unknown)
         operators.add_column("MACs", f"{least}{self.macs:,}", justify="right")
         for core, number in self.instructions.items():
-            took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz"
+            low, high = self.interval(core, CLOCK)
+            took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz\n({low:.3g} to {high:.3g})"
             operators.add_column(f"instructions\n{core}", took, justify="right")
         for op in self.operators:
             numbers = (op.macs, *(op.instructions[core] for core in self.instructions))
