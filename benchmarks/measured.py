@@ -74,7 +74,9 @@ def _measured(line: dict, archive: str) -> Measured:
         for number, t in enumerate(line["tensors"])
     )
     program = Program(tuple(map(_operator, line["ops"])), tensors, tuple(line["inputs"]), tuple(line["outputs"]))
-    arena, invoke, operators = ({core: line[key][what] for core, key in CORES.items()} for what in ("arena", "invoke", "ops"))
+    arena, invoke, operators = (
+        {core: line[key][what] for core, key in CORES.items()} for what in ("arena", "invoke", "ops")
+    )
     if archive == PROFILED:
         for core, (inside, outside) in PROFILER.items():
             operators[core] = [taken - inside for taken in operators[core]]

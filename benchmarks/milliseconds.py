@@ -19,10 +19,10 @@ import keras
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from examples.networks import NETWORKS  # noqa: E402
-from keras_pit.blueprint import Blueprint  # noqa: E402
-from keras_pit.costs.latency import interval, milliseconds  # noqa: E402
-from keras_pit.costs.program import Program  # noqa: E402
+from examples.networks import NETWORKS
+from keras_pit.blueprint import Blueprint
+from keras_pit.costs.latency import interval, milliseconds
+from keras_pit.costs.program import Program
 
 NETWORK_OF = {"KWS": "ds_cnn", "IC": "resnet8", "VWW": "mobilenet_v1_025", "AD": "autoencoder"}
 """The tasks of MLPerf Tiny."""
@@ -71,7 +71,9 @@ TABLE = [
         "STM32F746", "cortex-m7", 216, "TFLite-Micro 2.5", "MobileNetV2", 129.0,
         "blog.plumerai.com/2021/10/cortex-m-inference-software",
     ),
-    Published("ESP32-S3", "esp32-s3", 240, "ESP-NN", "VWW", 54.0, "Espressif, esp-tflite-micro, person detection", True),
+    Published(
+        "ESP32-S3", "esp32-s3", 240, "ESP-NN", "VWW", 54.0, "Espressif, esp-tflite-micro: person detection", True
+    ),
 ]  # fmt: skip
 
 
@@ -117,12 +119,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("out/milliseconds.json"), help="JSON to write")
     arguments = parser.parse_args()
     rows = [compare(row) for row in TABLE]
-    print(f"{'board':10} {'engine':18} {'network':12} {'published':>10} {'predicted':>10} {'interval':>19} {'error':>7}")
+    print(
+        f"{'board':10} {'engine':18} {'network':12} {'published':>10} {'predicted':>10} {'interval':>19} {'error':>7}"
+    )
     for row in rows:
         least, most = row["interval"]
         print(
-            f"{row['board']:10} {row['engine']:18} {row['network']:12} {row['published']:7.1f} ms {row['predicted']:7.1f} ms "
-            f"{least:7.1f} to {most:7.1f} {row['error']:+7.0%}{'' if row['within'] else '  outside'}"
+            f"{row['board']:10} {row['engine']:18} {row['network']:12} {row['published']:7.1f} ms "
+            f"{row['predicted']:7.1f} ms {least:7.1f} to {most:7.1f} {row['error']:+7.0%}{'' if row['within'] else '  outside'}"
         )
     print(f"{sum(row['within'] for row in rows)} of {len(rows)} within the interval")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -7,3 +7,7 @@ class OpenLength(ValueError):
 
 class DeploymentError(RuntimeError):
     """A model or file that cannot be put, or must not be put, on a microcontroller."""
+
+
+class FarOff(DeploymentError):
+    """A file of integers that has little to do with the network in floats."""

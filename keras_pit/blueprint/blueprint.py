@@ -7,7 +7,8 @@ model the sizes are soft: the network is that of the seed, each channel axis in 
     conv "a" makes the labels 1 2 3 4              CONV_2D (1, 1, T, 3) -> (1, 1, T, sum of the mask of 1 2 3 4)
     conv "b" reads them, its kernel is searched    PAD and CONV_2D, zeros and taps by the state of its masks
 
-Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole network.
+Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole
+network.
 
 A kernel that gets shorter needs other padding, too: a causal one less of it, a "same" one that lost taps on one side a
 PAD of its own. The states of a kernel are few and known beforehand, so this is looked up by the number of the state.
@@ -28,14 +29,12 @@ from ..costs.program import Program
 from ..costs.schedule import arranged, order
 from ..graph import _keras
 from ..graph.channels import Channels
-from ..graph.kinds import kind_of
 from ..graph.precision import in_float32
 from ..layers.layer import PITLayer
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
 from ..lowering import Network, Node
 from ..lowering import operators as kinds
-from ..lowering.layers import LAYERS
 from .axes import ChannelAxis, axis_of
 from .folds import folds_of
 from .parts import Parts
@@ -118,12 +117,14 @@ def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str,
     Raises:
         ValueError: names them.
     """
-    unknown = [node.name for node in network.nodes() if isinstance(node.operator, kinds.Foreign)]
+    nodes = network.nodes()
+    unknown = [node.name for node in nodes if isinstance(node.operator, kinds.Foreign)]
     if not unknown:
         return
+    known = {node.name for node in nodes if node.name in unknown and hasattr(node.operator, "kernel")}
     layers = {layer.name: layer for layer in _keras.all_layers(model)}
     names = {name: getattr(originals.get(name), "name", name) for name in unknown}
-    found = [_described(layers.get(name), shown) for name, shown in names.items()]
+    found = [_described(layers.get(name), shown, name in known) for name, shown in names.items()]
     more = f" and {len(found) - _MOST} more" * (len(found) > _MOST)
     raise ValueError(
         f"Flash, RAM and latency of model '{model.name}' are not known before it is converted, because of "
@@ -136,9 +137,10 @@ _MOST = 5
 """Layers that a message names."""
 
 
-def _described(layer: Any, name: str) -> str:
+def _described(layer: Any, name: str, is_known: bool) -> str:
+    """A layer, or the activation of one that is known itself."""
     if layer is None:
         return f"operation '{name}'"
-    function = getattr(layer, "activation", None) if kind_of(layer) in LAYERS else None
+    function = getattr(layer, "activation", None) if is_known else None
     of = f"the activation {getattr(function, '__name__', function)} of " * (function is not None)
     return f"{of}layer '{name}' ({type(layer).__name__})"

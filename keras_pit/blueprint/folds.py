@@ -16,7 +16,7 @@ from typing import Any
 
 from ..layers.layer import PITLayer
 from ..lowering import Network, Node
-from ..lowering.affine import takes
+from ..lowering.affine import is_raw, takes
 from ..lowering.operators import Affine, Depthwise
 from ..lowering.windows import Window
 from .states import States
@@ -36,6 +36,8 @@ def folds_of(
         if node in network.outputs or not _is_affine(node, layers.get(node.name)):
             continue
         affine = Affine(node.operator.kernel.reshape(-1), node.operator.bias)
+        if is_raw(node.inputs[0], affine):
+            continue
         takers = dict.fromkeys(reader for reader in readers[node] if reader in kernels)
         others = [reader for reader in readers[node] if reader not in kernels]
         can_take = [any(not state.sees_zeros for state in kernels[taker][1].all) for taker in takers]

@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "average": "AVERAGE_POOL_2D", "max": "MAX_POOL_2D",
     "nearest": "RESIZE_NEAREST_NEIGHBOR", "bilinear": "RESIZE_BILINEAR",
     "relu": "RELU", "relu6": "RELU6", "relu_n1_to_1": "RELU_N1_TO_1", "leaky_relu": "LEAKY_RELU",
+    "elu": "ELU",
     "sigmoid": "LOGISTIC", "tanh": "TANH",
     "hard_silu": "HARD_SWISH", "softmax": "SOFTMAX", "log_softmax": "LOG_SOFTMAX", "abs": "ABS", "rsqrt": "RSQRT",
 }  # fmt: skip

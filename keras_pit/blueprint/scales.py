@@ -9,7 +9,9 @@ what is only moved or pooled on the way there. Where that cannot be, numbers are
     a -+-> QUANTIZE -> concatenate with b                 a has the scale of the last one that joins it
        +-------------> concatenate with c
 
-An input of the network has one scale, which goes on to all that joins it.
+An input of the network, and what is looked up in a table, has one scale, which goes on to all that joins it. Two scales
+may turn out to be equal, if the largest number of both is the same one; then the file has no QUANTIZE, and needs less
+than is known before.
 """
 
 from __future__ import annotations
@@ -49,8 +51,7 @@ def rescaled(network: Network) -> Network:
         new[node] = node.on(*inputs)
         if node in joined and activation(node.operator) in _FIXED:
             new[node] = _behind(new[node])
-    inputs = tuple(new.get(node, node) for node in network.inputs)
-    return Network(inputs, tuple(new[node] for node in network.outputs))
+    return Network(tuple(new.get(node, node) for node in network.inputs), tuple(new[node] for node in network.outputs))
 
 
 def _behind(node: Node) -> Node:
@@ -81,9 +82,14 @@ def _groups(nodes: list[Node], joined: dict[Node, list[tuple[Node, Node]]]) -> d
         *others, (last, _) = ways
         if made in groups:
             unite(made, last)
-        for join, _ in others if isinstance(made.operator, kinds.Input) else ():
+        for join, _ in others if _enters(made) else ():
             unite(join, last)
     return groups
+
+
+def _enters(node: Node) -> bool:
+    """Whether the converter is given a node's numbers: those of an input, and of a table (see `deployment.tables`)."""
+    return isinstance(node.operator, (kinds.Input, kinds.Function)) or activation(node.operator) == "elu"
 
 
 def _joins(node: Node) -> bool:

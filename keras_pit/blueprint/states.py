@@ -8,7 +8,7 @@ The states are few and known beforehand: what differs between them stands in tab
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,10 +125,35 @@ class States:
             step = ops.min(ops.where(on, np.arange(self.steps, dtype="int32"), self.steps - 1))
         return reach * self.steps + step
 
-    def look_up(self, index: Any, value: Callable[[State], float]) -> Any:
+
+class Now:
+    """The state that the masks are in, and all that is asked about it: looked up together, which is faster.
+
+    Args:
+        states: all states.
+        layer: whose masks decide.
+        reader: of the masks.
+        questions: functions of a state that return a number.
+    """
+
+    def __init__(
+        self, states: States, layer: PITLayer, reader: Reader, questions: Iterable[Callable[[State], float]]
+    ) -> None:
+        self._all = states.all
+        tables = dict.fromkeys(map(self._table, questions))
+        varying = [table for table in tables if len(set(table)) > 1]
+        self._found: dict[tuple[float, ...], Any] = {table: table[0] for table in tables if table not in varying}
+        if varying:
+            here = ops.cast(ops.equal(np.arange(len(self._all)), states.index(layer, reader)), "float32")
+            values = ops.sum(np.array(varying, "float32") * here, axis=1)
+            self._found |= dict(zip(varying, ops.unstack(values, len(varying)), strict=True))
+
+    def look_up(self, question: Callable[[State], float]) -> Any:
         """A number that belongs to the state."""
-        table = np.array([value(state) for state in self.all], "float32")
-        return table[0] if (table == table[0]).all() else ops.take(table, index)
+        return self._found[self._table(question)]
+
+    def _table(self, question: Callable[[State], float]) -> tuple[float, ...]:
+        return tuple(float(question(state)) for state in self._all)
 
 
 def replaced(values: Any, axis: int, value: Any) -> Any:

@@ -14,9 +14,10 @@ from ..costs.program import Operator, Program, Scalar, Tensor, is_number, produc
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
+from ..lowering.shapes import Pair
 from .names import activation, arguments, is_fused, multiplier, operator_name, settings
 from .parts import Parts
-from .states import Form, State, replaced
+from .states import Form, Now, State, replaced
 
 
 class Writer:
@@ -28,12 +29,14 @@ class Writer:
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.numbers: dict[Node, int] = {}
+        self.shared: dict[Any, int] = {}
         self.padded: dict[Any, int] = {}
         self.settings: dict[Any, int] = {}
         self.folds: dict[int, Fold] = {}
         self.codes: dict[Any, int] = {}
         self.pads: dict[int, list[Padded]] = {}
         self.choices: dict[int, list[Choice]] = {}
+        self.states: dict[Node, Now] = {}
 
     def build(self, nodes: Sequence[Node]) -> Program:
         """The program, with its nodes written down in the given order."""
@@ -86,10 +89,12 @@ class Writer:
             self.settings[key] = self.tensor(value.shape, "int32", constant=True)
         return self.settings[key]
 
-    def put(self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], **options: Any) -> int:
+    def put(
+        self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], dtype: str = "int8", **options: Any
+    ) -> int:
         """A new operator; the number of the tensor that it makes."""
         centred = name == "TANH" or (name == "RESHAPE" and self.tensors[inputs[0]].centred)
-        number = self.tensor(shape, centred=centred)
+        number = self.tensor(shape, dtype, centred=centred)
         self.add(Operator(name, tuple(inputs), (number,), **options))
         return number
 
@@ -103,7 +108,7 @@ class Writer:
         """
         for version, (number, presence) in enumerate(self.read(operator.inputs, taker, sees_zeros)):
             constants = map(self.copy, operator.inputs[1:]) if version else operator.inputs[1:]
-            there = operator.presence * presence
+            there = product((operator.presence, presence))
             self.operators.append(replace(operator, inputs=(number, *constants), presence=there))
 
     def read(self, inputs: tuple[int, ...], taker: Node | None, sees_zeros: bool) -> list[Choice]:
@@ -137,10 +142,15 @@ class Writer:
             return self.searched(node, inputs[0], shape)
         if isinstance(operator, (kinds.Conv, kinds.Depthwise)):
             return self.convolution(node, inputs[0], shape)
+        if isinstance(operator, kinds.Pad) and len(shape) == 4 and not operator.value:
+            batch, rows, columns, channels = operator.amounts
+            if batch == channels == (0, 0):
+                return self.pad((rows, columns), inputs[0])
         options: dict[str, Any] = {}
         constants: list[int] = []
         if isinstance(operator, kinds.Dense):
             constants = self.weights((shape[-1], product(self.tensors[inputs[0]].shape)), operator.bias, must=False)
+            constants = self.once(operator, constants)
         elif isinstance(operator, kinds.TransposeConv):
             options = {"stride": operator.strides, "padding": operator.padding.lower()}
             read = self.tensors[inputs[0]].shape[-1]
@@ -154,6 +164,8 @@ class Writer:
             inputs = [self.tensor(operator.table.shape, constant=True), *inputs]
         elif isinstance(operator, kinds.PReLU):
             constants = [self.tensor((1, 1, shape[-1]), constant=True)]
+        elif isinstance(operator, kinds.Function):
+            return self.looked_up(inputs[0], shape)
         elif activation(operator) in ("clip", "minimum"):
             return self.limited(operator.arguments, inputs[0], shape)
         else:
@@ -164,6 +176,12 @@ class Writer:
             options = settings(operator)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
+    def looked_up(self, source: int, shape: Sequence[Scalar]) -> int:
+        """The entries of a table, which integers from 0 on number (see `deployment.tables`)."""
+        signed = self.put("CAST", [source], shape, "int32")
+        positive = self.put("ADD", [signed, self.setting(np.array([128]))], shape, "int32")
+        return self.put("GATHER", [self.tensor((256,), constant=True), positive], shape)
+
     def limited(self, limits: tuple[float, ...], source: int, shape: Sequence[Scalar]) -> int:
         """No more than the last limit, and no less than the one before it, if there is one."""
         number = self.put("MINIMUM", [source, self.tensor((), constant=True)], shape)
@@ -172,6 +190,10 @@ class Writer:
         if limits[0] == 0:
             return self.put("RELU", [number], shape)
         return self.put("MAXIMUM", [number, self.tensor((), constant=True)], shape)
+
+    def once(self, key: Any, constants: list[int]) -> list[int]:
+        """Weights and bias of an operator that several nodes may have: the same weights, but each its bias."""
+        return [self.shared.setdefault(key, constants[0]), *constants[1:]]
 
     def weights(
         self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None, *, must: bool = True
@@ -190,10 +212,10 @@ class Writer:
         word = window.padding(node.inputs[0].shape)
         takers = self.blueprint.folds.get(node, ())
         is_folded = product(tuple(self.takes_affine(taker) for taker in takers)) if takers else 0
-        read = self.pad(node, source) if word is None else source
+        read = self.pad(window.pads, source) if word is None else source
         number = self.put(
             operator_name(node),
-            [read, *self.kernel(node, window.size, read, shape)],
+            [read, *self.once(node.operator, self.kernel(node, window.size, read, shape))],
             shape,
             stride=window.strides,
             dilation=window.dilation,
@@ -207,8 +229,20 @@ class Writer:
 
     def takes_affine(self, node: Node) -> Any:
         """Whether a convolution whose kernel is searched is in a state without padding."""
-        layer, states = self.blueprint.kernels[node]
-        return states.look_up(states.index(layer, self.reader), lambda state: not state.sees_zeros)
+        return self.now(node).look_up(_sees_none)
+
+    def pads_of(self, state: State) -> int:
+        """A number for the zeros that a state adds."""
+        return self.code(state.pads)
+
+    def now(self, node: Node) -> Now:
+        """The state of a kernel that is searched."""
+        if node not in self.states:
+            layer, states = self.blueprint.kernels[node]
+            forms = [partial(_is_in, state.form) for state in states.all]
+            resized = [partial(_is_resized, state.is_padded, state.is_cropped) for state in states.all]
+            self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *resized])
+        return self.states[node]
 
     def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
         """Weights and bias of a convolution."""
@@ -219,9 +253,8 @@ class Writer:
         inside = read if groups == 1 else read // groups if is_number(read) else read / groups
         return self.weights((shape[-1], *size, inside), operator.bias)
 
-    def pad(self, node: Node, source: int) -> int:
-        """A PAD in front of a convolution; those that pad alike share it."""
-        pads = node.operator.window.pads
+    def pad(self, pads: tuple[Pair, Pair], source: int) -> int:
+        """A PAD of rows and columns; convolutions that pad alike share it."""
         if (source, pads) not in self.padded:
             _, rows, columns, channels = self.tensors[source].shape
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
@@ -256,10 +289,10 @@ class Writer:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
-        index, taps = states.index(layer, self.reader), self.reader.count_taps(layer)
+        now, taps = self.now(node), self.reader.count_taps(layer)
         sources: dict[tuple[bool, bool], int] = {}
         for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
-            sources[padded, cropped] = self.resized(node, index, source, padded=padded, cropped=cropped)
+            sources[padded, cropped] = self.resized(node, source, padded=padded, cropped=cropped)
         output = self.tensor(shape)
         for form in dict.fromkeys(state.form for state in states.all):
             read = sources[form.is_padded, form.is_cropped]
@@ -273,32 +306,33 @@ class Writer:
                     dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
                     multiplier=multiplier(node),
                     padding=form.padding,
-                    presence=states.look_up(index, partial(_is_in, form)),
+                    presence=now.look_up(partial(_is_in, form)),
                 ),
                 node,
                 sees_zeros=form.padding == "same",
             )
         return output
 
-    def resized(self, node: Node, index: Any, source: int, *, padded: bool, cropped: bool) -> int:
+    def resized(self, node: Node, source: int, *, padded: bool, cropped: bool) -> int:
         """The input of a convolution in states that pad it, crop it, both or neither."""
-        _, states = self.blueprint.kernels[node]
+        now, (_, states) = self.now(node), self.blueprint.kernels[node]
         wanted = [state for state in states.all if (state.is_padded, state.is_cropped) == (padded, cropped)]
-        presence = states.look_up(index, lambda state: state in wanted)
+        presence = now.look_up(partial(_is_resized, padded, cropped))
         if padded:
             other = 1 - states.axis
-            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.padded))
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_padded))
             size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
             output, paddings = self.resize(source, size), self.tensor((4, 2), "int32", constant=True)
             left: Scalar = 1
             if not cropped:
-                code = states.look_up(index, lambda state: self.code(state.pads))
+                code = now.look_up(self.pads_of)
                 possible = frozenset(self.code(state.pads) for state in wanted)
                 left = self.share(Padded(output, code, possible, presence), source)
-            self.add(Operator("PAD", (source, paddings), (output,), presence=presence * left), node, sees_zeros=True)
+            pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
+            self.add(pad, node, sees_zeros=True)
             source = output
         if cropped:
-            size = replaced(self.tensors[source].shape[1:3], states.axis, states.look_up(index, lambda s: s.cropped))
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
             output, settings = self.resize(source, size), [self.tensor((4,), "int32", constant=True) for _ in range(2)]
             self.add(Operator("SLICE", (source, *settings), (output,), presence=presence), node, sees_zeros=padded)
             source = output
@@ -336,6 +370,25 @@ class Fold:
 
 def _is_in(form: Form, state: State) -> bool:
     return state.form == form
+
+
+def _is_resized(padded: bool, cropped: bool, state: State) -> bool:
+    return (state.is_padded, state.is_cropped) == (padded, cropped)
+
+
+def _padded(state: State) -> int:
+    return state.padded
+
+
+def _cropped(state: State) -> int:
+    return state.cropped
+
+
+def _sees_none(state: State) -> bool:
+    return not state.sees_zeros
+
+
+_QUESTIONS = (_padded, _cropped, _sees_none)
 
 
 def _equal(one: Scalar, two: Scalar) -> Scalar:

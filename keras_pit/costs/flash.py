@@ -33,11 +33,12 @@ _BUFFER = (4,)
 _ACTIVATION = (4, 1, 0, 0, 4)
 _WEIGHTS = (4, 1, 4, 0, 4)
 _CONSTANT = (4, 1, 4)
+_INTEGERS = (4, 1)
 _QUANTIZATION = (0, 0, 4, 4)
 _ALONG_LAST_AXIS = (0, 0, 4, 4, 0, 0, 4)
 # Operators that the schema has no options for, and those in the first version of their kernel.
-_BARE = {"LOGISTIC", "RESHAPE", "TANH", "RELU", "RELU6", "PRELU"}
-_FIRST_VERSION = {"RESHAPE"}
+_BARE = {"LOGISTIC", "RESHAPE", "TANH", "RELU", "RELU6", "PRELU", "ELU"}
+_FIRST_VERSION = {"RESHAPE", "ELU"}
 # Operators whose result has the quantisation of what they read, and those whose result has a fixed one.
 _HAND_ON = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "STRIDED_SLICE", "TRANSPOSE", "CONCATENATION"}
 _HAND_ON |= {"GATHER", "REDUCE_MAX", "REDUCE_MIN", "MAXIMUM", "MINIMUM", "RESIZE_NEAREST_NEIGHBOR"}
@@ -137,6 +138,8 @@ def _options(op: Operator) -> tuple[tuple[int, Any, Any], ...]:
         "SOFTMAX": ((4, "beta", None),),
         "LEAKY_RELU": ((4, "alpha", None),),
         "CONCATENATION": ((4, "axis", None), activation),
+        "MEAN": ((1, "keep", None),),
+        "CAST": ((1, "from", None), (1, "to", None)),
     }.get(op.name, (activation,))
 
 
@@ -186,12 +189,16 @@ def _activations(program: Program, tables: _Tables) -> list[Part]:
     scale = _scales(program)
     makers = {number: op for op in program.operators for number in op.outputs}
     lowest = {number for number, op in makers.items() if op.activation != "none" or op.name in _FIXED_RANGE}
-    others = {n for n in scale if n not in lowest and (n not in makers or makers[n].name not in _HAND_ON)}
+    handed = {n for n, op in makers.items() if op.name in _HAND_ON and not scale.keys().isdisjoint(op.inputs)}
+    others = scale.keys() - lowest - handed
     distinct, apart = set(scale.values()), {scale[number] for number in others}
     tables.add(_QUANTIZATION, len(distinct))
     tables.add(_ACTIVATION, 0)
     quantization = [_vector(1, 4, len(distinct)), _vector(1, 8, len(apart) + (apart != distinct))]
     equal = once(((scale[n], *program.tensors[n].shape), [Part(fixed=_table(_ACTIVATION))]) for n in scale)
+    integers = [n for n in (*program.inputs, *makers) if n not in scale]
+    tables.add(_INTEGERS, 0) if integers else None
+    equal += once((program.tensors[n].shape, [Part(fixed=_table(_INTEGERS))]) for n in integers)
     # Calibration adds in place. So it sees the sum in the operand that is not needed any more, but if that has been in
     # a wider range before, they differ. Mostly they are equal, so two thirds of what that saves lie between the two.
     reads = Counter(number for op in program.operators for number in op.inputs)
@@ -206,8 +213,8 @@ def _activations(program: Program, tables: _Tables) -> list[Part]:
 
 
 def _scales(program: Program) -> dict[int, int]:
-    """For each activation, the first one with the same quantisation."""
-    scale = {number: number for number, tensor in enumerate(program.tensors) if not tensor.constant}
+    """For each activation, the first one with the same quantisation; integers that stand for themselves have none."""
+    scale = {number: number for number, tensor in enumerate(program.tensors) if not tensor.constant and tensor.channels}
     for op in program.operators:
         if op.name in _HAND_ON:
             same = {scale[number] for number in (*op.outputs, *op.inputs) if number in scale}
@@ -219,6 +226,8 @@ def _told(call: Call) -> tuple[Any, ...]:
     """What the content of an operator's settings (pads, axes, a shape) follows from."""
     if call.op.name == "PAD":
         return ("PAD", *(after - before for before, after in zip(call.source.shape, call.result.shape, strict=True)))
+    if call.op.name == "ADD":  # what makes integers positive
+        return ("ADD",)
     if call.op.name == "RESHAPE":
         return ("RESHAPE", *call.result.shape)
     return (call.op.name, len(call.source.shape))

@@ -87,7 +87,11 @@ def _cycles(program: Program, core: str) -> Scalar:
     """Cycles of one inference: those of fully connected layers have a factor of their own."""
     known = cores.get(core)
     dense = [call for call in program.calls() if call.op.name == "FULLY_CONNECTED"]
-    more = sum(call.op.presence * operator_instructions(call, core) for call in dense) if known.dense != known.cycles else 0
+    more = (
+        sum(call.op.presence * operator_instructions(call, core) for call in dense)
+        if known.dense != known.cycles
+        else 0
+    )
     return instructions(program, core) * known.cycles + more * (known.dense - known.cycles)
 
 

@@ -38,6 +38,8 @@ BYTES = {
 """Of a number, by its type: those that TFLite-Micro has a size for, but types below a byte."""
 BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3, "FULLY_CONNECTED": 2}
 """The operators with weights, which are their input 1, and where their bias is."""
+SOURCE = {"TRANSPOSE_CONV": 2, "GATHER": 1}
+"""The operators that do not work on their input 0, and which one they work on."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Call:
     @property
     def source(self) -> Tensor:
         """The tensor that it works on."""
-        source = self.inputs[2 if self.op.name == "TRANSPOSE_CONV" else 0]
+        source = self.inputs[SOURCE.get(self.op.name, 0)]
         if source is None:
             raise ValueError(f"{self.op.name} has no input: expected the number of a tensor, received -1.")
         return source
@@ -241,8 +243,12 @@ def is_number(value: Scalar) -> bool:
 
 
 def product(values: tuple[Scalar, ...]) -> Scalar:
-    """The product of sizes."""
-    return math.prod(values) if all(map(is_number, values)) else reduce(lambda one, two: one * two, values, 1.0)
+    """The product of sizes; on tensors, with no more operations than it takes."""
+    number = math.prod(value for value in values if is_number(value))
+    tensors = [value for value in values if not is_number(value)]
+    if not tensors:
+        return number
+    return reduce(lambda one, two: one * two, tensors if number == 1 else [float(number), *tensors])
 
 
 def floor_div(value: Scalar, divisor: int) -> Scalar:

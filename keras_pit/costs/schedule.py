@@ -83,12 +83,11 @@ def order(program: Program) -> Order:
     Returns:
         The places of its operators, first to last.
     """
-    written = tuple(_written(program))
-    best = _Search(in_order(program, written)).best()
-    return tuple(written[place] for place in best)
+    places = tuple(written(program))
+    return tuple(places[place] for place in _Search(in_order(program, places)).best())
 
 
-def _written(program: Program) -> Iterator[int]:
+def written(program: Program) -> Iterator[int]:
     """Each operator behind those that it reads, depth first, from the outputs on; what no output needs comes last."""
     makers = {number: place for place, op in enumerate(program.operators) for number in op.outputs}
     wanted = [*(makers[number] for number in program.outputs if number in makers), *range(len(program.operators))]
@@ -132,7 +131,7 @@ class _State:
 
 
 class _Search:
-    """Looks for the best order of a network whose operators are listed as `_written` has them."""
+    """Looks for the best order of a network whose operators are listed as `written` has them."""
 
     def __init__(self, program: Program) -> None:
         operators = program.operators
@@ -233,7 +232,8 @@ class _Search:
 
     def _all(self, begin: _State, length: int) -> list[Order]:
         """All orders of a stretch; none if there are more than `TRIALS`."""
-        found, stack = [], [begin]
+        found: list[Order] = []
+        stack = [begin]
         while stack and len(found) <= TRIALS:
             state = stack.pop()
             stack += [self.then(state, place) for place in state.choices()] if len(state.way) < length else []

@@ -12,7 +12,8 @@ file and nothing else, so a file is made with batch size 1 and frozen weights, a
 itself has computed with it what LiteRT's reference kernels compute.
 
 Open `quantize.py` first: it is the way of a model through this folder. `flatbuffer.py` has the one value that all pass
-on, a `File`. Users call with bytes; functions named `..._file` and `..._run` do the same with a `File`, read once.
+on, a `File`. What runs a file does so in a process of its own (`worker.py`). Users call with bytes; functions named
+`..._file` and `..._run` do the same with a `File`, read once.
 """
 
 from ..errors import DeploymentError

@@ -6,6 +6,8 @@ this file by its path. It reads FOLDER/model.tflite and FOLDER/inputs.npz (per i
 `RUNTIMES`, and may take further numbers. The process ends with PARENT, whose number it is given.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import os
@@ -14,17 +16,18 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 # A script's own folder leads sys.path, where its neighbours would hide modules of the same name.
 sys.path[:] = [entry for entry in sys.path if entry != str(Path(__file__).resolve().parent)]
 
-import numpy as np  # noqa: E402
+Arrays = Sequence[Any]
+"""Of numpy, which is imported only once this process ends with its parent: that takes a while."""
 
-Arrays = Sequence[np.ndarray]
 
-
-def tflite_micro(content: bytes, inputs: Arrays, arena_bytes: int, outputs: int, *tensors: int) -> list[np.ndarray]:
+def tflite_micro(content: bytes, inputs: Arrays, arena_bytes: int, outputs: int, *tensors: int) -> Arrays:
     """The outputs (so many), or the tensors whose numbers are given, which takes an arena that keeps them all."""
+    import numpy as np
     from tflite_micro import runtime
 
     kinds = runtime.InterpreterConfig
@@ -33,7 +36,7 @@ def tflite_micro(content: bytes, inputs: Arrays, arena_bytes: int, outputs: int,
         arena_size=arena_bytes,
         intrepreter_config=kinds.kPreserveAllTensors if tensors else kinds.kAllocationRecording,
     )
-    results: list[list[np.ndarray]] = [[] for _ in tensors or range(outputs)]
+    results: list[list[Any]] = [[] for _ in tensors or range(outputs)]
     for sample in range(len(inputs[0])):
         interpreter.reset()
         for index, array in enumerate(inputs):
@@ -50,8 +53,9 @@ def tflite_micro(content: bytes, inputs: Arrays, arena_bytes: int, outputs: int,
     return list(map(np.stack, results))
 
 
-def litert(content: bytes, inputs: Arrays) -> list[np.ndarray]:
+def litert(content: bytes, inputs: Arrays) -> Arrays:
     """The outputs from LiteRT's reference kernels."""
+    import numpy as np
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
@@ -65,7 +69,7 @@ def litert(content: bytes, inputs: Arrays) -> list[np.ndarray]:
     interpreter.allocate_tensors()
     sources = [detail["index"] for detail in interpreter.get_input_details()]
     sinks = [detail["index"] for detail in interpreter.get_output_details()]
-    results: list[list[np.ndarray]] = [[] for _ in sinks]
+    results: list[list[Any]] = [[] for _ in sinks]
     for sample in range(len(inputs[0])):
         interpreter.reset_all_variables()
         for index, array in zip(sources, inputs, strict=True):
@@ -76,7 +80,7 @@ def litert(content: bytes, inputs: Arrays) -> list[np.ndarray]:
     return list(map(np.stack, results))
 
 
-RUNTIMES: dict[str, Callable[..., list[np.ndarray]]] = {"TFLite-Micro": tflite_micro, "LiteRT": litert}
+RUNTIMES: dict[str, Callable[..., Arrays]] = {"TFLite-Micro": tflite_micro, "LiteRT": litert}
 
 
 def leave_no_core() -> None:
@@ -100,6 +104,8 @@ def end_with(parent: int) -> None:
 
 def main(runtime: str, folder: Path, *numbers: int) -> None:
     """Run every sample of `folder` and leave the results there."""
+    import numpy as np
+
     with np.load(folder / "inputs.npz") as file:
         inputs = [file[key] for key in file.files]
     results = RUNTIMES[runtime]((folder / "model.tflite").read_bytes(), inputs, *numbers)

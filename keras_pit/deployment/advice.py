@@ -131,7 +131,7 @@ def _of_file(graph: Graph) -> list[Advice]:
         found.append(Advice("the file", problem, "none is needed: keras_pit.deploy fixes it, and verifies the file"))
     if any(op.name in BRIDGES for op in graph.ops):
         problem = "numbers change their type on the way (QUANTIZE, DEQUANTIZE)"
-        found.append(Advice("the file", problem, "use layers with integer kernels only, such as ReLU instead of ELU"))
+        found.append(Advice("the file", problem, "convert with keras_pit.to_tflite, which leaves no floats"))
     if any(tensor.dtype != "int8" for tensor in graph.inputs):
         problem = "inputs are not int8: arena and latency are estimated for int8 kernels"
         found.append(Advice("the file", problem, 'convert with quantization="int8"'))

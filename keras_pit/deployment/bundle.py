@@ -33,6 +33,7 @@ from .file_graph import Graph, TensorInfo
 from .flatbuffer import File
 from .folders import replace, restore, temporary
 from .limits import LIMITS, beyond
+from .operands import work
 from .profile import profile_file
 from .qat import aware_inputs, is_quantize_aware
 from .quantize import make_file
@@ -106,20 +107,12 @@ def deploy(
     _check_target(target, checks.flag(overwrite, "`overwrite`"))
     made_here = not isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike))
     if made_here:
-        given = file = make_file(model, calibration, quantization=quantization, core=core)
+        file, batch_fixed = make_file(model, calibration, quantization=quantization, core=core), False
     else:
-        given = File.of(model)
-        require_runnable(given.graph)
-        registrations(given.graph)  # raises for what a bundle does not set up
-        file = of_one(given)
+        file, batch_fixed = _read(model)
     graph = file.graph
-    require_feedable(graph)
-    numbers = sum(int(np.prod(tensor.shape)) for tensor in (*graph.inputs, *graph.outputs))
-    if numbers > LIMITS.vectors:
-        raise beyond(f"its inputs and outputs have {numbers:,} numbers", LIMITS.vectors)
+    _check_limits(file)
     _check_label_count(graph, names)
-    if file is not given:
-        warnings.warn(f"{TAKEN} The bundle holds the file with this size, verified.", stacklevel=2)
     if not made_here:
         inputs = [Signature(t.name or f"input {i}", t.shape, t.dtype) for i, t in enumerate(graph.inputs)]
     else:
@@ -128,7 +121,9 @@ def deploy(
             calibration = as_samples(inputs, calibration)
     _check_kernels(file, core)
     samples, origin = _test_samples(graph, inputs, test_data, calibration)
-    run = micro_run(file, samples) if made_here else verified_run(file, samples)[1]
+    run = micro_run(file, samples) if made_here else verified_run(file, samples, LIMITS.seconds)[1]
+    if batch_fixed:
+        warnings.warn(f"{TAKEN} The bundle holds the file with this size, verified.", stacklevel=2)
     report = profile_file(file)
     bundle = sources.Bundle(
         name,
@@ -138,7 +133,7 @@ def deploy(
         sources.ArenaSize(
             core, report.arena[core].total, report.arena[core].needed, run.arena_bytes, margin, ARENA_SLACK
         ),
-        {**report.as_dict(), "batch_fixed": file is not given},
+        {**report.as_dict(), "batch_fixed": batch_fixed},
     )
     _write(sources.render(bundle), target, overwrite)
     return target
@@ -206,6 +201,27 @@ def _foreign(folder: Path, ours: frozenset[str]) -> list[str]:
             elif path not in ours or not entry.is_file(follow_symlinks=False):
                 found.append(path)
     return sorted(found)
+
+
+def _read(source: Any) -> tuple[File, bool]:
+    """A file that can be deployed, and whether its batch was open."""
+    given = File.of(source)
+    require_runnable(given.graph)
+    registrations(given.graph)  # raises for what a bundle does not set up
+    require_feedable(given.graph)
+    file = of_one(given)
+    return file, file is not given
+
+
+def _check_limits(file: File) -> None:
+    """Refuse a file that would take long to run, or to write down what it computes."""
+    numbers = sum(int(np.prod(tensor.shape)) for tensor in (*file.graph.inputs, *file.graph.outputs))
+    for what, number, most in (
+        (f"its inputs and outputs have {numbers:,} numbers", numbers, LIMITS.vectors),
+        (f"it takes {work(file.program):,} operations", work(file.program), LIMITS.run),
+    ):
+        if number > most:
+            raise beyond(what, most)
 
 
 def _check_label_count(graph: Graph, labels: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Whether the parts of a .tflite file agree with each other: what the layout of its bytes does not tell.
 
-    operator -> its code, its tensors        numbers below the number of codes, of tensors
+    operator -> its code, its tensors        numbers below the number of codes, of tensors; none is made twice
     tensor   -> its buffer, shape, scales    as many bytes as the shape says, sizes from 0 on, within the limits
 
 What a file leaves out altogether is made an empty list, so that nobody else needs to ask.
@@ -62,15 +62,28 @@ def check(tree: Any) -> None:
             if op.opcodeIndex >= len(tree.operatorCodes):
                 raise damaged(f"{place} has the code {op.opcodeIndex} of {len(tree.operatorCodes)}")
             _check_numbers(op, place, -1, count)
+        _check_order(subgraph, where)
     if total > LIMITS.total * LIMITS.elements:
         raise beyond(f"its tensors have {total:,} elements together", LIMITS.total * LIMITS.elements)
 
 
 def _check_numbers(one: Any, where: str, least: int, count: int) -> None:
-    """Inputs may be left out, which is written as -1."""
-    for kind, numbers, lowest in (("inputs", one.inputs, least), ("outputs", one.outputs, 0)):
-        if len(numbers) and not (lowest <= numbers.min() and numbers.max() < count):
+    """Inputs may be left out, which is written as -1, and so may what an operator computes on its way."""
+    between = getattr(one, "intermediates", None)
+    for kind, numbers, lowest in (("inputs", one.inputs, least), ("outputs", one.outputs, 0), ("others", between, -1)):
+        if numbers is not None and len(numbers) and not (lowest <= numbers.min() and numbers.max() < count):
             raise damaged(f"{where} of {kind} names a tensor that is not there ({numbers.tolist()[:8]} of {count})")
+
+
+def _check_order(subgraph: Any, where: str) -> None:
+    """Each tensor is made once, and then read: whoever follows operators from one to the next comes to an end."""
+    settled = set(subgraph.inputs.tolist())
+    for index, op in enumerate(subgraph.operators):
+        settled.update(op.inputs.tolist())
+        made = op.outputs.tolist()
+        if not settled.isdisjoint(made) or len(set(made)) < len(made):
+            raise damaged(f"{where}, operator {index} makes tensors that are there before ({made[:8]})")
+        settled.update(made)
 
 
 def _check_tensor(tensor: Any, buffers: list[Any], where: str) -> int:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DeploymentError
+from ..lowering import Network, Node
 from .flatbuffer import File
 from .packing import repack
 from .schema import schema
@@ -45,6 +46,22 @@ class Computation:
     function: Callable[..., Sequence[Any]]
     inputs: tuple[Signature, ...]
     outputs: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, network: Network) -> Computation:
+        """That of a lowered network."""
+        import tensorflow as tf
+
+        def compute(node: Node, *values: Any) -> Any:
+            with tf.name_scope(scope(node.name)):
+                return node.operator.compute(*values)
+
+        return cls(
+            # An output that is an input still needs an operator to make it.
+            lambda *inputs: [tf.identity(output) for output in network.evaluate(compute, inputs)],
+            tuple(Signature(node.name, node.shape, node.operator.dtype) for node in network.inputs),
+            tuple(node.shape for node in network.outputs),
+        )
 
 
 @dataclass(frozen=True)
@@ -103,8 +120,8 @@ def evaluate(computation: Computation, samples: Sequence[np.ndarray]) -> list[np
 
 
 def scope(name: str) -> str:
-    """A name as TensorFlow takes it for operations."""
-    return re.sub(r"\W", "_", name).lstrip("_") or "unnamed"
+    """A name as TensorFlow takes it for operations and layers: letters beyond ASCII by their numbers."""
+    return re.sub(r"\W", "_", name.encode("ascii", "backslashreplace").decode()).lstrip("_") or "unnamed"
 
 
 def to_flatbuffer(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> File:

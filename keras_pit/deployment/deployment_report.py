@@ -81,7 +81,7 @@ class DeploymentReport:
     """What TFLite-Micro's 64-bit build on this machine took, without CMSIS-NN; None where it is not installed."""
     operators: tuple[OperatorReport, ...]
     instructions: dict[str, int]
-    """Of one inference by measured core, with what the interpreter takes; at least so many where operators are unknown."""
+    """Of one inference by measured core, with what the interpreter takes; at least that where operators are unknown."""
     tensors: tuple[TensorReport, ...]
     """The largest activations."""
     advice: tuple[Advice, ...]
@@ -173,12 +173,13 @@ class DeploymentReport:
         operators.add_column("MACs", f"{least}{self.macs:,}", justify="right")
         for core, number in self.instructions.items():
             low, high = self.interval(core, CLOCK)
-            took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz\n({low:.3g} to {high:.3g})"
+            took = (
+                f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz\n({low:.3g} to {high:.3g})"
+            )
             operators.add_column(f"instructions\n{core}", took, justify="right")
         for op in self.operators:
-            numbers = (op.macs, *(op.instructions[core] for core in self.instructions))
-            known = ("?" if number is None else f"{number:,}" for number in numbers)
-            operators.add_row(op.name, "x".join(map(str, op.output)), *known)
+            taken = (_known(op.instructions[core]) for core in self.instructions)
+            operators.add_row(op.name, "x".join(map(str, op.output)), _known(op.macs), *taken)
         yield operators
 
         tensors = Table(title="largest activations", pad_edge=False, title_justify="left")
@@ -240,6 +241,10 @@ class DeploymentReport:
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, dpi=150)
         return path
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
 
 
 def _listed(parts: dict[str, int]) -> str:

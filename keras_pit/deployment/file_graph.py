@@ -10,6 +10,7 @@ which they run; inputs and outputs in the order of the file.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,15 +80,23 @@ class Graph:
     tensors: tuple[TensorInfo, ...]
     ops: tuple[OpInfo, ...]
 
+    @functools.cached_property
+    def _makers(self) -> tuple[dict[str, OpInfo], set[str]]:
+        """By labels, the operators that make tensors, and the inputs."""
+        makers = {tensor.label: maker for maker in self.ops for tensor in maker.outputs}
+        return makers, {tensor.label for tensor in self.inputs}
+
     def place(self, op: OpInfo) -> str:
         """Where an operator stands: 'computed tensor' -> 'result'.
 
         The names hold those of layers, except for the model's outputs and changes of type.
         """
-        makers = {tensor.label: maker for maker in self.ops for tensor in maker.outputs}
-        known = {tensor.label for tensor in self.inputs} | set(makers)
-        sources = [tensor.label for tensor in op.inputs if tensor.label in known]
-        source = sources[0] if sources else ""
-        while source in makers and makers[source].name in BRIDGES:
+        makers, given = self._makers
+        sources = [tensor.label for tensor in op.inputs if tensor.label in makers or tensor.label in given]
+        source, passed = sources[0] if sources else "", set()
+        while source in makers and makers[source].name in BRIDGES and makers[source].inputs:
+            passed.add(source)
             source = makers[source].inputs[0].label
+            if source in passed:  # two tensors may have one name
+                break
         return f"{source} -> " * bool(source) + ", ".join(tensor.label for tensor in op.outputs)

@@ -45,27 +45,23 @@ class File:
             TypeError: if it is neither.
         """
         if isinstance(tflite, (str, os.PathLike)):
-            return cls(checks.path(tflite, "The path of a .tflite file").read_bytes())
+            path = checks.path(tflite, "The path of a .tflite file")
+            layout.check_size(path.stat().st_size)
+            return cls(path.read_bytes())
         if isinstance(tflite, (bytes, bytearray, memoryview)):
             return cls(bytes(tflite))
         cure = "Make one of a Keras model with keras_pit.to_tflite."
         raise checks.wrong_type("The .tflite file", "its content as bytes, or its path", tflite, cure)
 
-    @functools.cached_property
+    @property
     def root(self) -> Any:
         """The schema's reader (`Model`), which finds each part in the bytes."""
-        if not isinstance(self.content, (bytes, bytearray)):
-            raise TypeError(
-                f"Expected the content of a .tflite file as bytes; received {type(self.content).__name__}. Read a file "
-                "with pathlib.Path(path).read_bytes(), make one of a Keras model with keras_pit.to_tflite."
-            )
-        layout.check(self.content)
-        return schema().Model.GetRootAs(self.content, 0)
+        return self._checked[0]
 
     @property
     def tree(self) -> Any:
         """The schema's objects (`ModelT`), for reading only: whoever changes them works on a copy."""
-        return self._checked[0]
+        return self._checked[1]
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -75,21 +71,23 @@ class File:
     @property
     def program(self) -> Program:
         """What it makes a microcontroller do; of several subgraphs, the first one counts."""
-        return self._checked[1]
+        return self._checked[2]
 
     @functools.cached_property
-    def _checked(self) -> tuple[Any, Program]:
-        root = self.root
+    def _checked(self) -> tuple[Any, Any, Program]:
+        layout.check(self.content)
         try:
-            tree = schema().ModelT.InitFromObj(root)
+            root = schema().Model.GetRootAs(self.content, 0)
+            tree = schema().ModelT.InitFromPackedBuf(self.content, 0)
         except (struct.error, ValueError) as error:
             # A number at the end of the file, or the options of an operator, which are not followed before.
             raise damaged(f"its parts cannot be read ({error})") from error
         contents.complete(tree)
         contents.check(tree)
-        program = program_of(tree)
-        operands.check(program)
-        return tree, program
+        programs = [program_of(tree, number) for number in range(len(tree.subgraphs))]
+        for program in programs:
+            operands.check(program)
+        return root, tree, programs[0]
 
 
 def read_graph(tflite: bytes) -> Graph:
@@ -185,18 +183,16 @@ def read_program(tflite: bytes) -> Program:
     return File.of(tflite).program
 
 
-def program_of(model: Any) -> Program:
-    """The first subgraph of a `ModelT` as a `Program`."""
-    operators, subgraph = operator_names(model), model.subgraphs[0]
+def program_of(model: Any, number: int = 0) -> Program:
+    """A subgraph of a `ModelT` as a `Program`."""
+    operators, subgraph = operator_names(model), model.subgraphs[number]
     activations, same = names("ActivationFunctionType"), schema().Padding.SAME
 
     def tensor(one: Any) -> Tensor:
         data, record = model.buffers[one.buffer].data, one.quantization
         channels = len(record.scale) if record is not None and record.scale is not None else 0
         constant = data is not None and len(data) > 0
-        return Tensor(
-            _sizes(one.shape), type_name(one.type), constant, channels, bool(one.isVariable), is_centred(one)
-        )
+        return Tensor(_sizes(one.shape), type_name(one.type), constant, channels, bool(one.isVariable), is_centred(one))
 
     def operator(one: Any) -> Operator:
         options = one.builtinOptions

@@ -134,10 +134,15 @@ def check(content: bytes) -> None:
             f"{len(content):,} bytes starting with {bytes(content[:8])!r}. Make one of a Keras model with "
             "keras_pit.to_tflite."
         )
-    if len(content) > LIMITS.bytes:
-        raise beyond(f"it has {len(content):,} bytes", LIMITS.bytes)
+    check_size(len(content))
     walk = _Walk(content)
     walk.table(walk.follow(0, "the file"), "Model")
+
+
+def check_size(size: int) -> None:
+    """Refuse a file that is too large to be read."""
+    if size > LIMITS.bytes:
+        raise beyond(f"it has {size:,} bytes", LIMITS.bytes)
 
 
 class _Walk:

@@ -31,6 +31,10 @@ class Limits:
     """Numbers of all inputs and outputs together, of a file for `deploy`: the self-test holds them as text."""
     work: int = 2**33
     """Multiply-accumulates, taps of pooling, elements read and made in one inference (`operands.work`)."""
+    run: int = 2**30
+    """The same of a file for `deploy`, which runs it: some seconds of plain kernels."""
+    seconds: float = 60.0
+    """For such a run; a file may hold a loop without an end."""
     sharing: int = 8
     """Parts may be shared: their bytes, counted as often as something refers to them, come to so many times the file's
     size, and `slack` more."""

@@ -31,6 +31,7 @@ def _from(rank: int) -> range:
 
 _CONVOLUTION = Operands((_exactly(4), _exactly(4)), _exactly(4))
 _POOL = Operands((_exactly(4),), _exactly(4))
+_ANY = Operands((_from(0),), _from(0))
 _ROWS = Operands((_from(1),), _from(1))
 _REDUCTION = Operands((_from(1), None), _from(0))
 OPERANDS = {
@@ -41,9 +42,10 @@ OPERANDS = {
     "BATCH_MATMUL": Operands((_from(2), _from(2)), _from(2)),
     "SVDF": Operands((_exactly(2), _exactly(2), _exactly(2)), _exactly(2)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Operands((_exactly(3), None), _exactly(3)),
-    "READ_VARIABLE": Operands((_from(0),), _from(0)),
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), _POOL),
-    **dict.fromkeys(("SOFTMAX", "CONCATENATION", "PAD", "ADD", "LOGISTIC", "RESHAPE"), _ROWS),
+    **dict.fromkeys(("SOFTMAX", "CONCATENATION"), _ROWS),
+    **dict.fromkeys(("ADD", "PAD", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE"), _ANY),
+    **dict.fromkeys(("ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH"), _ANY),
     **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), _REDUCTION),
 }
 """Those whose costs depend on more than the sizes of their first tensors."""
@@ -91,5 +93,5 @@ def _check_tensor(tensor: Tensor | None, ranks: range | None, where: str) -> Non
         return
     if tensor is None:
         raise damaged(f"{where} is left out")
-    if len(tensor.shape) not in ranks or 0 in tensor.shape:
+    if len(tensor.shape) not in ranks or (ranks.start and 0 in tensor.shape):
         raise damaged(f"{where} has the shape {tensor.shape}")

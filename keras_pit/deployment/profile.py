@@ -20,14 +20,13 @@ from ..errors import DeploymentError
 from .advice import Advice, advise, obstacles
 from .deployment_report import DeploymentReport, Flash, OperatorReport, TensorReport
 from .flatbuffer import File
+from .limits import LIMITS
 from .operands import work
 from .runtimes import micro_run, require_feedable
 
 CORES = tuple(dict.fromkeys(cores.get(name).measured for name in cores.names()))
 """The cores whose instructions are counted."""
 LARGEST = 5
-_WORK = 2**29
-"""Multiply-accumulates that TFLite-Micro is given here: some seconds of its plain kernels."""
 
 
 def profile(tflite: bytes | str | os.PathLike[str]) -> DeploymentReport:
@@ -71,7 +70,8 @@ def profile_file(file: File) -> DeploymentReport:
 
 def _operator(call: Call) -> OperatorReport:
     took = {core: None if unknown(call) else round(operator_instructions(call, core)) for core in CORES}
-    return OperatorReport(call.op.name, call.result.shape if call.outputs else (), call.macs, took)
+    shape = call.result.shape if call.outputs else ()
+    return OperatorReport(call.op.name, shape, call.macs, took)
 
 
 def _flash(file: File) -> Flash:
@@ -117,12 +117,12 @@ def _quantization(model: Any) -> int:
 def _host_arena(file: File) -> tuple[int | None, list[Advice]]:
     """What TFLite-Micro takes here, or why it does not run the file."""
     endless = any(op.name == "WHILE" for op in file.graph.ops)
-    if endless or obstacles(file.graph) or work(file.program) > _WORK:
+    if endless or obstacles(file.graph) or work(file.program) > LIMITS.run // 2:
         return None, []
     try:
         require_feedable(file.graph)
         zeros = [np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in file.graph.inputs]
-        return micro_run(file, zeros, timeout=60.0).arena_bytes, []
+        return micro_run(file, zeros, timeout=LIMITS.seconds).arena_bytes, []
     except ImportError:
         return None, []
     except DeploymentError as error:

@@ -12,7 +12,9 @@ pooling and what only moves numbers keeps the scale of its input; SOFTMAX, TANH 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -29,6 +31,7 @@ from ..lowering.operators import (
     Conv,
     Dense,
     Depthwise,
+    Operator,
     Pad,
     Pool,
     Reshape,
@@ -39,7 +42,8 @@ from ..lowering.operators import (
 )
 from .calibration import as_samples, require_varied
 from .check import check_model
-from .converter import Computation, Signature
+from .converter import Computation, Signature, scope
+from .tables import is_tabulated
 
 _KEEPS_SCALE = (Pool, Pad, Reshape, Resize, Slice, Transpose)
 _FIXED_SCALE = ("sigmoid", "tanh", "softmax")
@@ -47,6 +51,13 @@ _WEIGHTED = (Conv, Dense, Depthwise, TransposeConv)
 _LINEAR = (*_WEIGHTED, Binary)
 _FUSED = ("relu", "relu6")
 _MOST_SAMPLES = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Entry(Reshape):
+    """An input in its form, with the name that the Keras model has for it."""
+
+    name: str
 
 
 def quantize_aware(model: keras.Model, calibration: Any = None) -> Any:
@@ -102,6 +113,7 @@ def as_tf_keras(network: Network, model: keras.Model, *, rounding: bool = True) 
     from . import qat_layers
 
     names, readers = _names(network), _readers(network)
+    taken = set(names.values())
 
     def layer(operator: Any, shape: Any, rounds: bool, name: str) -> Any:
         if rounding:
@@ -111,39 +123,55 @@ def as_tf_keras(network: Network, model: keras.Model, *, rounding: bool = True) 
     def compute(node: Node, *values: Any) -> Any:
         if isinstance(node.operator, Constant):
             return node.operator.compute()
+        if is_tabulated(node.operator):  # two layers, so that it can be cut off before it is rounded
+            exact = qat_layers.OperatorLayer(node.operator, node.shape, name=free(f"{names[node]}_table", taken))
+            return layer(Reshape(node.shape), node.shape, True, names[node])(exact(list(values)))
         return layer(node.operator, node.shape, _rounds(node, readers[node]), names[node])(list(values))
 
     structure = _keras.input_structure(model)
-    flat = [tf_keras.Input(node.operator.sample, dtype=node.operator.dtype, name=node.name) for node in network.inputs]
+    flat = [
+        tf_keras.Input(node.operator.sample, dtype=node.operator.dtype, name=names[node]) for node in network.inputs
+    ]
     entered = [
-        layer(Reshape(node.shape), node.shape, "float" in node.operator.dtype, f"{node.name}_entry")(x)
+        layer(Entry(node.shape, node.name), node.shape, "float" in node.operator.dtype, free(f"{x.name}_entry", taken))(
+            x
+        )
         for node, x in zip(network.inputs, flat, strict=True)
     ]
     outputs: list[Any] = []
     for value, tensor in zip(network.evaluate(compute, entered), _keras.graph(model).outputs, strict=True):
         shape = tuple(tensor.shape[1:])
         same = form(tensor.shape)[1:] == shape
-        outputs.append(value if same else tf_keras.layers.Reshape(shape, name=f"exit_{len(outputs)}")(value))
+        exit_name = free(f"exit_{len(outputs)}", taken)
+        outputs.append(value if same else tf_keras.layers.Reshape(shape, name=exit_name)(value))
     return tf_keras.Model(
         keras.tree.pack_sequence_as(structure, flat),
         keras.tree.pack_sequence_as(_keras.output_structure(model), outputs),
-        name=model.name,
+        name=scope(model.name),
     )
 
 
 def _names(network: Network) -> dict[Node, str]:
-    """A name for each node: that of the Keras layer, which the node with weights has first claim to."""
-    nodes = [node for node in network.nodes() if node.inputs]
-    claimed = {node.name for node in nodes if isinstance(node.operator, _WEIGHTED)}
-    given: Counter[str] = Counter(f"{node.name}_entry" for node in network.inputs)
-    names = {}
-    for node in nodes:
+    """A name for each node: that of the Keras layer, which inputs and nodes with weights have first claim to."""
+    inner = [node for node in network.nodes() if node.inputs]
+    weighted = [node for node in inner if isinstance(node.operator, _WEIGHTED)]
+    claimed, taken = {node.name for node in weighted}, set[str]()
+    names: dict[Node, str] = {}
+    for node in dict.fromkeys((*network.inputs, *weighted, *inner)):
         name = node.name
-        if name in claimed and not isinstance(node.operator, _WEIGHTED):
+        if name in claimed and node.inputs and not isinstance(node.operator, _WEIGHTED):
             name = f"{name}_{getattr(node.operator, 'kind', type(node.operator).__name__.lower())}"
-        given[name] += 1
-        names[node] = name if given[name] == 1 else f"{name}_{given[name] - 1}"
+        names[node] = free(name, taken)
     return names
+
+
+def free(name: str, taken: set[str]) -> str:
+    """The name as TensorFlow takes it, with a number where another one has it already; now it is taken, too."""
+    plain = scope(name)
+    candidates = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(1)))
+    found = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(found)
+    return found
 
 
 def _readers(network: Network) -> dict[Node, list[Node]]:
@@ -188,17 +216,31 @@ def aware_inputs(model: Any) -> list[Signature]:
             f"Model {model.name!r} is a tf_keras model that quantize_aware did not make; expected a Keras 3 model, or "
             "what quantize_aware returned for one."
         )
-    names = qat_layers.unseen(model)
-    if names:
+    unseen = qat_layers.unseen(model)
+    if unseen:
         raise ValueError(
-            f"Model {model.name!r} has seen no data since quantize_aware, so the outputs of {', '.join(names[:5])} "
+            f"Model {model.name!r} has seen no data since quantize_aware, so the outputs of {', '.join(unseen[:5])} "
             "have no range; expected a trained model. Fit it, or pass calibration data to quantize_aware."
         )
-    return [Signature(x.name, (None, *x.shape[1:]), x.dtype.name) for x in model.inputs]
+    names = {layer.input.name: entry.name for layer, entry in qat_layers.operators(model) if isinstance(entry, Entry)}
+    return [Signature(names[x.name], (None, *x.shape[1:]), x.dtype.name) for x in model.inputs]
 
 
-def aware_computation(model: Any, *, logits: bool) -> Computation:
-    """The inference of a model from `quantize_aware` in the form of a file."""
+def aware_functions(model: Any) -> list[tuple[Any, Operator]]:
+    """The layers of a model from `quantize_aware` that become tables (see `tables`), and their operators."""
+    from . import qat_layers
+
+    return [(layer, operator) for layer, operator in qat_layers.operators(model) if is_tabulated(operator)]
+
+
+def aware_computation(model: Any, *, logits: bool, cut: bool = False) -> Computation:
+    """The inference of a model from `quantize_aware` in the form of a file.
+
+    Args:
+        model: what `quantize_aware` returned.
+        logits: leave out a softmax at the end.
+        cut: leave out tabulated functions as `tables.cut` does.
+    """
     import tensorflow as tf
     import tf_keras
 
@@ -208,7 +250,10 @@ def aware_computation(model: Any, *, logits: bool) -> Computation:
         operator = getattr(getattr(layer, "layer", None), "operator", None)
         is_softmax = isinstance(operator, Activation) and operator.kind == "softmax"
         outputs.append(layer.input if logits and is_softmax else tensor)
-    flat = tf_keras.Model(list(model.inputs), outputs)
+    functions = [layer for layer, _ in aware_functions(model)] if cut else []
+    flat = tf_keras.Model(
+        [*model.inputs, *(layer.output for layer in functions)], [*outputs, *(layer.input for layer in functions)]
+    )
 
     def function(*inputs: Any) -> list[Any]:
         samples = [tf.reshape(x, (1, *old.shape[1:])) for x, old in zip(inputs, flat.inputs, strict=True)]

@@ -137,11 +137,16 @@ def quantized(operator: Operator, makes: Shape, rounds: bool, name: str) -> Any:
     return tfmot.quantization.keras.QuantizeWrapperV2(layer, EightBit(rounds), name=name)
 
 
+def operators(model: tf_keras.Model) -> list[tuple[Any, Operator]]:
+    """The layers of a model that compute an operator, and which one."""
+    inner = ((layer, getattr(layer, "layer", layer)) for layer in model.layers)
+    return [(layer, own.operator) for layer, own in inner if isinstance(own, OperatorLayer)]
+
+
 def is_complete(model: tf_keras.Model) -> bool:
     """Whether a model consists of quantised operators."""
     plain = (tf_keras.layers.InputLayer, tf_keras.layers.Reshape)
-    wrapped = [getattr(layer, "layer", None) for layer in model.layers if not isinstance(layer, plain)]
-    return all(isinstance(layer, OperatorLayer) for layer in wrapped)
+    return len(operators(model)) == sum(not isinstance(layer, plain) for layer in model.layers)
 
 
 def unseen(model: tf_keras.Model) -> list[str]:

@@ -8,6 +8,8 @@ constants. A model from `quantize_aware` has that form already, and knows its ra
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,15 +17,18 @@ import numpy as np
 
 from .. import checks
 from ..costs import cores, faults
-from ..errors import DeploymentError
+from ..errors import DeploymentError, FarOff
 from ..graph.precision import in_float32
 from ..graph.seeds import require_model
-from ..lowering import Node, lower
+from ..lowering import Network, lower
+from ..lowering.operators import Operator
 from .calibration import as_samples, random_samples, require_varied
 from .check import check_model
-from .converter import SCHEMES, Computation, Signature, evaluate, freeze, scope, to_flatbuffer
+from .converter import SCHEMES, Computation, evaluate, freeze, to_flatbuffer
 from .flatbuffer import File
-from .qat import aware_computation, aware_inputs, is_quantize_aware
+from .qat import aware_computation, aware_functions, aware_inputs, is_quantize_aware
+from .ranges import blame, require_ranges, unequal
+from .tables import cut, join
 from .trim import trim_file
 from .verify import LIMIT, require_close, require_integer, require_static, spread, verified_run
 
@@ -75,9 +80,7 @@ def to_tflite(
         pathlib.Path("model.tflite").write_bytes(tflite)
     """
     logits, verify = checks.flag(logits, "`logits`"), checks.flag(verify, "`verify`")
-    return make_file(
-        model, calibration, quantization=quantization, logits=logits, core=core, verify=verify
-    ).content
+    return make_file(model, calibration, quantization=quantization, logits=logits, core=core, verify=verify).content
 
 
 def make_file(
@@ -112,18 +115,110 @@ def make_file(
             f"quantization={quantization!r} needs calibration data, received None. Pass some 100 typical inputs, for "
             "example calibration=x_train[:200], or quantization=None for a float32 file."
         )
-    computation = aware_computation(model, logits=logits) if trained else _computation(model, logits, multiple)
+    plan = _trained(model, logits=logits) if trained else _lowered(model, logits=logits, multiple=multiple)
     feeds = [
         array.reshape(-1, *each.shape[1:]).astype(each.dtype)
-        for array, each in zip(samples, computation.inputs, strict=True)
+        for array, each in zip(samples, plan.whole.inputs, strict=True)
     ]
-    scheme = SCHEMES[quantization] if quantization else None
-    whole = to_flatbuffer(freeze(computation), scheme, None if trained else feeds)
-    _check_result(computation, whole, quantised=quantization is not None)
+    try:
+        return _made(plan, quantization, feeds, verify)
+    except DeploymentError as error:
+        missing = _without_table(plan, quantization, error)
+        if missing is None:
+            raise
+        raise DeploymentError(missing) from error
+
+
+def _made(plan: _Plan, quantization: str | None, feeds: list[np.ndarray], verify: bool) -> File:
+    """The file, checked; an error names the cause where the ranges show it."""
+    whole = _convert(plan, quantization, feeds)
+    _check_result(plan.whole, whole, quantised=quantization is not None)
     file = trim_file(whole)
-    if verify:
-        _verify(file, whole, computation, [spread(feed, LIMIT) for feed in feeds])
+    if not verify:
+        return file
+    try:
+        _verify(file, whole, plan.whole, [spread(feed, LIMIT) for feed in feeds])
+    except DeploymentError as error:
+        cause = blame(whole.graph) or unequal(whole.graph, feeds)
+        said = cause or str(error)
+        if isinstance(error, FarOff) and quantization == "int8" and plan.results is not None:
+            with contextlib.suppress(DeploymentError):
+                _made(plan, "int16x8", feeds, verify)
+                said += " Or convert with quantization='int16x8': that file is close to the float network."
+        raise type(error)(said + f" (What failed: {_first(error)})" * bool(cause)) from error
     return file
+
+
+def _without_table(plan: _Plan, quantization: str | None, error: DeploymentError) -> str | None:
+    """What to say where floats or 16 bits fail because there are no tables for them."""
+    if quantization == "int8" or not plan.functions:
+        return None
+    first = _first(error)
+    if quantization is None:
+        return f"{first} With quantization='int8' it can be a table of 256 entries."
+    kinds = [f"{getattr(f, 'kind', '')!r} of {name!r}" for f, name in zip(plan.functions, plan.names, strict=True)]
+    return (
+        f"The network computes {', '.join(dict.fromkeys(kinds))}, for which TFLite-Micro has no kernel of 16 bits; in "
+        "8 bits, a table of 256 entries is one. Convert with quantization='int8', or replace it: relu, leaky_relu, "
+        "sigmoid, tanh, silu and softmax have kernels of all types, and batch normalization needs none. (The first "
+        f"error: {first})"
+    )
+
+
+def _first(error: Exception) -> str:
+    """What an error says, without what a runtime printed."""
+    return str(error).splitlines()[0].removesuffix(" It printed:")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What to convert: the whole, and for 8 bits what is left of it without tabulated functions (see `tables`)."""
+
+    whole: Computation
+    rest: Computation
+    functions: tuple[Operator, ...]
+    names: tuple[str, ...]
+    """The layers that the functions are of."""
+    results: Computation | None
+    """What the functions make of samples; None if the computation itself says how its tensors are quantised."""
+
+
+def _trained(model: Any, *, logits: bool) -> _Plan:
+    whole, rest = (aware_computation(model, logits=logits, cut=cut) for cut in (False, True))
+    functions = aware_functions(model)
+    return _Plan(whole, rest, tuple(function for _, function in functions), tuple(x.name for x, _ in functions), None)
+
+
+def _lowered(model: keras.Model, *, logits: bool, multiple: int) -> _Plan:
+    network = lower(model, logits=logits, multiple=multiple)
+    nodes = set(network.nodes())
+    for tensor, node in zip(model.inputs, network.inputs, strict=True):
+        if node not in nodes:
+            raise ValueError(
+                f"Input {tensor.name!r} of model {model.name!r} has no effect on the outputs; expected every input to "
+                "be used. Build the model without it."
+            )
+    rest, functions = cut(network)
+    return _Plan(
+        Computation.of(network),
+        Computation.of(rest),
+        tuple(node.operator for node in functions),
+        tuple(node.name for node in functions),
+        Computation.of(Network(network.inputs, functions)),
+    )
+
+
+def _convert(plan: _Plan, quantization: str | None, feeds: list[np.ndarray]) -> File:
+    """The file of a computation, with the names of its tensors."""
+    if quantization is None:
+        return to_flatbuffer(freeze(plan.whole), None, feeds)
+    scheme = SCHEMES[quantization]
+    if quantization != "int8":
+        return to_flatbuffer(freeze(plan.whole), scheme, feeds)
+    if plan.results is None:
+        return join(to_flatbuffer(freeze(plan.rest), scheme), plan.functions)
+    results = evaluate(plan.results, feeds) if plan.functions else []
+    return join(to_flatbuffer(freeze(plan.rest), scheme, [*feeds, *results]), plan.functions)
 
 
 def _verify(file: File, whole: File, computation: Computation, feeds: list[np.ndarray]) -> None:
@@ -135,30 +230,6 @@ def _verify(file: File, whole: File, computation: Computation, feeds: list[np.nd
         raise
     if any(tensor.quantized for tensor in file.graph.outputs):
         require_close(file.graph, micro.dequantized, evaluate(computation, feeds))
-
-
-def _computation(model: keras.Model, logits: bool, multiple: int) -> Computation:
-    import tensorflow as tf
-
-    network = lower(model, logits=logits, multiple=multiple)
-    nodes = set(network.nodes())
-    for tensor, node in zip(model.inputs, network.inputs, strict=True):
-        if node not in nodes:
-            raise ValueError(
-                f"Input {tensor.name!r} of model {model.name!r} has no effect on the outputs; expected every input to "
-                "be used. Build the model without it."
-            )
-
-    def compute(node: Node, *values: Any) -> Any:
-        with tf.name_scope(scope(node.name)):
-            return node.operator.compute(*values)
-
-    return Computation(
-        # An output that is an input still needs an operator to make it.
-        lambda *inputs: [tf.identity(output) for output in network.evaluate(compute, inputs)],
-        tuple(Signature(node.name, node.shape, node.operator.dtype) for node in network.inputs),
-        tuple(node.shape for node in network.outputs),
-    )
 
 
 def _check_result(computation: Computation, file: File, *, quantised: bool) -> None:
@@ -177,3 +248,4 @@ def _check_result(computation: Computation, file: File, *, quantised: bool) -> N
             )
     if quantised:
         require_integer(graph)
+        require_ranges(graph)

@@ -1,7 +1,7 @@
 """What a kernel's time and memory depend on, beside shapes: settings in a .tflite file's options and constants.
 
-    SPLIT, axis 3 in a constant        settings("SPLIT", options, [(3,), ()]) -> {"axis": 3}
-    BATCH_MATMUL with adj_y            settings("BATCH_MATMUL", options, ...) -> {"transposed": (False, True)}
+SPLIT, axis 3 in a constant        settings("SPLIT", options, [(3,), ()]) -> {"axis": 3}
+BATCH_MATMUL with adj_y            settings("BATCH_MATMUL", options, ...) -> {"transposed": (False, True)}
 """
 
 from __future__ import annotations

@@ -126,9 +126,10 @@ def _put_in_order(model: Any) -> None:
     """Run operators in the order that needs the least arena, unless they change variables or call each other."""
     main, *others = model.subgraphs
     program = program_of(model)
-    if not others and not any(tensor.isVariable for tensor in main.tensors):
-        if all(tensor.dtype in BYTES for tensor in program.tensors):  # no handles of variables
-            main.operators = [main.operators[place] for place in order(program)]
+    has_variables = any(tensor.isVariable for tensor in main.tensors)
+    has_handles = any(tensor.dtype not in BYTES for tensor in program.tensors)
+    if not others and not has_variables and not has_handles:
+        main.operators = [main.operators[place] for place in order(program)]
 
 
 def _drop_unused_tensors(subgraph: Any) -> None:

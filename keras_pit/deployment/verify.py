@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import checks
-from ..errors import DeploymentError
+from ..errors import DeploymentError, FarOff
 from .dissect import distances, too_far, verify_operators
 from .file_graph import BRIDGES, Graph
 from .flatbuffer import File
@@ -121,7 +121,7 @@ def require_close(graph: Graph, results: Sequence[np.ndarray], expected: Sequenc
         expected: those of the network in floats, of the same shapes.
 
     Raises:
-        DeploymentError: if the error (root mean square) of an output is above half of the spread, and above 8 steps of
+        FarOff: if the error (root mean square) of an output is above half of the spread, and above 8 steps of
             256 over the range of the outputs from 0, as one that hardly varies loses its spread in any case.
 
     Example:
@@ -140,13 +140,13 @@ def require_close(graph: Graph, results: Sequence[np.ndarray], expected: Sequenc
         )
         if not error <= max(SPREAD_TOLERANCE * deviation, RANGE_TOLERANCE * width):  # NaN is too far, too
             share = f", which is {error / deviation:.0%} of their spread" if deviation else ""
-            raise DeploymentError(
+            raise FarOff(
                 f"The quantised network is not the float one: on {len(wanted)} calibration samples, output {number} is "
                 f"{error:.3g} off{share} (root mean square; the standard deviation of the float outputs is "
                 f"{deviation:.3g}); expected at most {SPREAD_TOLERANCE:.0%} of it. Likely causes: calibration data "
                 "that is not scaled as the model's inputs are, too few samples, or a few extreme weights. Pass typical "
-                "inputs as the model sees them in use, or train with keras_pit.quantize_aware; verify=False gives the "
-                "file anyway."
+                f"inputs as the model sees them in use, or train with keras_pit.quantize_aware; verify=False "
+                "gives the file anyway."
             )
 
 
@@ -191,8 +191,8 @@ def require_integer(graph: Graph) -> None:
         found = [f"{op.name} ({graph.place(op)})" for op in culprits]
         raise DeploymentError(
             f"The quantised file computes with floats: {_listed(found)}; expected integers only. There is no integer "
-            "kernel for these: replace the layer or activation (ReLU instead of ELU, batch instead of layer "
-            "normalization), or convert with quantization=None."
+            "kernel for these: replace the layer, make what it does to each element an activation (any is a table in 8 "
+            "bits), or convert with quantization=None."
         )
 
 

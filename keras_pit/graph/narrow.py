@@ -62,8 +62,7 @@ def narrower(model: keras.Model, input_shape: Any) -> dict[int, Shape]:
 def _fits(wanted: Shape, built: Shape) -> bool:
     """Whether a shape says the same as another one, but for lengths that one of them leaves open."""
     return len(wanted) == len(built) and all(
-        size is None or (isinstance(size, int) and size > 0 and length in (None, size))
-        for size, length in zip(wanted, built, strict=True)
+        size is None or length in (None, size) for size, length in zip(wanted, built, strict=True)
     )
 
 

@@ -14,6 +14,7 @@ import keras
 
 from . import _keras
 from .rebuild import copy_state, rebuild
+from .remake import remake
 
 
 def in_float32(model: keras.Model) -> keras.Model:
@@ -26,7 +27,7 @@ def in_float32(model: keras.Model) -> keras.Model:
         return model
 
     def new_layer(layer: Any, call: _keras.OperationCall) -> Any:
-        return _keras.clone(layer, dtype="float32") if _is_other(layer) else _keras.clone(layer)
+        return remake(layer, dtype="float32") if _is_other(layer) else remake(layer)
 
     rebuilt = rebuild(model, new_layer)
     result = keras.Model(rebuilt.inputs, rebuilt.outputs, name=model.name)

@@ -11,6 +11,7 @@ Position 0 stands for what is never switched off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -36,18 +37,18 @@ class ChannelMasks:
     def count(self, reader: Reader) -> Any:
         """The number of channels that stay, with gradient."""
         times = np.bincount(self.index, minlength=1 + self._size).astype("float32")
-        total: Any = float(times[0])
+        parts: list[Any] = [float(times[0])] if times[0] else []
         start = 1
         for owner in self.owners:
             end = start + len(owner.blocks.group_of)
             first = float(times[start])
             if (times[start:end] == first).all():
                 count = reader.count_channels(owner)
-                total = total + (count if first == 1 else first * count)
+                parts.append(count if first == 1 else first * count)
             else:
-                total = total + ops.sum(reader.channels(owner) * times[start:end])
+                parts.append(ops.sum(reader.channels(owner) * times[start:end]))
             start = end
-        return total
+        return reduce(lambda one, two: one + two, parts)
 
     @property
     def _size(self) -> int:

@@ -30,6 +30,7 @@ from .operators import (
     Conv,
     Dense,
     Depthwise,
+    Input,
     Operator,
     Pad,
     Pool,
@@ -143,9 +144,26 @@ def _willing(network: Network) -> Node | None:
         return after is not None and taken(reader, after)
 
     for node in network.nodes():
-        if isinstance(node.operator, Affine) and taken(node, node.operator):
+        affine = node.operator
+        if isinstance(affine, Affine) and not is_raw(node.inputs[0], affine) and taken(node, affine):
             return node
     return None
+
+
+_FAR = 16.0
+
+
+def is_raw(source: Node, affine: Affine) -> bool:
+    """Whether an affine makes small numbers of raw units: of 101,325 Pa, or of Pa beside degrees.
+
+    Weights of 8 bits cannot carry its offset, as their rounding times the offset is as large as what the numbers tell;
+    nor scales that differ much, as an output channel has one step for the weights of all inputs.
+    """
+    while isinstance(source.operator, Reshape):
+        (source,) = source.inputs
+    scale = np.abs(affine.scale)
+    is_far = np.abs(affine.offset).max() > _FAR or scale.max() > _FAR * scale.min()
+    return isinstance(source.operator, Input) and bool(is_far)
 
 
 def takes(operator: Operator, affine: Affine, shape: Shape) -> bool:

@@ -1,6 +1,7 @@
 """Activation functions as operators: what a layer's `activation` argument, `Activation` and `keras.ops` share.
 
-What has no row in `FUNCTIONS` is called as it is, element by element, for the converter to make of it what it can.
+What has no row in `FUNCTIONS` but is a function of each element is a `Function`, whatever it computes: all that 8 bits
+ask for is its 256 results. Any other is called as it is, for the converter to make of it what it can.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 from keras import activations
 
 from .graph import Node
-from .operators import Activation, Binary, Foreign
+from .operators import Activation, Binary, Foreign, Function
+from .shapes import Shape
 from .values import Context, Value
 
 
@@ -28,7 +31,37 @@ def activated(context: Context, node: Node, function: Any) -> Node:
 
 def elementwise(context: Context, node: Node, function: Callable[[Any], Any]) -> Node:
     """Any function that keeps the shape."""
+    if is_elementwise(function, node.shape):
+        return context.put(Function(_name(function), function), node)
     return context.put(Foreign(lambda x: (function(x),), (node.shape,), node.shape), node)
+
+
+def is_elementwise(function: Callable[[Any], Any], shape: Shape) -> bool:
+    """Whether each element of a function's output depends on the same element of its input alone, and alike.
+
+    It is tried on random numbers: mixed inputs must give mixed outputs, and another order the same in that order.
+    """
+    rng = np.random.default_rng(0)
+    one, two = (rng.normal(0, 3, shape).astype("float32") for _ in range(2))
+    mask = rng.random(shape) < 0.5
+
+    def call(x: np.ndarray) -> np.ndarray:
+        return np.asarray(keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))))
+
+    try:
+        outputs = call(one), call(two), call(np.where(mask, one, two)), call(one.reshape(-1)[::-1])
+    except Exception:  # noqa: BLE001  # whatever a function of the user's may raise on a vector
+        return False
+    if [output.shape for output in outputs] != [shape, shape, shape, (one.size,)]:
+        return False
+    first, second, mixed, turned = outputs
+    pairs = (mixed, np.where(mask, first, second)), (turned, first.reshape(-1)[::-1])
+    return all(np.allclose(*pair, rtol=1e-4, atol=1e-5, equal_nan=True) for pair in pairs)
+
+
+def _name(function: Any) -> str:
+    """What to call a function in messages."""
+    return str(getattr(function, "__name__", None) or type(function).__name__).lower()
 
 
 def softmax(context: Context, x: Value, axis: int, kind: str = "softmax") -> Node:
@@ -53,6 +86,13 @@ def silu(context: Context, node: Node) -> Node:
     return context.put(Binary("multiply"), node, context.put(Activation("sigmoid"), node))
 
 
+def elu(context: Context, node: Node, alpha: float) -> Node:
+    """The kernel knows an alpha of 1 only."""
+    if alpha == 1.0:
+        return context.put(Activation("elu"), node)
+    return context.put(Function("elu", lambda x: keras.ops.elu(x, alpha)), node)
+
+
 def _kind(kind: str, *arguments: float) -> Callable[[Context, Node], Node]:
     return lambda context, node: context.put(Activation(kind, arguments), node)
 
@@ -61,6 +101,7 @@ FUNCTIONS: dict[Any, Callable[[Context, Node], Node]] = {
     activations.linear: lambda context, node: node,
     activations.relu: _kind("relu"),
     activations.relu6: _kind("relu6"),
+    activations.elu: _kind("elu"),
     activations.leaky_relu: _kind("leaky_relu", 0.2),
     activations.sigmoid: _kind("sigmoid"),
     activations.tanh: _kind("tanh"),

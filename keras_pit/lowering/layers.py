@@ -16,8 +16,8 @@ from keras import layers
 
 from ..graph.kinds import kind_of
 from ..graph.training import acts_in_training_only
-from . import convolutions, moves
-from .functions import activated, elementwise, softmax
+from . import convolutions, moves, normalizations
+from .functions import activated, elu, softmax
 from .graph import Node
 from .moves import Rule
 from .operators import Activation, PReLU
@@ -79,9 +79,9 @@ def relu(context: Context, x: Value) -> Node | None:
     return node if most is None else context.put(Activation("minimum", (float(most),)), node)
 
 
-def elu(context: Context, x: Value) -> Node:
-    """ELU, which has no kernel for integers."""
-    return elementwise(context, x.node, context.layer.call)
+def elu_layer(context: Context, x: Value) -> Node:
+    """ELU."""
+    return elu(context, x.node, float(context.layer.alpha))
 
 
 def leaky_relu(context: Context, x: Value) -> Node:
@@ -117,12 +117,15 @@ LAYERS: dict[type, Rule] = {
     layers.Dense: convolutions.dense,
     layers.Embedding: convolutions.embedding,
     layers.BatchNormalization: batch_norm,
+    layers.LayerNormalization: normalizations.layer_normalization,
+    layers.RMSNormalization: normalizations.rms_normalization,
+    layers.GroupNormalization: normalizations.group_normalization,
     layers.Normalization: normalization,
     layers.Rescaling: rescaling,
     layers.PReLU: prelu,
     layers.ReLU: relu,
     layers.LeakyReLU: leaky_relu,
-    layers.ELU: elu,
+    layers.ELU: elu_layer,
     layers.Activation: activation,
     layers.Softmax: softmax_layer,
     layers.Identity: identity,
@@ -144,7 +147,7 @@ LAYERS: dict[type, Rule] = {
     layers.CenterCrop: moves.center_crop,
     layers.RepeatVector: moves.repeat_vector,
     layers.Reshape: moves.reshape,
-    layers.Flatten: moves.reshape,
+    layers.Flatten: moves.flatten,
     layers.Permute: moves.permute,
     layers.Add: moves.merge("add"),
     layers.Average: moves.merge("add"),

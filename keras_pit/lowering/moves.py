@@ -119,6 +119,12 @@ def reshape(context: Context, x: Value) -> Node:
     return context.reshape(x.node, form(context.makes[0]))
 
 
+def flatten(context: Context, x: Value) -> Node:
+    """With the channels last, whatever the order was."""
+    x, _ = channels_last(context, x)
+    return context.reshape(x.node, form(context.makes[0]))
+
+
 def permute(context: Context, x: Value) -> Node:
     """TRANSPOSE."""
     return context.transpose(x, (0, *context.layer.dims)).node

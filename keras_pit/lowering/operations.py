@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .functions import elementwise, hard_sigmoid, silu, softmax
+from .functions import FUNCTIONS, elementwise, elu, hard_sigmoid, silu, softmax
 from .graph import Node
 from .moves import cropped, pool, reshape, resizing
 from .operators import Activation, Binary, Concat, Conv, MatMul, Pad, Pool, Reduce, Resize, Slice, Take
@@ -59,8 +59,13 @@ def power(context: Context, x: Any, y: Any) -> Node | None:
 
 
 def as_it_is(context: Context, x: Value) -> Node:
-    """A function of each element without a kernel for integers, or with one for some versions."""
+    """A function of each element, in 8 bits by its table."""
     return elementwise(context, x.node, context.layer)
+
+
+def elu_operation(context: Context, x: Value) -> Node:
+    """ELU."""
+    return elu(context, x.node, float(context.layer.alpha))
 
 
 def negative(context: Context, x: Value) -> Node:
@@ -257,7 +262,7 @@ def pad_images(context: Context, x: Value) -> Node:
     return back(context.put(Pad(((0, 0), rows, columns, (0, 0))), x.node))
 
 
-def _margins(outer: int | None, before: int | None, after: int | None, inner: int | None) -> Pair:
+def _margins(outer: Any, before: Any, after: Any, inner: Any) -> Pair:
     """What lies before and after a part; of the four numbers, Keras knows the others' sum."""
     if before is None:
         before = outer - inner - after
@@ -310,11 +315,15 @@ def matmul(context: Context, x: Any, y: Any) -> Node | None:
     return context.put(MatMul(), x.node, y.node)
 
 
-_AS_IT_IS = ("Sqrt", "Exp", "Log", "Floor", "Round", "Elu", "Selu", "Gelu", "Softplus", "Softsign")
+_EACH_ELEMENT = (
+    "Arctan", "Ceil", "Celu", "Cos", "Erf", "Exp", "Expm1", "Floor", "Gelu", "HardShrink", "Log", "Log10", "Log1p",
+    "Log2", "LogSigmoid", "Reciprocal", "Round", "Selu", "Sign", "Sin", "Softplus", "SoftShrink", "Softsign",
+    "SparsePlus", "Sqrt", "Squareplus", "Tan", "TanhShrink", "Threshold",
+)  # fmt: skip
 
 OPERATIONS: dict[str, Rule] = {
     **{name: arithmetic(name.lower()) for name in ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum")},
-    **dict.fromkeys(_AS_IT_IS, as_it_is),
+    **dict.fromkeys(_EACH_ELEMENT, as_it_is),
     "TrueDivide": arithmetic("divide"),
     **dict.fromkeys(("Abs", "Absolute"), kept("abs")),
     "Rsqrt": kept("rsqrt"),
@@ -323,10 +332,12 @@ OPERATIONS: dict[str, Rule] = {
     "Power": power,
     "Relu": kept("relu"),
     "Relu6": kept("relu6"),
+    "Elu": elu_operation,
     "Sigmoid": kept("sigmoid"),
     "Tanh": kept("tanh"),
     "LeakyRelu": kept("leaky_relu", "negative_slope"),
     "HardSilu": kept("hard_silu"),
+    "HardTanh": on_node(FUNCTIONS[keras.activations.hard_tanh]),
     "HardSigmoid": on_node(hard_sigmoid),
     "Silu": on_node(silu),
     "Softmax": softmax_operation("softmax"),
@@ -355,4 +366,5 @@ OPERATIONS: dict[str, Rule] = {
     "MaxPool": pool("max"),
     "AveragePool": pool("average"),
     "Matmul": matmul,
+    "Cast": on_node(lambda context, node: node),
 }

@@ -186,6 +186,7 @@ class Activation(Operator):
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "relu": lambda tf, x: tf.nn.relu(x),
     "relu6": lambda tf, x: tf.nn.relu6(x),
+    "elu": lambda tf, x: tf.nn.elu(x),
     "leaky_relu": lambda tf, x, slope: tf.nn.leaky_relu(x, slope),
     "clip": lambda tf, x, low, high: tf.clip_by_value(x, low, high),
     "minimum": lambda tf, x, high: tf.minimum(x, high),
@@ -199,6 +200,17 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
 }
 """What `Activation` may be, each with a kernel for integers in TFLite-Micro; the last two are along the last axis."""
 ALONG_LAST_AXIS = ("softmax", "log_softmax")
+
+
+@dataclass(frozen=True, eq=False)
+class Function(Operator):
+    """A function of each element that TFLite-Micro has no kernel for; in 8 bits, a table is one (CAST, ADD, GATHER)."""
+
+    kind: str
+    call: Callable[[Any], Any]
+
+    def compute(self, *inputs: Any) -> Any:
+        return self.call(*inputs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -186,7 +186,8 @@ def _binary(node: Node) -> Node:
 
 
 _TIDY: dict[type, Callable[[Node], Node]] = {
-    Activation: _activation, Binary: _binary, Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad, Slice: _slice,
+    Activation: _activation, Binary: _binary, Reshape: _reshape, Transpose: _transpose, Dense: _dense, Pad: _pad,
+    Slice: _slice,
 }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def largest(search: Any, metric: str) -> str:
     shares: dict[str, float] = {}
     for call in program.calls():
         if name == "latency":
-            share = float(operator_instructions(call, core))
+            share = float(round(operator_instructions(call, core)))
         else:
             share = sum(tensor.bytes for tensor in call.inputs if tensor is not None and tensor.constant)
         shares[call.op.layer] = shares.get(call.op.layer, 0.0) + share

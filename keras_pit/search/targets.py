@@ -26,6 +26,7 @@ and saved with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -137,13 +138,18 @@ class Controller:
         self.tightness.assign(tightness)
         self.progress.assign(progress)
         self._held.assign(values)
-        for variable, part in zip(self._masks, ops.split(values, self._ends[:-1]), strict=True):
+        for variable, part in zip(self._masks, self._parts(values), strict=True):
             variable.assign(part)
         return costs
 
+    def _parts(self, values: Any) -> list[Any]:
+        """The values of each mask variable."""
+        return [values[first:end] for first, end in pairwise([0, *self._ends])]
+
     def _costs_of(self, values: Any) -> Any:
-        parts = ops.split(values, self._ends[:-1])
-        return self._costs({id(variable): part for variable, part in zip(self._masks, parts, strict=True)})
+        return self._costs(
+            {id(variable): part for variable, part in zip(self._masks, self._parts(values), strict=True)}
+        )
 
     def _slopes(self, values: Any, budgets: Any) -> Any:
         """How far to shift each mask, relative to the others.

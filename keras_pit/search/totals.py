@@ -29,13 +29,13 @@ def total(channels: Channels, metric: str, reader: Reader | None = None) -> Any:
     return sum(tensors, float(numbers)) if tensors else numbers
 
 
-def warn_of_unknown(metric: str, model: str, channels: Channels) -> None:
+def warn_of_unknown(metric: str, model: str, channels: Channels, stacklevel: int = 3) -> None:
     """Warn if a cost is a bound from below."""
     if metric == "macs" and channels.unknown:
         warnings.warn(
             f"The macs of model '{model}' are at least what is said: those of {', '.join(channels.unknown)} are not "
             "known. They are the same in every state of a search.",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

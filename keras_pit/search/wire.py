@@ -71,7 +71,7 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
             check(metric, (stage for layer in channels.layers for stage in stages(layer, channels)))
         elif not metric.built_in:
             check_whole(metric, Blueprint.of(seed).program())
-        warn_of_unknown(name, seed.name, channels)
+        warn_of_unknown(name, seed.name, channels, stacklevel=4)
     of_seed = _costs(seed, channels, arguments.regularizer)
     for name, value in of_seed.items():
         if value <= 0:

@@ -9,14 +9,14 @@ from keras import layers, ops
 
 import keras_pit
 from examples import networks
-from keras_pit import blueprint, boards, lowering
+from keras_pit import boards, lowering
 from keras_pit.blueprint import Blueprint
 from keras_pit.costs.arena import arena
 from keras_pit.costs.device import flash
 from keras_pit.costs.latency import instructions
 from keras_pit.deployment.flatbuffer import read_program
 from keras_pit.layers.reader import Reader
-from keras_pit.lowering.operators import Foreign, Gather
+from keras_pit.lowering.operators import Foreign
 
 # A channel axis of length 1 is no accident in random networks.
 pytestmark = [
@@ -135,7 +135,7 @@ def test_blueprint_is_what_the_file_holds(name):
     for metric in METRICS:
         board = boards.get(metric.partition(":")[2] or keras_pit.costs.registry.BOARD)
         function = getattr(keras_pit.costs, metric.partition(":")[0])
-        assert keras_pit.cost(model, metric) == pytest.approx(function(expected, board), rel=0.01)
+        assert keras_pit.cost(model, metric) == pytest.approx(function(expected, board), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -170,6 +170,7 @@ def soft_and_exact(search, core):
         yield [float(arena(program, core).total), float(instructions(program, core)), float(flash(program, None))]
 
 
+@pytest.mark.filterwarnings("ignore:The macs of model")
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_soft_costs_of_known_networks(name):
     rng = np.random.default_rng(len(name))
@@ -193,10 +194,10 @@ def test_soft_costs_of_random_networks(number, monkeypatch):
     Most random networks have unknown operations. Those are refused; here they are let through, for all around them.
     """
     rng, model = np.random.default_rng(number), random_network(number)
-    if any(isinstance(node.operator, (Foreign, Gather)) for node in lowering.lower(model).nodes()):
+    if any(isinstance(node.operator, Foreign) for node in lowering.lower(model).nodes()):
         with pytest.raises(ValueError, match="are not known before it is converted, because of"):
             Blueprint.of(model)
-        monkeypatch.setattr(blueprint, "refuse_unknown", lambda *_: None)
+        monkeypatch.setattr("keras_pit.blueprint.blueprint.refuse_unknown", lambda *_: None)
     search = keras_pit.convert(model, **arguments(model, np.random.default_rng(number)))
     for change in (random_masks, sparse_kernels):
         change(search, rng)
@@ -237,7 +238,8 @@ def test_soft_costs_in_every_state_of_a_kernel(core):
         for layer, lag in zip((one, two, last), (reach, other, end), strict=True):
             layer.beta.assign(np.where(np.arange(layer.beta.shape[0]) <= lag, 0.6, 0.4))
         (ram, count, _), (exact_ram, exact_count, _) = soft_and_exact(search, core)
-        assert ram == pytest.approx(exact_ram, rel=1e-5)
+        # A search runs each PAD right before its convolution; in the file two of them may come first.
+        assert exact_ram * (1 - 1e-6) <= ram <= exact_ram * 1.01
         assert count == pytest.approx(exact_count, rel=1e-5)
 
 
@@ -260,12 +262,18 @@ def attended(x):
     return layers.MultiHeadAttention(2, 4, name="it")(x, x)
 
 
+def running(x):
+    return ops.cumsum(x, axis=1)
+
+
 UNKNOWN = {
     "attention": (attended, r"layer 'it' \(MultiHeadAttention\)"),
     "gru": (layers.GRU(6, return_sequences=True, name="it"), r"layer 'it' \(GRU\)"),
-    "norm": (layers.LayerNormalization(name="it"), r"layer 'it' \(LayerNormalization\)"),
     "custom": (Block(name="it"), r"layer 'it' \(Block\)"),
-    "gelu": (layers.Conv1D(4, 1, activation="gelu", name="it"), r"the activation gelu of layer 'it' \(Conv1D\)"),
+    "sums": (
+        layers.Conv1D(4, 1, activation=running, name="it"),
+        r"the activation running of layer 'it' \(Conv1D\)",
+    ),
     "cumsum": (lambda x: keras.ops.cumsum(x, axis=1), r"operation 'cumsum"),
 }
 
@@ -279,6 +287,7 @@ def assert_unknown(model, message):
         keras_pit.fits(model, "pico")
 
 
+@pytest.mark.filterwarnings("ignore:The macs of model")
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_unknown_operators_are_refused(name):
     unknown, message = UNKNOWN[name]
@@ -293,13 +302,6 @@ def test_unknown_operators_are_refused(name):
     assert "conv" in str(keras_pit.summary(search))
     with pytest.raises(ValueError, match=message):
         keras_pit.cost(search, "flash")
-
-
-def test_embedding_is_refused():
-    inputs = keras.Input((8,), dtype="int32")
-    x = layers.Conv1D(4, 3)(layers.Embedding(20, 4, name="words")(inputs))
-    with pytest.raises(ValueError, match=r"because of layer 'words' \(Embedding\)"):
-        keras_pit.cost(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))), "flash")
 
 
 def test_open_lengths_are_refused():

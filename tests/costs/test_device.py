@@ -93,7 +93,7 @@ def test_arena_counted_by_hand():
     # The interpreter, 7 tensors, 3 operators and their data, 2 scratch handles, multipliers of 8 and 3 channels.
     assert found.tail == 288 + 7 * 12 + 3 * 32 + (92 + 88 + 88) + 2 * 4 + 2 * 32 + 2 * 16
     assert found.total == found.head + found.tail
-    # While planning: 14 requests, notes on 9 buffers, of which 6 are to be placed; records of input and output come later.
+    # While planning: 14 requests, notes on 9 buffers, 6 of them to be placed; records of input and output come later.
     assert found.needed == found.tail - 2 * 58 + 14 * 12 + 9 * 24 + 6 * 40
 
 

@@ -324,7 +324,9 @@ def test_a_bare_core_prints_with_a_function_that_is_given(made, tmp_path):
     assert said.splitlines()[0] == "uart: registered" and "classifier: PASS" in said
     *_, code = re.findall(r"```cpp\n(.*?)```", (directory / "README.md").read_text(), re.DOTALL)
     include, declaration, call = (line for line in code.splitlines() if line)
-    (tmp_path / "readme.cc").write_text(f"{include}\n{declaration}\nvoid Setup() {{ {call} }}\nint main() {{ Setup(); }}\n")
+    (tmp_path / "readme.cc").write_text(
+        f"{include}\n{declaration}\nvoid Setup() {{ {call} }}\nint main() {{ Setup(); }}\n"
+    )
     compile_program(tmp_path, "readme.cc", "uart.cc")
 
 

@@ -14,6 +14,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
+import keras_pit
 from keras_pit.deployment import (
     DeploymentError,
     deploy,
@@ -242,7 +243,7 @@ def test_each_file_is_read_once(model, files, tmp_path, monkeypatch):
         monkeypatch.setattr(kind, name, counted(name, getattr(kind, name)))
     tflite = to_tflite(model(), x, quantization=None)
     assert set(readings.values()) == {1}
-    assert Counter(name for name, _ in readings) == {"GetRootAs": files, "InitFromPackedBuf": files - 1}
+    assert Counter(name for name, _ in readings) == {"GetRootAs": files, "InitFromPackedBuf": files}
     readings.clear()
     deploy(model(), tmp_path / "of_model", calibration=x)
     assert set(readings.values()) == {1}
@@ -446,8 +447,8 @@ def test_unknown_quantization_is_refused():
 
 UNSUPPORTED = {
     "no integer kernel": (
-        lambda: simple(layers.Dense(3, name="curved", activation="elu")),
-        r"computes with floats: ELU \(.*curved.*replace the layer",
+        lambda: simple(layers.Lambda(lambda x: keras.ops.cumsum(x, axis=1), name="summed"), shape=(4, 2)),
+        r"computes with floats: CUMSUM \(.*summed.*replace the layer",
     ),
     "no micro kernel": (
         lambda: simple(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 2)), name="bigger"), shape=(4, 2)),
@@ -462,6 +463,16 @@ UNSUPPORTED = {
         "loop or branch in 'memory.*unroll=True",
     ),
 }
+
+
+def test_an_exported_model_of_mixed_precision():
+    x = np.random.default_rng(0).normal(size=(32, 12, 3)).astype("float32")
+    model = simple(layers.Conv1D(8, 3, dtype="mixed_float16"), layers.Flatten(), layers.Dense(2), shape=(12, 3))
+    assert keras_pit.fits(model, "nano33ble")
+    slim = keras_pit.export(keras_pit.convert(model, "ram:nano33ble"))
+    assert slim.layers[1].dtype_policy.name == "mixed_float16"
+    assert to_tflite(slim, x)
+    assert to_tflite(keras_pit.quantize_aware(slim, x), x)
 
 
 @pytest.mark.parametrize("case", UNSUPPORTED)
@@ -549,8 +560,8 @@ def test_bad_inputs_are_refused(dense_file, run):
     ):
         with pytest.raises(ValueError, match=message):
             run(tflite, inputs)
-    with pytest.raises(TypeError, match=r"content of a .tflite file as bytes"):
-        run("model.tflite", x)
+    with pytest.raises(TypeError, match=r"The \.tflite file must be its content as bytes, or its path, received 3"):
+        run(3, x)
 
 
 def test_arena_grows_until_it_suffices(dense_file):

@@ -230,3 +230,49 @@ def test_what_cannot_be_converted_is_refused():
         to_tflite(other)
     with pytest.raises(ValueError, match=r"calibration for input 'signal' has shape \(64, 4\)"):
         keras_pit.quantize_aware(model, x[:, 0])
+
+
+def twice(kind):
+    """Two layers of a kind, each in a model of its own, with names that others lead to."""
+
+    def inner(name):
+        x = keras.Input((12, 4))
+        return keras.Model(x, kind("same")(x), name=name)
+
+    inputs = keras.Input((12, 4), name="same_1")
+    x = layers.Concatenate(name="same_2")([inner("one")(inputs), inner("two")(inputs)])
+    return keras.Model(inputs, layers.Dense(2, name="same_1_entry")(layers.Flatten(name="exit_0")(x)), name="same")
+
+
+TWICE = {
+    "separable": lambda name: layers.SeparableConv1D(4, 3, name=name),
+    "pooling": lambda name: layers.MaxPooling1D(2, name=name),
+    "swish": lambda name: layers.Conv1D(4, 3, activation="swish", name=name),
+    "activation": lambda name: layers.Activation("silu", name=name),
+    "hard sigmoid": lambda name: layers.Activation("hard_sigmoid", name=name),
+    "gelu": lambda name: layers.Activation("gelu", name=name),
+    "batch norm": lambda name: layers.BatchNormalization(name=name),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_two_layers_of_a_kind(name):
+    x = lively(np.random.default_rng(0), 32, (12, 4))
+    qat = keras_pit.quantize_aware(twice(TWICE[name]), x)
+    names = [layer.name for layer in qat.layers]
+    assert len(set(names)) == len(names)
+    assert to_tflite(qat, x)
+
+
+def test_names_beyond_ascii():
+    """Of layers, inputs and the model; data by the names that the model has."""
+    inputs = {name: keras.Input((12, 4), name=name) for name in ("вход", "b c")}
+    x = layers.Conv1D(4, 3, name="Ürsprung ä")(layers.Add(name="层")(list(inputs.values())))
+    model = keras.Model(inputs, layers.Dense(2, name="面")(layers.Flatten(name="it's")(x)), name="模型")
+    rng = np.random.default_rng(0)
+    data = {name: lively(rng, 32, (12, 4)) for name in inputs}
+    assert to_tflite(model, data)
+    qat = keras_pit.quantize_aware(model, data)
+    qat.compile("sgd", "mse")
+    qat.fit(data, np.zeros((32, 2)), verbose=0)
+    assert to_tflite(qat, data)

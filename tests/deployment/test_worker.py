@@ -17,9 +17,10 @@ import pytest
 from keras import layers, ops
 
 from keras_pit import deploy
-from keras_pit.deployment import DeploymentError, run_litert, run_tflite_micro, to_tflite, worker
+from keras_pit.deployment import DeploymentError, quantize, run_litert, run_tflite_micro, to_tflite, worker
 from keras_pit.deployment.flatbuffer import File
 from keras_pit.deployment.packing import repack
+from keras_pit.lowering import form
 
 ROOT = Path(__file__).parents[2]
 RUNS = {"TFLite-Micro": run_tflite_micro, "LiteRT": run_litert}
@@ -62,24 +63,41 @@ PADDED = {
 """Sums of what has a bias and what is padded: as a graph, some of them crash TensorFlow's oneDNN kernels."""
 
 
+def convert_padded():
+    for name, (shape, network) in PADDED.items():
+        keras.utils.set_random_seed(0)
+        inputs, x = keras.Input(shape), samples(*shape)
+        model = keras.Model(inputs, network(inputs))
+        # A bias of 0 is left out.
+        model.set_weights([weight + 0.1 for weight in model.get_weights()])
+        to_tflite(model, x, verify=name == "conv1d")
+        (result,) = quantize.evaluate(quantize._computation(model, logits=False), [form_of(x)])
+        np.testing.assert_allclose(result.reshape(model(x).shape), model(x), atol=1e-5)
+        print(name, flush=True)
+
+
+def form_of(x):
+    return x.reshape(len(x), *form((1, *x.shape[1:]))[1:])
+
+
 def test_sums_with_a_padded_tensor_are_converted():
     """In a process of its own, which is gone if one of them crashes."""
-    code = "from tests.deployment import test_worker as t; t.convert_padded()"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = finished(start("convert_padded"))
     assert done.stdout.split() == list(PADDED), done.stderr[-2000:]
     assert done.returncode == 0
 
 
-def convert_padded():
-    for name, (shape, network) in PADDED.items():
-        keras.utils.set_random_seed(0)
-        inputs = keras.Input(shape)
-        model = keras.Model(inputs, network(inputs))
-        # A bias of 0 is left out.
-        model.set_weights([w + 0.1 for w in model.get_weights()])
-        to_tflite(model, samples(*shape))
-        print(name, flush=True)
+def start(function):
+    """A process that calls a function of this file."""
+    code = f"from tests.deployment import test_worker; test_worker.{function}()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **pipes)
+
+
+def finished(process):
+    out, errors = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +236,25 @@ def test_threads_make_the_same_bytes_and_leave_their_surroundings(sequential):
     assert [one.result() for one in made] == [expected] * 6
     assert surroundings() == before
     assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
+
+
+def print_the_file():
+    print(to_tflite(dilated(), samples(16, 4)).hex())
+
+
+def test_two_processes_at_once_make_the_same_bytes():
+    expected = to_tflite(dilated(), samples(16, 4)).hex()
+    processes = [start("print_the_file") for _ in range(2)]
+    assert [finished(process).stdout.strip() for process in processes] == [expected] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_conversions_in_one_process_do_not_grow(count):
+    model, x = dilated(), samples(16, 4)
+    for _ in range(5):
+        to_tflite(model, x)
+    before = worker._resident(os.getpid())
+    for number in range(count):
+        to_tflite(model, x, verify=number % 10 == 0)
+    assert worker._resident(os.getpid()) < 1.05 * before

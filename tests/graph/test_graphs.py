@@ -848,7 +848,7 @@ def open_length() -> keras.Model:
 
 # What is called, the error, and words that must be in it: what was received, what was expected, what to do.
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
-    "no model": (lambda: keras_pit.convert("model"), TypeError, ["Expected a keras.Model", "received str"]),
+    "no model": (lambda: keras_pit.convert("model"), TypeError, ["Expected a keras.Model", "received 'model' (str)"]),
     "search model": (lambda: keras_pit.convert(converted()), TypeError, ["search model already", "export"]),
     "own training step": (
         lambda: keras_pit.convert(functional(OwnStep)),

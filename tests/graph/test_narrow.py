@@ -139,7 +139,7 @@ def test_layers_that_are_excluded_by_a_type_of_the_users_are_found():
 
 
 WRONG = [
-    (functional, (60, 4)), (functional, (60,)), (functional, [(60, 3), (60, 3)]), (functional, (0, 3)),
+    (functional, (60, 4)), (functional, (60,)), (functional, [(60, 3), (60, 3)]),
     (sequential, (60, 4)), (own_call, (60, 4)), (nested, (60, 4)), (narrow_from_within, (50, 3)),
 ]  # fmt: skip
 

@@ -18,7 +18,7 @@ from examples.networks import NETWORKS
 from keras_pit.deployment import DeploymentError, to_tflite, verify
 from keras_pit.deployment.flatbuffer import read_graph
 from keras_pit.lowering import Network, form, lower
-from keras_pit.lowering.operators import Activation, Binary, Input, Pool
+from keras_pit.lowering.operators import Activation, Binary, Function, Input, Pool
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning"),
@@ -30,7 +30,7 @@ SEQUENCE, IMAGE, VECTOR = (12, 4), (8, 6, 4), (5,)
 
 def kinds(network: Network) -> list[str]:
     """The operators in the order in which they run."""
-    named = (Activation, Binary, Pool)
+    named = (Activation, Binary, Function, Pool)
     return [
         node.operator.kind if isinstance(node.operator, named) else type(node.operator).__name__
         for node in network.nodes()
@@ -139,6 +139,40 @@ FORMS = {
     "arithmetic": (SEQUENCE, lambda x: 1.0 - conv()(x) / 2.0, "Conv"),
     "average": (SEQUENCE, lambda x: layers.Average()([conv(4)(x), conv(4)(x)]), "Conv Conv add"),
     "vector of time": (SEQUENCE, lambda x: conv()(x) * np.ones((12, 1), "float32"), "Conv Constant multiply"),
+    "raw units": (
+        SEQUENCE,
+        chain(layers.Normalization(mean=[1e5, 0, 0, 20], variance=[1e4, 1, 1, 9]), conv(padding="valid")),
+        "Depthwise Conv",
+    ),
+    # functions of each element, normalization by sample
+    "elu": (SEQUENCE, conv(activation="elu"), "Conv elu"),
+    "gelu": (SEQUENCE, conv(activation="gelu"), "Conv gelu"),
+    "absolute": (SEQUENCE, lambda x: keras.ops.abs(conv()(x)), "Conv abs"),
+    "layer normalization": (
+        SEQUENCE,
+        chain(conv(), layers.LayerNormalization(), conv(padding="valid")),
+        "Conv Conv subtract multiply Conv rsqrt multiply Conv",
+    ),
+    "layer normalization of a vector": (
+        VECTOR,
+        chain(layers.LayerNormalization(), layers.Dense(2)),
+        "Dense subtract multiply Dense rsqrt multiply Dense",
+    ),
+    "layer normalization of a map": (
+        IMAGE,
+        layers.LayerNormalization(axis=(1, 2)),
+        "Reduce subtract multiply Reduce rsqrt multiply Constant multiply Constant add",
+    ),
+    "group normalization": (
+        IMAGE,
+        chain(conv2d(4), layers.GroupNormalization(2), conv2d(padding="valid")),
+        "Conv Reduce Conv subtract multiply Reduce Conv rsqrt multiply Conv",
+    ),
+    "rms normalization": (
+        SEQUENCE,
+        chain(layers.RMSNormalization(), conv()),
+        "multiply Conv rsqrt multiply Conv",
+    ),
     # padding
     "same": (SEQUENCE, conv(dilation_rate=2), "Conv"),
     "causal": (SEQUENCE, conv(padding="causal", dilation_rate=2), "Pad Conv"),
@@ -396,12 +430,11 @@ def test_files_run_alike():
 
 
 REFUSED = re.compile(
-    r"TFLite-Micro has no kernel for (EXP|GELU|SQRT|TILE)"
-    r"|computes with floats: (ELU|SQUARE|NEG|CUMSUM|LOG)"
+    r"TFLite-Micro has no kernel for (EXP|SQRT|TILE)"
+    r"|computes with floats: (SQUARE|NEG|CUMSUM|LOG)"
     r"|has a loop or branch in '(lstm|gru|bidirectional)"
 )
-"""What TFLite-Micro or TFLite cannot do with integers: ELU, GELU, softplus and the like, layer normalization, `cumsum`,
-`tile`, recurrent layers."""
+"""What TFLite-Micro or TFLite cannot do with integers: `cumsum`, `tile`, `logsumexp` and the like, recurrent layers."""
 
 
 def deployed(seed):

@@ -46,6 +46,15 @@ def test_one_fit_ends_at_the_bound(metric, share):
     assert history[metric][-1] == keras_pit.cost(keras_pit.export(search), metric)
 
 
+def test_one_variable_is_enough():
+    """A single layer to search, whose mask is all there is."""
+    model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(3)])
+    search = keras_pit.convert(model, target={"size": 200})
+    search.compile("adam", LOSS)
+    search.fit(np.ones((8, 10)), np.zeros(8), epochs=2, verbose=0)
+    assert keras_pit.cost(keras_pit.export(search), "size") <= 200
+
+
 OPTIMIZERS = [
     keras.optimizers.SGD(1e-4),
     keras.optimizers.SGD(0.1, momentum=0.9),
@@ -338,3 +347,18 @@ def test_layers_narrower_than_a_block_stay_whole():
 def test_round_to_is_checked(wrong):
     with pytest.raises((TypeError, ValueError), match=r"`round_to` must be a whole number of at least 1"):
         keras_pit.convert(network(), round_to=wrong)
+
+
+def test_operations_of_a_flash_target_grow_by_few_a_layer():
+    """So that a long network is converted in time: some 50 operations of a layer, not hundreds."""
+
+    def operations(depth):
+        x = inputs = keras.Input((32, 8))
+        for _ in range(depth):
+            x = keras.layers.Conv1D(8, 3, padding="causal", activation="relu")(x)
+        model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(x)))
+        search = keras_pit.convert(model, "flash")
+        costs = tf.function(lambda: search.costs(["flash"], search.reader()), autograph=False)
+        return len(costs.get_concrete_function().graph.get_operations())
+
+    assert (operations(12) - operations(4)) / 8 < 80

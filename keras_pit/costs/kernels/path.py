@@ -68,7 +68,7 @@ def _cut(padding: Scalar, stride: Scalar) -> Scalar:
 
 
 def of(path: str, loops: Loops) -> Loops:
-    """Loops that take as long as those of another path, since they are the same code; but for the call, which is own."""
+    """Loops that take as long as those of another path, as they are the same code; but for the call, which is own."""
     return {name if name == "call" else f"{path}/{name}": count for name, count in loops.items()}
 
 
