@@ -126,7 +126,8 @@ def main() -> None:
         least, most = row["interval"]
         print(
             f"{row['board']:10} {row['engine']:18} {row['network']:12} {row['published']:7.1f} ms "
-            f"{row['predicted']:7.1f} ms {least:7.1f} to {most:7.1f} {row['error']:+7.0%}{'' if row['within'] else '  outside'}"
+            f"{row['predicted']:7.1f} ms {least:7.1f} to {most:7.1f} "
+            f"{row['error']:+7.0%}{'' if row['within'] else '  outside'}"
         )
     print(f"{sum(row['within'] for row in rows)} of {len(rows)} within the interval")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -304,12 +304,14 @@ def _prepared(call: Call, kernels: str) -> Scalar:
 
 
 def _planned(program: Program, kernels: str) -> Scalar:
-    """Handles of scratch buffers, and states."""
+    """Handles of scratch buffers, states of operators, and variables that are read by their handle."""
     handles = sum(
         call.op.presence * _PER_SCRATCH * len(_SCRATCH.get(call.op.name, _none)(call, kernels))
         for call in program.calls()
     )
+    handles_of = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
     states = [tensor for tensor in program.tensors if tensor.variable]
+    states += [program.tensors[value] for value in handles_of.values()]
     return handles + sum(round_up(tensor.bytes, ALIGNMENT) for tensor in states)
 
 

@@ -68,7 +68,7 @@ def shortcut():
 def test_a_target_holds_for_the_file():
     model = shortcut()
     ram, bound = keras_pit.cost(model, "ram"), 5000
-    assert ram == arena(converted(model)).total
+    assert ram == arena(converted(model)).needed
     search = keras_pit.convert(model, target={"ram": bound})
     search.compile("adam", "mse")
     x = np.random.default_rng(0).normal(size=(64, 100, 4)).astype("float32")

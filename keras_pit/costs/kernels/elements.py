@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..program import Call, Scalar, floor_div, is_number, leftover
 from .path import Count, Loops, Path
 
@@ -41,13 +43,22 @@ def _broadcast(elements: Scalar, rows: Scalar) -> Loops:
 
 
 def is_broadcast(call: Call) -> bool:
-    """Whether an operand has less elements than the result; what is searched has as many."""
-    shapes = [tensor.shape for tensor in call.inputs if tensor is not None]
-    constants = [tensor.constant for tensor in call.inputs if tensor is not None]
-    sizes = [tensor.elements for tensor in (*call.inputs, call.result) if tensor is not None]
+    """Whether an operand has less elements than the result: what is searched in both has as many."""
+    tensors = [tensor for tensor in (*call.inputs, call.result) if tensor is not None]
+    sizes = [tensor.elements for tensor in tensors]
     if all(map(is_number, sizes)):
         return len(set(sizes)) > 1
-    return any(constants) or len(set(map(len, shapes))) > 1
+    if any(tensor.constant for tensor in tensors):
+        return True
+    rank = max(len(tensor.shape) for tensor in tensors)
+    aligned = [(1,) * (rank - len(tensor.shape)) + tuple(tensor.shape) for tensor in tensors]
+    return any(_differ(along) for along in zip(*aligned, strict=True))
+
+
+def _differ(sizes: Sequence[Scalar]) -> bool:
+    """Whether sizes along an axis are not the same, as far as that is known before a search ends."""
+    known = {float(size) for size in sizes if is_number(size)}
+    return len(known) > 1 or (known == {1.0} and not all(map(is_number, sizes)))
 
 
 def prelu(call: Call, core: str) -> list[Path]:
