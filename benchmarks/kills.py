@@ -219,7 +219,7 @@ TASKS = {task.__name__: task for task in (fit, to_tflite, deploy)}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tasks", nargs="*", choices=[*TASKS, []], default=list(TASKS))
+    parser.add_argument("tasks", nargs="*", default=list(TASKS), help=f"of {', '.join(TASKS)}")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--output", type=Path, default=Path("out/kills.json"))
     given = parser.parse_args()

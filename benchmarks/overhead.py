@@ -1,8 +1,8 @@
 """What the search costs while it runs: a training step of the search model over one of the seed.
 
-A step is forward, backward and optimizer (Adam), batch 32, on one CPU thread. Time is CPU time, the two models take
-turns, the ratio is that of the medians. Memory is the peak of a process that does nothing else than train the one or
-the other, ratio of the whole processes.
+A step is forward, backward and optimizer (Adam), batch 32, on one CPU thread. Time is CPU time, the models take turns:
+the seed, a search with a strength and one for a target (a third of the seed's MACs). The ratio is that of the medians.
+Memory is the peak of a process that does nothing else than train the seed or a search, ratio of the whole processes.
 
     python benchmarks/overhead.py [--rounds 20] [--jit] [--output out/overhead.json]
 """
@@ -31,6 +31,7 @@ import keras_pit
 from examples import networks
 
 NETWORKS: dict[str, Callable[[], keras.Model]] = {
+    "ECGTCN": networks.ecgtcn,
     "TCN": networks.tcn,
     "TC-ResNet14": lambda: networks.tc_resnet14(seed=False),
     "DS-CNN": networks.ds_cnn,
@@ -39,10 +40,16 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
 BATCH, WARM_UP, LIMIT_TIME, LIMIT_MEMORY = 32, 3, 1.10, 1.15
 
 
-def build(name: str, searching: bool) -> keras.Model:
+MODES: dict[str, Callable[[keras.Model], keras.Model]] = {
+    "plain": lambda model: model,
+    "strength": lambda model: keras_pit.convert(model, "macs"),
+    "target": lambda model: keras_pit.convert(model, "macs", target=keras_pit.cost(model, "macs") / 3),
+}
+
+
+def build(name: str, mode: str) -> keras.Model:
     keras.utils.set_random_seed(0)
-    model = NETWORKS[name]()
-    return keras_pit.convert(model, regularizer="macs") if searching else model
+    return MODES[mode](NETWORKS[name]())
 
 
 def stepper(model: keras.Model, jit: bool) -> Callable[[], Any]:
@@ -60,28 +67,28 @@ def stepper(model: keras.Model, jit: bool) -> Callable[[], Any]:
     return lambda: step(batches())
 
 
-def times(name: str, rounds: int, jit: bool) -> tuple[float, float]:
-    """Median CPU seconds of a step of the seed and of the search model."""
-    steppers = [stepper(build(name, searching), jit) for searching in (False, True)]
-    spent: tuple[list[float], list[float]] = ([], [])
+def times(name: str, rounds: int, jit: bool) -> dict[str, float]:
+    """Median CPU seconds of a step in each mode."""
+    steppers = {mode: stepper(build(name, mode), jit) for mode in MODES}
+    spent: dict[str, list[float]] = {mode: [] for mode in MODES}
     for turn in range(WARM_UP + rounds):
-        for step, seconds in zip(steppers, spent, strict=True):
+        for mode, step in steppers.items():
             start = time.process_time()
             step()
             if turn >= WARM_UP:
-                seconds.append(time.process_time() - start)
-    return statistics.median(spent[0]), statistics.median(spent[1])
+                spent[mode].append(time.process_time() - start)
+    return {mode: statistics.median(seconds) for mode, seconds in spent.items()}
 
 
-def peak(name: str, searching: bool, jit: bool) -> float:
+def peak(name: str, mode: str, jit: bool) -> float:
     """Peak memory in MB of a fresh process that takes ten steps."""
-    command = [sys.executable, __file__, "--peak", name, *(["--searching"] * searching), *(["--jit"] * jit)]
+    command = [sys.executable, __file__, "--peak", name, "--mode", mode, *(["--jit"] * jit)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
-def print_peak(name: str, searching: bool, jit: bool) -> None:
-    step = stepper(build(name, searching), jit)
+def print_peak(name: str, mode: str, jit: bool) -> None:
+    step = stepper(build(name, mode), jit)
     for _ in range(10):
         step()
     print(peak_memory())
@@ -98,18 +105,21 @@ def peak_memory() -> float:
 
 def main(rounds: int, jit: bool, output: pathlib.Path) -> None:
     table = Table(title=f"Search step over plain step, batch {BATCH}, one thread, {'with' if jit else 'without'} XLA")
-    for column in ("network", "plain (ms)", "search (ms)", "time", "plain (MB)", "search (MB)", "memory"):
-        table.add_column(column, justify="left" if column == "network" else "right")
+    for column in ("network", "mode", "plain (ms)", "search (ms)", "time", "plain (MB)", "search (MB)", "memory"):
+        table.add_column(column, justify="left" if column in ("network", "mode") else "right")
     results = []
     for name in NETWORKS:
-        plain, search = times(name, rounds, jit)
-        before, after = peak(name, False, jit), peak(name, True, jit)
-        result = {"network": name, "jit": jit, "time": search / plain, "memory": after / before}
-        results.append(result)
-        cells = [plain * 1e3, search * 1e3, search / plain, before, after, after / before]
-        formats = ["{:.1f}", "{:.1f}", "{:.3f}", "{:.0f}", "{:.0f}", "{:.3f}"]
-        table.add_row(name, *(text.format(cell) for text, cell in zip(formats, cells, strict=True)))
-        Console().print(f"{name}: time {result['time']:.3f}, memory {result['memory']:.3f}")
+        seconds = times(name, rounds, jit)
+        before = peak(name, "plain", jit)
+        for mode in ("strength", "target"):
+            after = peak(name, mode, jit)
+            ratio = seconds[mode] / seconds["plain"]
+            result = {"network": name, "mode": mode, "jit": jit, "time": ratio, "memory": after / before}
+            results.append(result)
+            cells = [seconds["plain"] * 1e3, seconds[mode] * 1e3, ratio, before, after, after / before]
+            formats = ["{:.1f}", "{:.1f}", "{:.3f}", "{:.0f}", "{:.0f}", "{:.3f}"]
+            table.add_row(name, mode, *(text.format(cell) for text, cell in zip(formats, cells, strict=True)))
+            Console().print(f"{name}, {mode}: time {result['time']:.3f}, memory {result['memory']:.3f}")
     Console().print(table)
     worst = max(result["time"] for result in results), max(result["memory"] for result in results)
     Console().print(f"worst: time {worst[0]:.3f} (limit {LIMIT_TIME}), memory {worst[1]:.3f} (limit {LIMIT_MEMORY})")
@@ -123,11 +133,11 @@ if __name__ == "__main__":
     parser.add_argument("--jit", action="store_true", help="compile with XLA")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out/overhead.json"))
     parser.add_argument("--peak", choices=NETWORKS, help=argparse.SUPPRESS)
-    parser.add_argument("--searching", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if arguments.peak:
-        print_peak(arguments.peak, arguments.searching, arguments.jit)
+        print_peak(arguments.peak, arguments.mode, arguments.jit)
     else:
         main(arguments.rounds, arguments.jit, arguments.output)

@@ -18,7 +18,6 @@ import keras
 import numpy as np
 
 from . import checks
-from .layers.masks import THRESHOLD
 from .search.arguments import check_strength
 from .search.model import SearchModel, mask_variables, require_search
 from .search.report import Report, span, summary
@@ -62,8 +61,7 @@ class WarmUp(_SearchCallback):
         self._held: list[np.ndarray] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if self.search.controller is not None:
-            self.search.controller.waits = self.epochs
+        self.search.controller.waits = self.epochs
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         masks = mask_variables(self.search)
@@ -75,40 +73,47 @@ class WarmUp(_SearchCallback):
                 mask.assign(value)
 
     def on_train_end(self, logs: Any = None) -> None:
-        if self.search.controller is not None:
-            self.search.controller.waits = 0
+        self.search.controller.waits = 0
 
 
 class StopWhenSettled(_SearchCallback):
-    """Ends a search whose architecture has not changed for some epochs.
+    """Ends a search early: fixes an architecture that does not change any more, and trains on for a while.
 
-    Epochs count from when the first channel or tap is switched off; with a target, from when the budget has reached it.
+    What must not change is the architecture on average (see `settling`), from when the first channel or tap is switched
+    off; with a target, from when the budget has reached it. An architecture that `fit` has fixed by itself, in its last
+    part, is trained to the end.
 
     Args:
         patience: number of epochs without a change.
+        weights: number of epochs for weights and batch norm to settle on the fixed architecture; `patience` if None.
     """
 
-    def __init__(self, patience: int = 10) -> None:
+    def __init__(self, patience: int = 10, weights: int | None = None) -> None:
         super().__init__()
         self.patience = checks.whole(patience, "`patience`", least=1)
+        self.weights = self.patience if weights is None else checks.whole(weights, "`weights`", least=0)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._last: list[Any] = []
+        self._last = np.zeros(0, bool)
         self._unchanged = 0
+        self._end: int | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         controller = self.search.controller
-        now = [
-            (layer.name, layer.kept_channels().tolist() if layer.alpha is not None else None, _kernel(layer))
-            for layer in self.search.search_layers
-        ]
-        masks = [keras.ops.convert_to_numpy(mask) for mask in mask_variables(self.search)]
-        untouched = all((mask > THRESHOLD).all() for mask in masks)
-        coming_down = controller is not None and float(controller.tightness) < 1
-        self._unchanged = self._unchanged + 1 if now == self._last and not untouched and not coming_down else 0
-        self._last = now
-        if self._unchanged >= self.patience:
+        if self._end is None and not controller.fixed:
+            now = controller.architecture()
+            open_yet = now.all() or (controller.bounds is not None and float(controller.bounds.tightness) < 1)
+            self._unchanged = self._unchanged + 1 if np.array_equal(now, self._last) and not open_yet else 0
+            self._last = now
+            if self._unchanged >= self.patience:
+                self.search.settle()
+                self._end = epoch + self.weights
+        if self._end is not None and epoch >= self._end:
             self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._end is not None:
+            self.search.settle(False)
 
 
 class BestWithinTarget(keras.callbacks.ModelCheckpoint):
@@ -125,7 +130,7 @@ class BestWithinTarget(keras.callbacks.ModelCheckpoint):
         super().__init__(path, monitor=checks.text(monitor, "`monitor`"), save_best_only=True, **kwargs)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if require_search(self.model).controller is None:
+        if require_search(self.model).controller.bounds is None:
             raise ValueError(
                 f"Model '{self.model.name}' has no target: convert it with `target=`, or use ModelCheckpoint."
             )
@@ -205,7 +210,3 @@ class ArchitectureLog(_SearchCallback):
 
 
 _PANELS = {"channels": "channels", "span": "span of the kernel (samples)", "dilation": "dilation"}
-
-
-def _kernel(layer: Any) -> tuple[int, int] | None:
-    return layer.kernel_state() if layer.beta is not None or layer.gamma is not None else None

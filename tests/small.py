@@ -28,6 +28,11 @@ def samples() -> tuple[np.ndarray, np.ndarray]:
     return (wave + rng.normal(0, 0.5, wave.shape)).astype("float32"), y
 
 
+def states(search: keras.Model) -> list[np.ndarray]:
+    """All that a search that goes on depends on."""
+    return [*search.get_weights(), *[variable.numpy() for variable in search.optimizer.variables]]
+
+
 def randomized(name):
     keras.utils.set_random_seed(0)
     model, rng = NETWORKS[name].build(), np.random.default_rng(0)

@@ -7,8 +7,8 @@ model the sizes are soft: the network is that of the seed, each channel axis in 
     conv "a" makes the labels 1 2 3 4              CONV_2D (1, 1, T, 3) -> (1, 1, T, sum of the mask of 1 2 3 4)
     conv "b" reads them, its kernel is searched    PAD and CONV_2D, zeros and taps by the state of its masks
 
-Operators run in the order that needs the least arena (see `costs.schedule`); a search keeps to that of the whole
-network.
+Operators run in the order that needs the least arena (see `costs.schedule`). Which one that is depends on the masks: a
+search has the order of the whole network and some others, those that are best in most of some random states.
 
 A kernel that gets shorter needs other padding, too: a causal one less of it, a "same" one that lost taps on one side a
 PAD of its own. The states of a kernel are few and known beforehand, so this is looked up by the number of the state.
@@ -18,19 +18,23 @@ What the lowering only calls as it is, as recurrent layers, may become any numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import keras
+import numpy as np
 
 from .. import lowering
-from ..costs.program import Program
-from ..costs.schedule import arranged, order
+from ..costs.program import Program, in_numbers
+from ..costs.schedule import arranged, by_turns, has_choice, order
 from ..graph import _keras
 from ..graph.channels import Channels
 from ..graph.precision import in_float32
 from ..layers.layer import PITLayer
+from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
 from ..lowering import Network, Node
@@ -83,18 +87,52 @@ class Blueprint(Parts):
         """The operators and tensors; of a search model with the sizes that the reader's masks leave."""
         if not self.is_searched:
             return arranged(Writer(self, Reader()).build(self.network.nodes()))
-        return Writer(self, reader or Reader()).build(self.nodes)
+        writer = Writer(self, reader or Reader())
+        program = writer.build(self.nodes)
+        turns = ({node: turn for turn, node in enumerate(nodes)} for nodes in self.other_orders)
+        orders = [by_turns(program, [turn[node] for node in writer.nodes]) for turn in turns]
+        return replace(program, orders=tuple(orders))
 
     @cached_property
     def nodes(self) -> list[Node]:
         """All nodes, in the order in which the whole network runs best."""
-        written = Writer(Parts(self.network, {}, {}, {}), Reader())
-        program = written.build(self.network.nodes())
+        writer = Writer(Parts(self.network, {}, {}, {}), Reader())
+        return self._best(writer, writer.build(self.network.nodes()))
+
+    @cached_property
+    def other_orders(self) -> list[list[Node]]:
+        """Other orders, in which the network runs best in some states of the masks: the most frequent ones."""
+        if not has_choice(Writer(Parts(self.network, {}, {}, {}), Reader()).build(self.nodes)):
+            return []
+        owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}
+        layers = owners | {id(layer): layer for layer, _ in self.kernels.values()}
+        rng, found = np.random.default_rng(0), Counter[tuple[Node, ...]]()
+        for _ in range(_STATES):
+            values = {
+                id(variable): (THRESHOLD + MARGIN * np.sign(rng.random() - rng.random(variable.shape))).astype(
+                    "float32"
+                )
+                for layer in layers.values()
+                for variable in layer.mask_variables
+            }
+            with _keras.outside_of_calls():
+                writer = Writer(self, Reader(layers.values(), values))
+                program = in_numbers(writer.build(self.nodes))
+            found[tuple(self._best(writer, program))] += 1
+        del found[tuple(self.nodes)]
+        return [list(nodes) for nodes, _ in found.most_common(_ORDERS)]
+
+    def _best(self, writer: Writer, program: Program) -> list[Node]:
+        """The nodes in the order that is best for a program that a writer has written."""
         runs = {n: turn for turn, place in enumerate(order(program)) for n in program.operators[place].outputs}
         # Inputs come first, in the model's order; what an operator does in passing, behind it.
         turns = {node: place - len(self.network.inputs) for place, node in enumerate(self.network.inputs)}
-        turns = {node: runs.get(number, -1) for node, number in written.numbers.items()} | turns
+        turns = {node: runs.get(number, -1) for node, number in writer.numbers.items()} | turns
         return sorted(self.network.nodes(), key=turns.__getitem__)
+
+
+_STATES, _ORDERS = 9, 4
+"""States of the masks that are tried for other orders, and how many of these are kept."""
 
 
 def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> Network:

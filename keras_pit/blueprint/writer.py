@@ -29,6 +29,8 @@ class Writer:
         self.tensors: list[Tensor] = []
         self.operators: list[Operator] = []
         self.numbers: dict[Node, int] = {}
+        self.nodes: list[Node] = []
+        """The node that each operator is for."""
         self.shared: dict[Any, int] = {}
         self.padded: dict[Any, int] = {}
         self.settings: dict[Any, int] = {}
@@ -53,6 +55,7 @@ class Writer:
             else:
                 self.numbers[node] = self.node(node)
                 self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
+                self.nodes += [node] * (len(self.operators) - first)
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
         return Program(tuple(self.operators), tuple(self.tensors), inputs, outputs)
 
@@ -239,8 +242,8 @@ class Writer:
         """The state of a kernel that is searched."""
         if node not in self.states:
             layer, states = self.blueprint.kernels[node]
-            forms = [partial(_is_in, state.form) for state in states.all]
-            resized = [partial(_is_resized, state.is_padded, state.is_cropped) for state in states.all]
+            forms = [partial(_is_in, form) for form in dict.fromkeys(state.form for state in states.all)]
+            resized = [partial(_is_resized, padded, cropped) for padded in (False, True) for cropped in (False, True)]
             self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *resized])
         return self.states[node]
 

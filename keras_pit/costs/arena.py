@@ -18,14 +18,15 @@ operator counts with so much that no measured network is above; the estimate is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from . import cores
 from .kernels.path import groups
 from .planner import ALIGNMENT, Buffer, plan, soft_head
-from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, round_up
+from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, round_up, smaller
 
 
 @dataclass(frozen=True)
@@ -64,28 +65,49 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
     if all(is_number(buffer.size) for buffer in wanted):
         head = max((placed.end for placed in plan(wanted)), default=0)
     else:
-        head = soft_head(wanted, len(program.operators))
+        steps = len(program.operators)
+        orders = (wanted, *(_moved(wanted, program, each) for each in program.orders))
+        head = reduce(smaller, (soft_head(some, steps) for some in orders))
     return Arena(head, tail(program, core), _needed(program, core, head))
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:
     """What is to be placed: activations by their numbers, then scratch memory by operator."""
     kernels, there = cores.get(core).kernels, program.presences()
-    first: dict[int, int] = dict.fromkeys(program.inputs, 0)
-    last: dict[int, Scalar] = dict(first)
     scratch: list[Buffer] = []
     for step, (op, call) in enumerate(zip(program.operators, program.calls(), strict=True), start=1):
+        requests = _SCRATCH.get(op.name, _none)(call, kernels)
+        scratch += [Buffer(round_up(size, ALIGNMENT) * op.presence, step, step) for size in requests]
+    lives = _lives(program, range(len(program.operators)))
+    sizes = {number: round_up(program.tensors[number].bytes, ALIGNMENT) * there[number] for number in lives}
+    return [Buffer(sizes[n], *lives[n], n) for n in sorted(lives)] + scratch
+
+
+def _lives(program: Program, order: Sequence[int]) -> dict[int, tuple[int, Scalar]]:
+    """The first and the last step at which each activation is needed, by its number, if operators run in an order."""
+    first: dict[int, int] = dict.fromkeys(program.inputs, 0)
+    last: dict[int, Scalar] = dict(first)
+    for step, op in enumerate((program.operators[place] for place in order), start=1):
         for number in op.outputs:
             if not program.tensors[number].variable:
                 first.setdefault(number, step)
         for number in (*op.inputs, *op.outputs):
             if number in first:
                 last[number] = larger(step * op.presence, last.get(number, 0))
-        requests = _SCRATCH.get(op.name, _none)(call, kernels)
-        scratch += [Buffer(round_up(size, ALIGNMENT) * op.presence, step, step) for size in requests]
     last |= dict.fromkeys(program.outputs, len(program.operators))
-    sizes = {number: round_up(program.tensors[number].bytes, ALIGNMENT) * there[number] for number in first}
-    return [Buffer(sizes[n], first[n], last[n], n) for n in sorted(first)] + scratch
+    return {number: (first[number], last[number]) for number in first}
+
+
+def _moved(wanted: Sequence[Buffer], program: Program, order: Sequence[int]) -> list[Buffer]:
+    """The buffers of a network whose operators run in another order, as that network asks for them."""
+    lives, step = _lives(program, order), {place: turn for turn, place in enumerate(order, start=1)}
+    moved = [
+        replace(one, first=step[one.first - 1], last=step[one.first - 1])
+        if one.tensor is None
+        else replace(one, first=lives[one.tensor][0], last=lives[one.tensor][1])
+        for one in wanted
+    ]
+    return sorted(moved, key=lambda one: (one.tensor is None, one.first))
 
 
 def _none(call: Call, kernels: str) -> list[Scalar]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -110,6 +110,9 @@ class Program:
     tensors: tuple[Tensor, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    orders: tuple[tuple[int, ...], ...] = ()
+    """Other orders of its operators, as their places: the network has the one that needs the least arena, and which one
+    that is depends on its sizes while these are soft."""
 
     def calls(self) -> Iterator[Call]:
         """Each operator with its tensors, in execution order."""
@@ -237,6 +240,24 @@ _WITHOUT_MACS = {
 """Operators that move numbers or compute each by itself."""
 
 
+def in_numbers(program: Program) -> Program:
+    """A program of soft sizes as the numbers that they have now, without what is not present."""
+
+    def number(value: Scalar) -> int:
+        return round(float(value))
+
+    tensors = tuple(
+        replace(tensor, shape=tuple(map(number, tensor.shape)), channels=number(tensor.channels))
+        for tensor in program.tensors
+    )
+    present = tuple(
+        replace(op, presence=1, dilation=(number(op.dilation[0]), number(op.dilation[1])))
+        for op in program.operators
+        if number(op.presence)
+    )
+    return replace(program, operators=present, tensors=tensors, orders=())
+
+
 def is_number(value: Scalar) -> bool:
     """Whether a size is a plain number."""
     return isinstance(value, numbers.Number)
@@ -274,6 +295,11 @@ def leftover(value: Scalar, divisor: int) -> Scalar:
 def larger(one: Scalar, two: Scalar) -> Scalar:
     """The larger of two sizes."""
     return choose(one >= two, one, two)
+
+
+def smaller(one: Scalar, two: Scalar) -> Scalar:
+    """The smaller of two sizes."""
+    return choose(one <= two, one, two)
 
 
 def choose(condition: Any, one: Scalar, two: Scalar) -> Scalar:

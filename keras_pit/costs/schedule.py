@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from heapq import nsmallest
+from heapq import heapify, heappop, heappush, nsmallest
 from itertools import pairwise, product
 
 from .arena import buffers
@@ -85,6 +85,35 @@ def order(program: Program) -> Order:
     """
     places = tuple(written(program))
     return tuple(places[place] for place in _Search(in_order(program, places)).best())
+
+
+def by_turns(program: Program, turns: Sequence[int]) -> Order:
+    """The places of operators by their turns, but each behind those that it reads."""
+    return tuple(place for place, _ in _by_turns(program, turns))
+
+
+def has_choice(program: Program) -> bool:
+    """Whether there is more than one order in which its operators can run."""
+    return any(others for _, others in _by_turns(program, range(len(program.operators))))
+
+
+def _by_turns(program: Program, turns: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The next operator, and how many others could run in its place."""
+    makers: dict[int, set[int]] = {}
+    for place, op in enumerate(program.operators):
+        for number in op.outputs:
+            makers.setdefault(number, set()).add(place)
+    waits = [set().union(*(makers.get(number, ()) for number in op.inputs)) for op in program.operators]
+    ready = [(turns[place], place) for place, others in enumerate(waits) if not others]
+    heapify(ready)
+    while ready:
+        _, done = heappop(ready)
+        yield done, len(ready)
+        for place, others in enumerate(waits):
+            if done in others:
+                others.remove(done)
+                if not others:
+                    heappush(ready, (turns[place], place))
 
 
 def written(program: Program) -> Iterator[int]:

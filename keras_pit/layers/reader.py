@@ -10,6 +10,7 @@ A layer that is called by itself makes a reader of its own.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,6 +37,11 @@ class Masked(Protocol):
     """`masks.KernelMask`."""
 
     @property
+    def mask_variables(self) -> list[Any]:
+        """Those that there are."""
+        ...
+
+    @property
     def searches_taps(self) -> bool:
         """Whether it owns a beta or a gamma."""
         ...
@@ -59,6 +65,8 @@ class Reader:
         makers = [layer for layer in layers if layer.alpha is not None]
         kernels = [layer for layer in layers if layer.searches_taps]
         self._layers = set(map(id, layers))
+        self.row: Any = None
+        """All masks, one after the other, float32; None if there are none."""
         self._channels = {id(layer): place for place, layer in enumerate(makers, 1)}
         self._taps = {id(layer): place for place, layer in enumerate(kernels, 1 + len(makers))}
         if not makers and not kernels:
@@ -69,8 +77,19 @@ class Reader:
         )
         variables = [layer.alpha for layer in makers]
         variables += [variable for layer in kernels for variable in (layer.beta, layer.gamma) if variable is not None]
-        self._row, self._sizes = row.soft([self.value(variable) for variable in variables]), row.sizes
-        self._masks = ops.split(self._row, np.cumsum(row.sizes[:-1]).tolist())
+        self._sizes = row.sizes
+        self._take(row.soft([self.value(variable) for variable in variables]))
+
+    def _take(self, row: Any) -> None:
+        self.row = row
+        self._masks = ops.split(row, np.cumsum(self._sizes[:-1]).tolist())
+
+    def at(self, row: Any) -> Reader:
+        """This reader, with other values of all masks."""
+        other = copy.copy(self)
+        vars(other).pop("_counts", None)
+        other._take(row)
+        return other
 
     @classmethod
     def of(cls, layer: Masked, owners: Iterable[Masked]) -> Reader:
@@ -113,7 +132,7 @@ class Reader:
     @cached_property
     def _counts(self) -> list[Any]:
         places = np.repeat(np.arange(len(self._sizes)), self._sizes)
-        return ops.unstack(ops.segment_sum(self._row, places, len(self._sizes)), len(self._sizes))
+        return ops.unstack(ops.segment_sum(self.row, places, len(self._sizes)), len(self._sizes))
 
     def value(self, variable: Any) -> Any:
         """What to read in place of a mask variable."""

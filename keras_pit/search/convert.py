@@ -41,10 +41,11 @@ def convert(
         strength: weight of the cost in the loss. `strength * cost / cost of the seed` is added, so that one value
             serves models of every size. The default was chosen on networks of 23 k to 91 k parameters: in some dozen
             epochs it takes them to between 1 % and a fifth of their MACs, within a point of their accuracy
-            (`examples/watch.py`, `benchmarks/tradeoff.py`); less is gentler.
+            (`examples/watch.py`, `benchmarks/tradeoff.py`); less is gentler. In the last fifth of a `fit` the
+            architecture is fixed, at what it was on average (see `keras_pit.search.settling`).
         target: what the exported model may cost at most: a number in the unit of the cost, a dictionary of names and
             such numbers, or a board or its name, for the flash and RAM that it has (see `keras_pit.boards`). One `fit`
-            then ends at the bound or just below it, whatever the strength (see `keras_pit.targets`).
+            then ends at the bound or just below it, whatever the strength (see `keras_pit.search.targets`).
         input_shape: shape of one sample, without batch (a list of shapes for several inputs); needed for Sequential or
             subclassed models that are not built. For others it gives lengths to what is open: (60, 3) for (None, 3).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and

@@ -24,12 +24,17 @@ from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.reader import Reader
 from .arguments import Arguments, check_strength
 from .least import largest
+from .prices import Prices
+from .settling import Controller, Progress
 from .slim import slim, whole
-from .targets import Controller, Progress
+from .targets import Bounds
 from .totals import total
+from .variables import parts
 from .wire import Origin, Wired, wire
 
 RANDOM = "random_state_"
+NUMBERED = "strength", "pressure", "tightness", "progress", "pace", "steps"
+"""What files of version 0.1.0 hold by number; what they lack starts anew."""
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -46,20 +51,22 @@ class SearchModel(keras.Model):
         self._blueprint: Blueprint | None = None
         strength = origin.arguments.strength
         self._strength = keras.Variable(strength, dtype="float32", trainable=False, name="strength")
-        self.controller = self._controller()
-        self._control = self.controller.variables if self.controller else []
+        names, masks = list(origin.costs), mask_variables(self)
+        row = self.reader().row
+        self._prices = None if row is None else Prices(len(row), len(names), self._costs_of_row)
+        self.controller = Controller(masks, self._costs_of_values, self._bounds(names))
+        self._control = self.controller.variables
 
     @classmethod
     def of(cls, wired: Wired) -> SearchModel:
         """The search model of a wired graph."""
         return cls(wired.inputs, wired.outputs, name=wired.name, origin=wired.origin)
 
-    def _controller(self) -> Controller | None:
+    def _bounds(self, names: list[str]) -> Bounds | None:
         """What keeps the costs within the target, if there is one."""
         target, masks = self.origin.arguments.target, mask_variables(self)
         if target is None:
             return None
-        names = list(target)
         open_masks = [keras.ops.convert_to_numpy(mask) for mask in masks]
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
@@ -80,13 +87,31 @@ class SearchModel(keras.Model):
             [max(known[name], float(now)) for name, now in zip(names, soft, strict=True)]
             for known, soft in ((self.origin.costs, self.costs(names, self.reader())), (least, least_soft))
         )
-        return Controller(
+        return Bounds(
             masks,
             lambda values: self.costs(names, self.reader(values)),
             seed,
             least_now,
             [target[name] for name in names],
         )
+
+    def _prepare(self) -> None:
+        """Build what costs of the whole model need: not in a branch of the graph, nor while layers are changed."""
+        if self._blueprint is None and any(costs.get(name).whole for name in self.origin.costs):
+            self._blueprint = self.blueprint
+
+    def _costs_of_row(self, row: Any) -> Any:
+        # Numbers for the masks, so that the branch of the graph that this is in does not ask for the variables.
+        nothing = {id(mask): np.zeros(mask.shape, "float32") for mask in mask_variables(self)}
+        return self.costs(self.origin.costs, self.reader(nothing).at(row))
+
+    def _costs_of_values(self, values: Any) -> Any:
+        """The costs in the loss; from now on they are remembered."""
+        if self._prices is None:
+            return self.costs(self.origin.costs, self.reader())
+        masks = mask_variables(self)
+        split = zip(masks, parts(values, masks), strict=True)
+        return self._prices.remember(self.reader({id(mask): part for mask, part in split}).row)
 
     @property
     def blueprint(self) -> Blueprint:
@@ -139,10 +164,12 @@ class SearchModel(keras.Model):
     def relative_cost(self, reader: Reader) -> Any:
         """The weighted sum of the costs, each as a share of the seed's."""
         weights: Any = np.array(list(self.origin.arguments.regularizer.values()), "float32")
-        if self.controller is not None:
-            weights = self.controller.pressure * weights
+        if self.controller.bounds is not None:
+            weights = self.controller.bounds.pressure * weights
         scale = weights / np.array(list(self.origin.costs.values()), "float32")
-        return keras.ops.sum(self.costs(self.origin.costs, reader) * scale)
+        self._prepare()
+        now = self.costs(self.origin.costs, reader) if self._prices is None else self._prices.of(reader.row)
+        return keras.ops.sum(now * scale)
 
     @property
     def channels(self) -> Channels:
@@ -153,6 +180,17 @@ class SearchModel(keras.Model):
     def search_layers(self) -> list[PITLayer]:
         """The search layers, however deep, in the order of the graph."""
         return [layer for layer in self.channels.layers if isinstance(layer, PITLayer)]
+
+    def settle(self, on: bool = True) -> None:
+        """Fix the architecture: at what the masks have been on average, within the target if there is one.
+
+        A `fit` does so in its last part by itself. What is trained from here on, by `fit` or in a loop by hand that
+        calls `controller.step()`, are the weights and the statistics of batch norm.
+
+        Args:
+            on: False to search on: in the next step, or in the next `fit`.
+        """
+        self.controller.settle(on)
 
     def unmet(self) -> list[str]:
         """What is wrong with the costs as they are now: a line for each bound that is exceeded."""
@@ -172,13 +210,16 @@ class SearchModel(keras.Model):
         return super().make_train_function(force)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        logs = super().train_step(data)
+        self._prepare()
+        norms = [layer for layer in _keras.all_layers(self) if isinstance(layer, keras.layers.BatchNormalization)]
+        with self.controller.measuring(norms):
+            logs = super().train_step(data)
         # After the update, so that the last step of an epoch logs the costs of the architecture as it then is.
-        now = self.costs(self.origin.costs, self.reader()) if self.controller is None else self.controller.step()
+        now = self.controller.step()
         return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        own = [Exact(), *([Progress(self.controller)] if self.controller else [])]
+        own = [Exact(), Progress(self.controller)]
         given = inspect.signature(super().fit).bind(*args, **kwargs)
         callbacks = given.arguments.get("callbacks") or []
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
@@ -188,13 +229,19 @@ class SearchModel(keras.Model):
     # Keras forgets the states of random generators (dropout); an interrupted search shall go on with the same draws.
 
     def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
+        for variable in (self._strength, *self._control):
+            store[variable.name] = variable
         for index, state in enumerate(_keras.random_states(self)):
             store[f"{RANDOM}{index}"] = state
 
     def load_own_variables(self, store: Any) -> None:
         names = list(store.keys())  # a store has keys, but is no dictionary
-        super().load_own_variables({name: store[name] for name in names if not name.startswith(RANDOM)})
+        known = {name: store[name] for name in names if not name.startswith(RANDOM)}
+        if "0" in known:
+            known = {name: known[str(index)] for index, name in enumerate(NUMBERED) if str(index) in known}
+        for variable in (self._strength, *self._control):
+            if variable.name in known:
+                variable.assign(known[variable.name])
         for index, state in enumerate(_keras.random_states(self)):
             if f"{RANDOM}{index}" in names:
                 state.assign(store[f"{RANDOM}{index}"])

@@ -1,13 +1,7 @@
 """Bounds on the cost: what holds a search between "does not fit" and "smaller than it needs to be".
 
-A `Controller` acts after each step of the optimizer, inside of the training step. It knows how far the current `fit`
-has come and lets a *budget* for each bounded cost fall from the cost of the seed to the bound:
-
-    progress of the fit   0 ........... RAMP ............ FREEZE ..... 1
-    budget                seed's cost ..... the bound .................
-    architecture          searched .................... fixed, the weights settle
-
-Two things keep the cost at the budget.
+The *budget* of each bounded cost falls from the cost of the seed to the bound, in the first half of a `fit`. Two things
+keep the cost at the budget.
 
 * *Pressure*: each cost has a multiplier in the loss. It grows while the cost stands in the upper part of the band
   below its budget and shrinks while it stands in the lower part, so that in the end it is the price at which what
@@ -18,6 +12,8 @@ Two things keep the cost at the budget.
   share of what they have. It holds for every optimizer and learning rate, which is why no bound is ever exceeded once
   the ramp is over.
 
+The architecture that a search settles on (see `settling`) is shifted once more, to use its bounds up.
+
 A bound that the seed meets does not press: its budget is the seed's cost from beginning to end. If all bounds are met,
 what the task alone switches off beyond the band is switched on again. All state is in variables of the search model,
 and saved with it.
@@ -26,8 +22,7 @@ and saved with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -35,20 +30,30 @@ import tensorflow as tf
 from keras import ops
 
 from ..layers.masks import MARGIN, THRESHOLD
+from .variables import apart, parts, state
 
-RAMP, FREEZE = 0.5, 0.8
-"""Shares of a `fit` at which the budget has reached the bound, and from which on the architecture is fixed."""
-LOW, AIM, HIGH = 0.90, 0.97, 1.0
-"""Band of the cost, relative to its budget, and where a shift puts it. `AIM` lets some steps pass between shifts."""
+
+class Band(NamedTuple):
+    """Where a cost is left alone, relative to its budget, and where a shift puts it if it can."""
+
+    low: float
+    aim: float
+
+
+RAMP = 0.5
+"""Share of a `fit` at which the budget has reached the bound."""
+HIGH = 1.0
+"""The most that a cost may be, relative to its budget."""
+BAND = Band(0.90, 0.97)
+"""During the search; the aim lets some steps pass between shifts."""
+FULL = Band(0.99, HIGH)
+"""For the architecture that is settled on."""
 RATE = 0.15
 """How fast pressure follows: with a cost at the edge of the band, it doubles in about a hundred steps."""
 PRESSURE = 1e-3, 1e3
 """Bounds of the multipliers; that of a cost whose bound the seed meets is 0."""
 LIFTS = 100
 """How many times in a `fit` a cost below its band is looked at; one above its budget is never left for a step."""
-STEPS_ELSEWHERE = 1000
-"""Length of a search that is not trained by `fit`: `train_on_batch`, and loops by hand, which call `Controller.step`
-after each step of the optimizer."""
 
 _FLOOR = 0.05
 """The least that a mask is shifted, relative to the one that costs most: in the end, all must be able to go."""
@@ -62,11 +67,11 @@ CostsOf = Callable[[Mapping[int, Any]], Any]
 """From the values of the mask variables, by their identity, to the bounded costs, shape (bounds,)."""
 
 
-class Controller:
+class Bounds:
     """Keeps the costs of a search model at their budgets.
 
     Args:
-        variables: the mask variables.
+        masks: the mask variables.
         costs: computes the bounded costs.
         seed: cost of the seed, for each bound.
         least: cost with everything switched off.
@@ -75,19 +80,20 @@ class Controller:
 
     def __init__(
         self,
-        variables: Sequence[keras.Variable],
+        masks: Sequence[keras.Variable],
         costs: CostsOf,
         seed: Sequence[float],
         least: Sequence[float],
         bounds: Sequence[float],
     ) -> None:
-        self._masks = list(variables)
-        self._ends = np.cumsum([variable.shape[0] for variable in variables]).tolist()
-        self._variable_of = np.repeat(np.arange(len(self._masks)), [variable.shape[0] for variable in variables])
+        self._masks = list(masks)
+        sizes = [mask.shape[0] for mask in masks]
+        self._count = sum(sizes)
+        self._variable_of = np.repeat(np.arange(len(sizes)), sizes)
         self._costs = costs
-        # A function of its own in the graph: the costs are computed in several places.
-        function = tf.function(self._costs_of, autograph=False, experimental_attributes={"_noinline": True})
-        self._evaluate = function.get_concrete_function(tf.TensorSpec((self._ends[-1],), tf.float32))
+        self._evaluate = apart(self._costs_of)
+        self._shifted = apart(lambda values, budgets: self._fitted(values, budgets, BAND))
+        self._settled = apart(lambda values, budgets: self._filled(self._fitted(values, budgets, FULL)[0], budgets))
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")
@@ -95,61 +101,65 @@ class Controller:
         self._least = (np.array(least, "float64") * (1 + 1e-6)).astype("float32")
         presses = (self._ratio < 1).astype("float32")
         self._limits = [limit * presses for limit in PRESSURE]
-        self.pressure = _state("pressure", presses)
-        self.tightness = _state("tightness", 0.0)
-        self.progress = _state("progress", 0.0)
-        self.pace = _state("pace", 1.0 / STEPS_ELSEWHERE)
-        self.steps = _state("steps", 0.0)
-        """In an epoch, once one is over."""
-        self.waits = 0
-        """Epochs of a `fit` before the budget starts to fall."""
-        self._held = _state("held", np.full(self._ends[-1], THRESHOLD + MARGIN))
+        self.pressure = state("pressure", presses)
+        self.tightness = state("tightness", 0.0)
+        """How far the budget has come down, from 0 to 1."""
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All state."""
-        return [self.pressure, self.tightness, self.progress, self.pace, self.steps, self._held]
+        return [self.pressure, self.tightness]
 
-    def step(self) -> Any:
-        """To be called after each step of the optimizer.
+    def follow(self, values: Any, costs: Any, before: Any, progress: Any) -> tuple[Any, Any, Any]:
+        """After a step of the search: the masks with costs within the budget, the costs, whether masks were shifted.
 
-        Returns:
-            The bounded costs as they now are, shape (bounds,).
+        Args:
+            values: the masks as the optimizer left them.
+            costs: what they cost.
+            before: progress of the fit before the step, from 0 to 1.
+            progress: after it.
         """
-        before, progress = self.progress + 0.0, self.progress + self.pace
         tightness = ops.maximum(self.tightness, ops.minimum(progress / RAMP, 1.0))
-        frozen = ops.greater(progress, FREEZE)
-        budgets = self._start * ops.power(self._ratio, tightness)
-        values = ops.concatenate([ops.convert_to_tensor(variable) for variable in self._masks])
-        values = _clip(ops.where(frozen, self._held, values))
-        costs = self._evaluate(values)
+        budgets = self._budgets(tightness)
         shares = costs / budgets
-        error = ops.clip(shares - (LOW + HIGH) / 2, LOW - HIGH, HIGH - LOW)
-        pressure = ops.clip(self.pressure * ops.exp(RATE * error), *self._limits)
+        error = ops.clip(shares - (BAND.low + HIGH) / 2, BAND.low - HIGH, HIGH - BAND.low)
         share = ops.max(shares)
-        tick = ops.logical_or(frozen, ops.floor(LIFTS * progress) > ops.floor(LIFTS * before))
-        due = ops.logical_and(before <= FREEZE, tick)
-        values, costs = ops.cond(
-            ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, LOW), due)),
-            lambda: self._fitted(values, budgets),
-            lambda: (values, costs),
-        )
-        self.pressure.assign(ops.where(frozen, self.pressure, pressure))
+        due = ops.floor(LIFTS * progress) > ops.floor(LIFTS * before)
+        self.pressure.assign(ops.clip(self.pressure * ops.exp(RATE * error), *self._limits))
         self.tightness.assign(tightness)
-        self.progress.assign(progress)
-        self._held.assign(values)
-        for variable, part in zip(self._masks, self._parts(values), strict=True):
-            variable.assign(part)
-        return costs
+        out = ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, BAND.low), due))
+        values, costs = ops.cond(out, lambda: self._shifted(values, budgets), lambda: (values, costs))
+        return values, costs, out
 
-    def _parts(self, values: Any) -> list[Any]:
-        """The values of each mask variable."""
-        return [values[first:end] for first, end in pairwise([0, *self._ends])]
+    def used_up(self, values: Any) -> Any:
+        """The masks, shifted so that the bounds are met and the tightest is used to the full."""
+        budgets = self._budgets(1.0)
+        share = ops.max(self._evaluate(values) / budgets)
+        return ops.cond(
+            ops.logical_or(ops.greater(share, HIGH), ops.less(share, FULL.low)),
+            lambda: self._settled(values, budgets),
+            lambda: values,
+        )
+
+    def _filled(self, values: Any, budgets: Any) -> Any:
+        """The masks with those switched on that still fit, the strongest first."""
+        order = ops.argsort(ops.where(values > THRESHOLD, 1.0, -values))
+
+        def fill(place: Any, values: Any) -> tuple[Any, Any]:
+            this = ops.equal(np.arange(self._count), ops.take(order, place))
+            more = ops.where(ops.logical_and(this, values <= THRESHOLD), THRESHOLD + _GAP, values)
+            fits = ops.max(self._evaluate(more) / budgets) <= HIGH
+            return place + 1, ops.where(fits, more, values)
+
+        _, values = ops.while_loop(lambda place, _: place < self._count, fill, (ops.zeros((), "int32"), values))
+        return values
+
+    def _budgets(self, tightness: Any) -> Any:
+        return self._start * ops.power(self._ratio, tightness)
 
     def _costs_of(self, values: Any) -> Any:
-        return self._costs(
-            {id(variable): part for variable, part in zip(self._masks, self._parts(values), strict=True)}
-        )
+        split = zip(self._masks, parts(values, self._masks), strict=True)
+        return self._costs({id(mask): part for mask, part in split})
 
     def _slopes(self, values: Any, budgets: Any) -> Any:
         """How far to shift each mask, relative to the others.
@@ -163,11 +173,11 @@ class Controller:
         count = ops.take(ops.segment_sum(on, self._variable_of, len(self._masks)), self._variable_of)
         slopes = ops.maximum(tape.gradient(tightest, values), 0.0) * ops.maximum(count, 1.0)
         slopes = ops.maximum(slopes / ops.maximum(ops.max(slopes), keras.backend.epsilon()), _FLOOR)
-        spread = 2 * np.modf(0.6180339887 * np.arange(self._ends[-1]))[0] - 1
+        spread = 2 * np.modf(0.6180339887 * np.arange(self._count))[0] - 1
         return slopes * ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
 
-    def _fitted(self, values: Any, budgets: Any) -> tuple[Any, Any]:
-        """The masks, shifted so that all costs fit and the tightest one stands near `AIM`; and the costs.
+    def _fitted(self, values: Any, budgets: Any, band: Band) -> tuple[Any, Any]:
+        """The masks, shifted so that all costs fit and the tightest one stands near the aim; and the costs.
 
         One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
         mask is set aside, first switched off, so that weaker ones can fill up; if these do not, switched on, so that
@@ -196,17 +206,17 @@ class Controller:
                 fits = ops.less_equal(share(shifted(middle)), limit)
                 return ops.where(fits, low, middle + 1), ops.where(fits, middle, high)
 
-            off, _ = ops.while_loop(ops.less, halve, (zero, zero + self._ends[-1]))
+            off, _ = ops.while_loop(ops.less, halve, (zero, zero + self._count))
             found = shifted(off)
-            last = ops.equal(np.arange(self._ends[-1]), ops.take(order, ops.maximum(off - 1, 0)))
+            last = ops.equal(np.arange(self._count), ops.take(order, ops.maximum(off - 1, 0)))
             values, weights = ops.where(last, THRESHOLD + aside, values), ops.where(last, 0.0, weights)
             return count + 1, values, weights, ops.full((), HIGH), found, share(found)
 
         def search(found: Any, share: Any, aside: float) -> tuple[Any, Any]:
             *_, found, share = ops.while_loop(
-                lambda count, values, weights, limit, found, share: ops.logical_and(count < _ROUNDS, share < LOW),
+                lambda count, values, weights, limit, found, share: ops.logical_and(count < _ROUNDS, share < band.low),
                 lambda count, values, weights, limit, *_: turn(count, values, weights, limit, aside),
-                (zero, values, weights, ops.maximum(AIM, least), found, share),
+                (zero, values, weights, ops.maximum(band.aim, least), found, share),
             )
             return found, share
 
@@ -215,30 +225,6 @@ class Controller:
         better = ops.logical_and(share_spared <= HIGH, share_spared > share_filled)
         values = ops.where(better, spared, filled)
         return values, self._evaluate(values)
-
-
-class Progress(keras.callbacks.Callback):
-    """Tells a controller how far `fit` has come."""
-
-    def __init__(self, controller: Controller) -> None:
-        super().__init__()
-        self._controller = controller
-        self._begin = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._begin = int(self.model.optimizer.iterations)
-        steps, waiting = self.params["steps"] or int(self._controller.steps), self._controller.waits
-        epochs = max(self.params["epochs"] - waiting, 1)
-        self._controller.progress.assign(max(epoch - waiting, 0) / epochs)
-        # In the first epoch of data without a length the number of steps is not known: the budget waits.
-        self._controller.pace.assign(1 / (epochs * steps) if steps and epoch >= waiting else 0.0)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._controller.steps.assign(int(self.model.optimizer.iterations) - self._begin)
-
-
-def _state(name: str, value: Any) -> keras.Variable:
-    return keras.Variable(value, dtype="float32", trainable=False, name=name)
 
 
 def _clip(values: Any) -> Any:

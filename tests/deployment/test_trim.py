@@ -166,7 +166,7 @@ def test_parts_leave_no_gaps(row):
     ("network", "expected"),
     [
         (residual, ["CONV_2D", "ADD", "CONV_2D", "CONCATENATION", "MAX_POOL_2D", "FULLY_CONNECTED"]),
-        (flattened_twice, ["RESHAPE", "FULLY_CONNECTED"]),
+        (flattened_twice, ["FULLY_CONNECTED", "RESHAPE"]),
     ],
 )
 def test_reshapes_go_where_a_dense_layer_reads_them(network, expected):

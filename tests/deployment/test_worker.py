@@ -17,10 +17,10 @@ import pytest
 from keras import layers, ops
 
 from keras_pit import deploy
-from keras_pit.deployment import DeploymentError, quantize, run_litert, run_tflite_micro, to_tflite, worker
+from keras_pit.deployment import DeploymentError, converter, run_litert, run_tflite_micro, to_tflite, worker
 from keras_pit.deployment.flatbuffer import File
 from keras_pit.deployment.packing import repack
-from keras_pit.lowering import form
+from keras_pit.lowering import form, lower
 
 ROOT = Path(__file__).parents[2]
 RUNS = {"TFLite-Micro": run_tflite_micro, "LiteRT": run_litert}
@@ -71,7 +71,7 @@ def convert_padded():
         # A bias of 0 is left out.
         model.set_weights([weight + 0.1 for weight in model.get_weights()])
         to_tflite(model, x, verify=name == "conv1d")
-        (result,) = quantize.evaluate(quantize._computation(model, logits=False), [form_of(x)])
+        (result,) = converter.evaluate(converter.Computation.of(lower(model)), [form_of(x)])
         np.testing.assert_allclose(result.reshape(model(x).shape), model(x), atol=1e-5)
         print(name, flush=True)
 

@@ -44,7 +44,7 @@ def test_the_budget_waits_for_the_warm_up_and_the_target_is_met():
     bound = 0.3 * keras_pit.cost(network(8))
     search, seen = compiled(target=bound), []
     record = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda e, logs: seen.append(float(search.controller.tightness))
+        on_epoch_end=lambda e, logs: seen.append(float(search.controller.bounds.tightness))
     )
     fit(search, 10, callbacks.WarmUp(2), record)
     assert seen[:2] == [0.0, 0.0]
@@ -57,11 +57,24 @@ def test_search_ends_when_the_architecture_has_settled():
     search.compile(keras.optimizers.SGD(1e-6), LOSS)
     assert len(fit(search, 8, callbacks.StopWhenSettled(3))["loss"]) == 8  # it has not begun yet
     search.search_layers[0].alpha.assign(0.1 * np.arange(8) / 8 + 0.45)
-    assert len(fit(search, 20, callbacks.StopWhenSettled(3))["loss"]) == 4
+    # Some until the running mean has followed, three without a change, then two on the architecture that is fixed.
+    fixed = []
+    record = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: fixed.append(search.controller.fixed))
+    fit(search, 20, record, callbacks.StopWhenSettled(3, weights=2))
+    assert 4 <= len(fixed) - 2 <= 10
+    assert fixed == [False] * (len(fixed) - 2) + [True] * 2
+    assert keras_pit.export(search).get_layer("conv0").filters == 3
     falling = compiled(target=0.2 * keras_pit.cost(network(8)))
     stopped = fit(falling, 40, callbacks.StopWhenSettled(2))["size"]
-    assert 20 <= len(stopped) < 40
+    assert 20 <= len(stopped) <= 40
+    assert len(set(stopped[-2:])) == 1
     assert not falling.unmet()
+
+
+def test_an_architecture_that_fit_has_fixed_is_trained_to_the_end():
+    search = compiled(strength=0.0)
+    search.search_layers[0].alpha.assign(0.1 * np.arange(8) / 8 + 0.45)
+    assert len(fit(search, 10, callbacks.StopWhenSettled(9))["loss"]) == 10
 
 
 def test_best_model_is_one_within_the_target(tmp_path):
@@ -97,6 +110,7 @@ def test_architecture_over_time(tmp_path):
     ("make", "message"),
     [
         (lambda: callbacks.WarmUp(-1), "`epochs` must be a whole number of at least 0, received -1"),
+        (lambda: callbacks.StopWhenSettled(1, -1), "`weights` must be a whole number of at least 0, received -1"),
         (lambda: callbacks.StopWhenSettled(0), "`patience` must be a whole number of at least 1, received 0"),
     ],
 )

@@ -1,6 +1,6 @@
 """Targets: one fit ends at the bound or just below it, for any optimizer, and what is met already prunes nothing.
 
-What "just below" means: 85 to 100 % of the bound.
+What "just below" means: 97 to 100 % of the bound, 90 for networks so small that one channel is a tenth of it.
 """
 
 import json
@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import LOSS, network, samples
+from small import LOSS, network, samples, states
 
 import keras_pit
 from keras_pit import boards
-from keras_pit.search import targets
+from keras_pit.search import settling, targets
 from keras_pit.search.arguments import pressed
 
 
@@ -42,8 +42,22 @@ def pressure(search: keras.Model) -> float:
 def test_one_fit_ends_at_the_bound(metric, share):
     target = {metric: share * keras_pit.cost(network(), metric)}
     search, history = searched(target)
-    assert 0.85 <= shares(search, target)[metric] <= 1.0
+    assert 0.9 <= shares(search, target)[metric] <= 1.0
     assert history[metric][-1] == keras_pit.cost(keras_pit.export(search), metric)
+
+
+@pytest.mark.parametrize("metric", ["size", "macs"])
+@pytest.mark.parametrize("share", [1 / 2, 1 / 5, 1 / 15])
+def test_bounds_are_used_up_whatever_the_masks(metric, share):
+    target = {metric: share * keras_pit.cost(network(48), metric)}
+    search = keras_pit.convert(network(48), target=target)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        for mask in keras_pit.mask_variables(search):
+            mask.assign(rng.uniform(0.4, 0.6, mask.shape))
+        search.controller.step()
+    search.settle()
+    assert 0.97 <= shares(search, target)[metric] <= 1.0
 
 
 def test_one_variable_is_enough():
@@ -70,14 +84,14 @@ OPTIMIZERS = [
 def test_whatever_the_optimizer(optimizer):
     target = {"size": 0.3 * keras_pit.cost(network())}
     search, _ = searched(target, optimizer=type(optimizer).from_config(optimizer.get_config()))
-    assert 0.85 <= shares(search, target)["size"] <= 1.0
+    assert 0.9 <= shares(search, target)["size"] <= 1.0
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_however_short_the_fit(epochs):
     target = {"macs": 0.2 * keras_pit.cost(network(), "macs")}
     search, _ = searched(target, epochs=epochs)
-    assert 0.85 <= shares(search, target)["macs"] <= 1.0
+    assert 0.9 <= shares(search, target)["macs"] <= 1.0
 
 
 @pytest.mark.parametrize(
@@ -88,7 +102,7 @@ def test_however_short_the_fit(epochs):
 def test_however_it_is_compiled(how):
     target = {"size": 0.25 * keras_pit.cost(network())}
     search, history = searched(target, epochs=4, **how)
-    assert 0.85 <= shares(search, target)["size"] <= 1.0
+    assert 0.9 <= shares(search, target)["size"] <= 1.0
     assert history["size"][-1] == keras_pit.cost(keras_pit.export(search))
 
 
@@ -99,7 +113,7 @@ def test_several_bounds_are_all_met_and_the_tightest_is_used_up():
         search, history = searched(target)
         found = shares(search, target)
         assert max(found.values()) <= 1.0
-        assert max(found.values()) >= 0.85
+        assert max(found.values()) >= 0.9
         for name in target:
             assert history[name][-1] == keras_pit.cost(search, name)
 
@@ -115,16 +129,16 @@ def test_nothing_is_pruned_for_a_bound_that_is_met(slack):
 
 
 def test_the_bound_counts_from_the_end_of_the_ramp_and_the_architecture_is_fixed_at_last():
-    whole, states = keras_pit.cost(network()), []
+    whole, seen = keras_pit.cost(network()), []
     search = keras_pit.convert(network(), target=0.3 * whole)
     search.compile(keras.optimizers.Adam(0.01), LOSS, jit_compile=False)
 
     def remember(epoch, logs):
-        states.append((logs["size"], np.concatenate([mask.numpy() > 0.5 for mask in keras_pit.mask_variables(search)])))
+        seen.append((logs["size"], np.concatenate([mask.numpy() > 0.5 for mask in keras_pit.mask_variables(search)])))
 
     search.fit(*samples(), 16, 20, verbose=0, callbacks=keras.callbacks.LambdaCallback(on_epoch_end=remember))
-    costs, masks = zip(*states, strict=True)
-    ramp, freeze = round(20 * targets.RAMP), round(20 * targets.FREEZE)
+    costs, masks = zip(*seen, strict=True)
+    ramp, freeze = round(20 * targets.RAMP), round(20 * settling.FREEZE)
     assert costs[0] > 0.7 * whole
     assert max(costs[ramp:]) <= 0.3 * whole
     assert all((mask == masks[-1]).all() for mask in masks[freeze:])
@@ -142,7 +156,7 @@ def test_evaluations_of_a_search_compare():
     search = keras_pit.convert(network(), target=1_000.0)
     search.compile("adam", LOSS)
     before = search.evaluate(*samples(), verbose=0)
-    search.controller.pressure.assign([100.0])
+    search.controller.bounds.pressure.assign([100.0])
     assert search.evaluate(*samples(), verbose=0) == before
 
 
@@ -162,7 +176,7 @@ def test_generator_of_unknown_length(tmp_path):
     path = tmp_path / "search.keras"
     save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: search.save(path) if epoch == 2 else None)
     search.fit(data, epochs=8, shuffle=False, verbose=0, callbacks=[save])
-    assert 0.85 * bound <= keras_pit.cost(keras_pit.export(search)) <= bound
+    assert 0.9 * bound <= keras_pit.cost(keras_pit.export(search)) <= bound
     resumed = keras.models.load_model(path)
     resumed.fit(data, epochs=8, initial_epoch=3, shuffle=False, verbose=0)
     for one, two in zip(search.get_weights(), resumed.get_weights(), strict=True):
@@ -178,12 +192,12 @@ def test_without_fit():
     search.controller.pace.assign(1 / 40)
     for _ in range(30):
         search.train_on_batch(x[:32], y[:32])
-    assert 0.85 * bound <= keras_pit.cost(search) <= bound
+    assert 0.9 * bound <= keras_pit.cost(search) <= bound
     by_hand = keras_pit.convert(network(), target=bound)
     by_hand.controller.pace.assign(1 / 40)
     costs = [float(by_hand.controller.step()[0]) for _ in range(30)]
     assert costs == sorted(costs, reverse=True)
-    assert 0.85 * bound <= costs[-1] == keras_pit.cost(by_hand) <= bound
+    assert 0.9 * bound <= costs[-1] == keras_pit.cost(by_hand) <= bound
 
 
 def test_export_warns_when_the_search_was_stopped_too_early():
@@ -231,7 +245,7 @@ def test_a_strength_beside_a_target_is_told():
 def test_strength_is_where_the_pressure_starts():
     search = keras_pit.convert(network(), target=1_000.0, strength=0.5)
     assert pressure(search) == pytest.approx(0.5)
-    search.controller.pressure.assign([3.0])
+    search.controller.bounds.pressure.assign([3.0])
     assert pressure(search) == pytest.approx(1.5)
 
 
@@ -267,10 +281,6 @@ def compiled() -> keras_pit.SearchModel:
     search = keras_pit.convert(network(), target=600.0)
     search.compile(keras.optimizers.Adam(0.01), LOSS, jit_compile=False)
     return search
-
-
-def states(search: keras.Model) -> list[np.ndarray]:
-    return [*search.get_weights(), *[variable.numpy() for variable in search.optimizer.variables]]
 
 
 def test_interrupted_search_goes_on_as_if_nothing_had_happened(tmp_path):

@@ -1,0 +1,27 @@
+"""What leads a search shares this: variables of state, the values of all masks in one tensor, functions apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+
+def state(name: str, value: Any) -> keras.Variable:
+    """A variable that is saved with a search model."""
+    return keras.Variable(value, dtype="float32", trainable=False, name=name)
+
+
+def parts(values: Any, masks: Sequence[keras.Variable]) -> Any:
+    """The values of each mask variable, out of those of all."""
+    ends = np.cumsum([mask.shape[0] for mask in masks])[:-1].tolist()
+    return ops.split(values, ends) if ends else [values]
+
+
+def apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one of its own in the graph: where it stands in a branch that is not taken, it takes no time."""
+    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
