@@ -172,6 +172,7 @@ WRONG = [
     ),
     ("to_tflite", "quantization", [True, 3, b"int8", ["int8"], {}, {"int8"}, SOMETHING], ["int4", ""]),
     ("to_tflite", "logits", NO_FLAG, []),
+    ("to_tflite", "core", [3, b"x", ["cortex-m4"], {}, SOMETHING], ["z80", ""]),
     ("to_tflite", "verify", NO_FLAG, []),
     ("quantize_aware", "model", NO_MODEL, []),
     ("quantize_aware", "calibration", [3, True, "x", SOMETHING], [[], X[0], [X, X]]),

@@ -63,12 +63,29 @@ def operator_name(node: Node) -> str:
     kind = type(node.operator)
     if isinstance(node.operator, kinds.Reduce):
         return REDUCTIONS[node.operator.kind]
-    if isinstance(node.operator, kinds.Slice) and any(positions.step != 1 for positions in node.operator.ranges):
+    if _has_steps(node.operator):
         return "STRIDED_SLICE"
     if isinstance(node.operator, kinds.Pad) and node.operator.value != 0:
         return "PADV2"
     word = activation(node.operator) or getattr(node.operator, "kind", "")
     return NAMES.get(kind) or KINDS.get(word, kind.__name__.upper())
+
+
+def _has_steps(operator: kinds.Operator) -> bool:
+    return isinstance(operator, kinds.Slice) and any(positions.step != 1 for positions in operator.ranges)
+
+
+def settings(operator: kinds.Operator) -> dict[str, Any]:
+    """What its time depends on beside shapes, by the fields of `costs.program.Operator`."""
+    if isinstance(operator, kinds.Concat):
+        return {"axis": operator.axis}
+    if isinstance(operator, kinds.Transpose):
+        return {"permutation": operator.axes}
+    if isinstance(operator, kinds.Resize):
+        return {"half_pixel": operator.kind == "bilinear"}
+    if isinstance(operator, kinds.Slice) and _has_steps(operator):
+        return {"strides": tuple(positions.step for positions in operator.ranges)}
+    return {}
 
 
 def arguments(node: Node) -> list[np.ndarray]:

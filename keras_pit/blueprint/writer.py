@@ -15,7 +15,7 @@ from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
 from ..lowering.shapes import Pair
-from .names import activation, arguments, is_fused, multiplier, operator_name
+from .names import activation, arguments, is_fused, multiplier, operator_name, settings
 from .parts import Parts
 from .states import Form, Now, State, replaced
 
@@ -65,10 +65,17 @@ class Writer:
                 self.operators[place] = replace(operator, activation=activation)
 
     def tensor(
-        self, shape: Sequence[Scalar], dtype: str = "int8", *, constant: bool = False, channels: Scalar = 1
+        self,
+        shape: Sequence[Scalar],
+        dtype: str = "int8",
+        *,
+        constant: bool = False,
+        channels: Scalar = 1,
+        centred: bool = False,
     ) -> int:
         """A new tensor; its number."""
-        self.tensors.append(Tensor(tuple(shape), dtype, constant, channels if dtype == "int8" else 0))
+        scales = channels if dtype == "int8" else 0
+        self.tensors.append(Tensor(tuple(shape), dtype, constant, scales, centred=centred))
         return len(self.tensors) - 1
 
     def given(self, node: Node) -> int:
@@ -89,7 +96,8 @@ class Writer:
         self, name: str, inputs: Sequence[int], shape: Sequence[Scalar], dtype: str = "int8", **options: Any
     ) -> int:
         """A new operator; the number of the tensor that it makes."""
-        number = self.tensor(shape, dtype)
+        centred = name == "TANH" or (name == "RESHAPE" and self.tensors[inputs[0]].centred)
+        number = self.tensor(shape, dtype, centred=centred)
         self.add(Operator(name, tuple(inputs), (number,), **options))
         return number
 
@@ -144,12 +152,12 @@ class Writer:
         options: dict[str, Any] = {}
         constants: list[int] = []
         if isinstance(operator, kinds.Dense):
-            constants = self.weights((shape[-1], product(self.tensors[inputs[0]].shape)), operator.bias)
+            constants = self.weights((shape[-1], product(self.tensors[inputs[0]].shape)), operator.bias, must=False)
             constants = self.once(operator, constants)
         elif isinstance(operator, kinds.TransposeConv):
             options = {"stride": operator.strides, "padding": operator.padding.lower()}
             read = self.tensors[inputs[0]].shape[-1]
-            constants = self.weights((shape[-1], *operator.kernel.shape[:2], read), operator.bias)
+            constants = self.weights((shape[-1], *operator.kernel.shape[:2], read), operator.bias, must=False)
             inputs = [self.tensor((4,), "int32", constant=True), constants[0], inputs[0]]
             constants = constants[1:]
         elif isinstance(operator, kinds.Pool):
@@ -168,6 +176,7 @@ class Writer:
             constants = [self.setting(value, node if depends else None) for value in arguments(node)]
             if operator_name(node) == "PADV2":
                 constants.append(self.tensor((), constant=True))
+            options = settings(operator)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
     def looked_up(self, source: int, shape: Sequence[Scalar]) -> int:
@@ -189,11 +198,13 @@ class Writer:
         """Weights and bias of an operator that several nodes may have: the same weights, but each its bias."""
         return [self.shared.setdefault(key, constants[0]), *constants[1:]]
 
-    def weights(self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None) -> list[int]:
-        """Weights and bias; FULLY_CONNECTED does without a bias of zeros, but a search may train one."""
+    def weights(
+        self, shape: Sequence[Scalar], bias: np.ndarray, made: Scalar | None = None, *, must: bool = True
+    ) -> list[int]:
+        """Weights and bias; some operators do without one (`must`) if it is zeros, but a search may train one."""
         made = shape[0] if made is None else made
         kernel = self.tensor(shape, constant=True, channels=made)
-        if len(shape) == 2 and not bias.any() and not self.blueprint.is_searched:
+        if not must and not bias.any() and not self.blueprint.is_searched:
             return [kernel]
         return [kernel, self.tensor((made,), "int32", constant=True, channels=made)]
 

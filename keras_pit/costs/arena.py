@@ -2,12 +2,18 @@
 
 The arena has two ends. At its head lie buffers that are reused: activations, and scratch memory of CMSIS-NN's kernels.
 TFLite-Micro places them greedily (see `planner`). At its tail lies what stays: a record for each tensor and operator,
-multipliers for each channel.
+multipliers for each channel, states.
 
-The head is exact, by the kernels' own rules, on 600 networks measured with TFLite-Micro 90b983c and CMSIS-NN 4ab83cc.
-The tail's records are counted one by one. The order in which they are aligned to 16 bytes is not followed, so it is up
-to 72 bytes above the measured one, never below. The estimate is that of `arena_used_bytes()`: while the interpreter
-prepares the operators, it needs up to some 300 bytes more for a moment.
+    tail   before planning: records, kernels' data | what Prepare adds | handles, states | after: inputs and outputs
+    head   during Prepare: requests, temporary tensors; while planning: notes on all buffers; then the buffers
+
+`Arena.total` is what is used in the end, as `arena_used_bytes()` tells. `Arena.needed` is what must be there: while the
+interpreter prepares and plans, the head holds other things, which small networks with many tensors or channels need
+more room for than for their buffers.
+
+The head is exact, by the kernels' own rules, on 905 networks measured with TFLite-Micro 90b983c and CMSIS-NN 4ab83cc.
+The tail is counted record by record. The order in which records are aligned to 16 bytes is not followed: each kind of
+operator counts with so much that no measured network is above; the estimate is up to some 100 bytes too high.
 """
 
 from __future__ import annotations
@@ -18,20 +24,23 @@ from functools import reduce
 from typing import Any
 
 from . import cores
+from .kernels.path import groups
 from .planner import ALIGNMENT, Buffer, plan, soft_head
 from .program import Call, Program, Scalar, choose, floor_div, is_number, larger, leftover, round_up, smaller
 
 
 @dataclass(frozen=True)
 class Arena:
-    """Bytes at the two ends."""
+    """Bytes at the two ends, and those that must be there for a moment."""
 
     head: Scalar
     tail: Scalar
+    needed: Scalar
+    """The size of the array to reserve: with less, the interpreter fails to allocate its tensors."""
 
     @property
     def total(self) -> Scalar:
-        """All bytes."""
+        """All bytes that are used in the end."""
         return self.head + self.tail
 
 
@@ -49,17 +58,19 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
         ValueError: if the core is unknown.
 
     Example:
-        >>> arena(program, "cortex-m55").total
-        9556
+        >>> arena(program, "cortex-m55").needed
+        9568
     """
     wanted = buffers(program, core)
     if all(is_number(buffer.size) for buffer in wanted):
-        return Arena(max((placed.end for placed in plan(wanted)), default=0), tail(program, core))
-    heads = _heads(program, wanted)
-    if program.orders:
-        deciding = heads if core == cores.ORDERING else _heads(program, buffers(program, cores.ORDERING))
-        return Arena(_of_best_order(heads, deciding), tail(program, core))
-    return Arena(heads[0], tail(program, core))
+        head = max((placed.end for placed in plan(wanted)), default=0)
+    else:
+        heads = _heads(program, wanted)
+        head = heads[0]
+        if program.orders:
+            deciding = heads if core == cores.ORDERING else _heads(program, buffers(program, cores.ORDERING))
+            head = _of_best_order(heads, deciding)
+    return Arena(head, tail(program, core), _needed(program, core, head))
 
 
 def _heads(program: Program, wanted: list[Buffer]) -> list[Scalar]:
@@ -94,7 +105,7 @@ def _lives(program: Program, order: Sequence[int]) -> dict[int, tuple[int, Scala
     last: dict[int, Scalar] = dict(first)
     for step, op in enumerate((program.operators[place] for place in order), start=1):
         for number in op.outputs:
-            if not program.tensors[number].variable:  # these are kept, see `tail`
+            if not program.tensors[number].variable:
                 first.setdefault(number, step)
         for number in (*op.inputs, *op.outputs):
             if number in first:
@@ -124,11 +135,18 @@ def _conv(call: Call, kernels: str) -> list[Scalar]:
     (top, left), (height, width) = call.pads, call.kernel
     channels = call.source.shape[-1]
     taps = height * width * channels
+    if call.source.dtype == "int16":
+        return _conv_16(call, kernels, taps)
     column = 4 * round_up(taps, 16) if kernels == "helium" else 4 * round_up(taps, 4)
     if kernels == "helium":
         column = choose(_along_one_axis(call), _row_buffer(call, column), column)
-    pointwise = (top + left <= 0) & (height * width <= 1) & (call.op.dilation == (1, 1))
+    pointwise = (top + left <= 0) & (height * width <= 1) & (call.op.dilation == (1, 1)) & (groups(call) <= 1)
     return [choose(pointwise, 0, column)]
+
+
+def _conv_16(call: Call, kernels: str, taps: Scalar) -> list[Scalar]:
+    """Two columns of 16 bits, with Helium four."""
+    return [8 * round_up(taps, 8) if kernels == "helium" else 4 * taps]
 
 
 def _along_one_axis(call: Call) -> Any:
@@ -154,7 +172,7 @@ def _row_buffer(call: Call, general: Scalar) -> Scalar:
 def _depthwise(call: Call, kernels: str) -> list[Scalar]:
     """A column of input values; none for dilated kernels and several outputs a channel, which are plain C."""
     (top, left), (height, width) = call.pads, call.kernel
-    if kernels == "plain" or call.op.dilation != (1, 1) or call.op.multiplier != 1:
+    if kernels == "plain" or call.op.dilation != (1, 1) or call.op.multiplier != 1 or call.source.dtype == "int16":
         return []
     if kernels == "helium":
         return [4 * 124 * height * width]  # four columns for blocks of 124 channels
@@ -186,15 +204,19 @@ def _reduce(call: Call, kernels: str) -> list[Scalar]:
     return [4 * len(call.source.shape), 4 * (axes.elements if axes else 1)]
 
 
-def _filters(call: Call, kernels: str) -> list[Scalar]:
-    """32-bit sums, of the filters and of the results."""
-    rows, filters, units = call.source.shape[0], call.weights.shape[0], call.result.shape[-1]
-    return [4 * rows * filters, 4 * rows * units]
+def _lstm(call: Call, kernels: str) -> list[Scalar]:
+    """Two gates and the state of the cell, of 16 bits; not kept for the next inference."""
+    return [2 * call.source.shape[0] * call.result.shape[-1]] * 3
 
 
-def _gates(call: Call, kernels: str) -> list[Scalar]:
-    """Values of the gates, of 16 bits."""
-    return [2 * call.source.shape[0] * call.result.shape[-1]] * 4
+def _svdf(call: Call, kernels: str) -> list[Scalar]:
+    """Sums of 32 bits by filters, and by units."""
+    rows = call.source.shape[0]
+    return [4 * rows * call.weights.shape[0], 4 * rows * call.result.shape[-1]]
+
+
+def _batch_matmul(call: Call, kernels: str) -> list[Scalar]:
+    return [4 * call.result.shape[-1]] if kernels == "helium" else []
 
 
 _SCRATCH: dict[str, Callable[[Call, str], list[Scalar]]] = {
@@ -206,74 +228,156 @@ _SCRATCH: dict[str, Callable[[Call, str], list[Scalar]]] = {
     "SUM": _mean,
     "REDUCE_MAX": _reduce,
     "REDUCE_MIN": _reduce,
-    "SVDF": _filters,
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": _gates,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
+    "SVDF": _svdf,
+    "BATCH_MATMUL": _batch_matmul,
 }
 
-# What the interpreter keeps whatever the network is: its allocator and planner, input and output tensors, alignment.
-_FIXED = 304
+# What the interpreter keeps whatever the network is: its allocator and planner, one input, one output, alignment.
+_FIXED = 288
+_FURTHER_INPUT_OR_OUTPUT = 60
 _PER_TENSOR = 12
 _PER_OPERATOR = 32
 _PER_SCRATCH = 4
-# The parameters read from the file, and the data of the kernel, operator by operator.
+# The parameters read from the file and the data of the kernel, operator by operator, with what is lost by alignment.
 _KERNEL_DATA = {
-    "CONV_2D": 28 + 64,
-    "DEPTHWISE_CONV_2D": 28 + 64,
-    "TRANSPOSE_CONV": 28 + 80,
-    "FULLY_CONNECTED": 16 + 64,
-    "AVERAGE_POOL_2D": 40 + 48,
-    "MAX_POOL_2D": 40 + 48,
-    "SOFTMAX": 4 + 64,
-    "ADD": 8 + 64,
-    "CONCATENATION": 8 + 32,
-    "RESHAPE": 36,
-    "MEAN": 4 + 48,
-    "REDUCE_MAX": 4 + 48,
-    "PAD": 64,
-    "LOGISTIC": 16,
-    "ELU": 256,
+    "ADD": 64,
+    "AVERAGE_POOL_2D": 88,
+    "BATCH_MATMUL": 116,
     "CAST": 8,
-    "GATHER": 8 + 32,
-    "SVDF": 56,
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": 104 + 896,
+    "CIRCULAR_BUFFER": 20,
+    "CONCATENATION": 40,
+    "CONV_2D": 92,
+    "DEPTHWISE_CONV_2D": 92,
+    "ELU": 272,
+    "FULLY_CONNECTED": 88,
+    "GATHER": 40,
+    "HARD_SWISH": 32,
+    "LEAKY_RELU": 36,
+    "LOGISTIC": 20,
+    "MAXIMUM": 4,
+    "MAX_POOL_2D": 92,
+    "MEAN": 64,
+    "MINIMUM": 4,
+    "MUL": 52,
+    "PAD": 64,
+    "PRELU": 40,
+    "QUANTIZE": 32,
+    "REDUCE_MAX": 52,
+    "RELU": 32,
+    "RELU6": 16,
+    "RESHAPE": 36,
+    "RESIZE_BILINEAR": 8,
+    "RESIZE_NEAREST_NEIGHBOR": 8,
+    "SLICE": 4,
+    "SOFTMAX": 72,
+    "SPLIT": 8,
+    "STRIDED_SLICE": 124,
+    "SUB": 68,
+    "SVDF": 60,
+    "TANH": 20,
+    "TRANSPOSE": 4,
+    "TRANSPOSE_CONV": 92,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 932,
 }
 _OTHER_KERNEL_DATA = 40 + 64
+_TURNED = 24
+"""An operand that BATCH_MATMUL turns: its record."""
 _TABLE = 2 * 513
 """A softmax of 16 bits looks up exponentials and reciprocals, each in a table of so many bytes."""
+
+# What the head holds for a moment, and what comes behind it at the tail.
+_AFTER_PLANNING = 58
+"""The record of an input or output."""
+_REQUEST, _SPARE_REQUESTS = 12, 12
+"""A request for scratch memory; there is room for so many more."""
+_NOTE, _PLAN = 24, 40
+"""On each tensor and scratch buffer when planning, and on each that is to be placed."""
+_TEMPORARY, _ITS_ZERO_POINTS = 40, 16
+"""A tensor's record during Prepare; with quantization, 4 bytes a channel come to this."""
+_TWICE = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
+"""Operators whose Prepare has two records of each tensor."""
+_ALIGNED = 12
+"""The least arena that works is so much larger than what is used in the end."""
 
 
 def tail(program: Program, core: str) -> Scalar:
     """Bytes of the records at the arena's tail."""
     kernels = cores.get(core).kernels
-    total: Scalar = _FIXED + _PER_TENSOR * sum(program.presences().values()) + _kept(program)
-    for call in program.calls():
-        total = total + call.op.presence * (_PER_OPERATOR + _kernel_data(call, kernels))
-    return round_up(total, 4)
+    prepared = sum(call.op.presence * _prepared(call, kernels) for call in program.calls())
+    return round_up(_recorded(program) + prepared + _planned(program, kernels), 4)
 
 
-def _kept(program: Program) -> Scalar:
-    """What is kept from one inference to the next: states of operators, and variables that are read by their handle."""
-    handles = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
-    tensors = [tensor for tensor in program.tensors if tensor.variable]
-    tensors += [program.tensors[value] for value in handles.values()]
-    return sum(round_up(tensor.bytes, ALIGNMENT) for tensor in tensors)
+def _recorded(program: Program) -> Scalar:
+    """What is there before the first operator is prepared, and the inputs' and outputs' records."""
+    unused = len(program.tensors) - len(program.presences())
+    tensors = sum(program.presences().values()) + unused
+    further = _FURTHER_INPUT_OR_OUTPUT * max(len(program.inputs) + len(program.outputs) - 2, 0)
+    total: Scalar = _FIXED + further + _PER_TENSOR * tensors
+    for op in program.operators:
+        total = total + op.presence * (_PER_OPERATOR + _KERNEL_DATA.get(op.name, _OTHER_KERNEL_DATA))
+    return total
 
 
-def _kernel_data(call: Call, kernels: str) -> Scalar:
+def _prepared(call: Call, kernels: str) -> Scalar:
+    """What an operator keeps from its Prepare: multipliers, shifts, sums of weights, turned operands."""
     name = call.op.name
-    size: Scalar = _KERNEL_DATA.get(name, _OTHER_KERNEL_DATA)
-    size = size + _PER_SCRATCH * len(_SCRATCH.get(name, _none)(call, kernels))
-    if name == "SOFTMAX" and call.source.dtype == "int16":
-        size = size + 2 * round_up(_TABLE, ALIGNMENT)
+    size: Scalar = 0
     if name in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"):
-        size = size + 2 * round_up(4 * call.weights.channels, ALIGNMENT)
-    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":  # sums of the rows of eight matrices of weights
-        size = size + 8 * round_up(4 * call.result.shape[-1], ALIGNMENT)
-    if name == "SVDF" and kernels == "helium":
-        size = size + round_up(4 * call.weights.shape[0], ALIGNMENT)
+        size = 2 * round_up(4 * call.weights.channels, ALIGNMENT)
     if name == "FULLY_CONNECTED":
         multipliers = 2 * round_up(4 * call.weights.channels, ALIGNMENT)
-        size = size + choose(call.weights.channels > 1, multipliers, 0)
-        if kernels == "helium":  # the sums of the weights' rows
-            size = size + round_up(4 * call.weights.shape[0], ALIGNMENT)
+        size = choose(call.weights.channels > 1, multipliers, 0)
+    if kernels == "helium" and (name == "SVDF" or (name == "FULLY_CONNECTED" and call.source.dtype != "int16")):
+        size = size + round_up(4 * call.weights.shape[0], ALIGNMENT)
+    if name == "SOFTMAX" and call.source.dtype == "int16":
+        size = 2 * round_up(_TABLE, ALIGNMENT)
+    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        size = 8 * round_up(4 * call.result.shape[-1], ALIGNMENT)
+    if name == "BATCH_MATMUL":
+        of_left, of_right = call.op.transposed
+        for tensor, turned in zip(call.inputs[:2], (of_left, not of_right), strict=True):
+            size = size + (_TURNED + round_up(tensor.bytes, ALIGNMENT) if turned and tensor is not None else 0)
     return size
+
+
+def _planned(program: Program, kernels: str) -> Scalar:
+    """Handles of scratch buffers, states of operators, and variables that are read by their handle."""
+    handles = sum(
+        call.op.presence * _PER_SCRATCH * len(_SCRATCH.get(call.op.name, _none)(call, kernels))
+        for call in program.calls()
+    )
+    handles_of = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
+    states = [tensor for tensor in program.tensors if tensor.variable]
+    states += [program.tensors[value] for value in handles_of.values()]
+    return handles + sum(round_up(tensor.bytes, ALIGNMENT) for tensor in states)
+
+
+def _needed(program: Program, core: str, head: Scalar) -> Scalar:
+    """The most that is there at any moment of the allocation."""
+    kernels = cores.get(core).kernels
+    lasting = _AFTER_PLANNING * (len(program.inputs) + len(program.outputs))
+    kept = _recorded(program) - lasting
+    requests: Scalar = _SPARE_REQUESTS
+    most: Scalar = head + tail(program, core) + _ALIGNED
+    for call in program.calls():
+        kept = kept + call.op.presence * _prepared(call, kernels)
+        requests = requests + call.op.presence * len(_SCRATCH.get(call.op.name, _none)(call, kernels))
+        most = larger(most, kept + _REQUEST * requests + call.op.presence * _temporaries(call))
+    there = program.presences()
+    scratch = requests - _SPARE_REQUESTS
+    tensors = sum(there.values()) + len(program.tensors) - len(there)
+    placed = [n for n in there if not (program.tensors[n].constant or program.tensors[n].variable)]
+    activations = sum(there[n] for n in placed)
+    plans = _NOTE * (tensors + scratch) + _PLAN * (activations + scratch)
+    return round_up(larger(most, kept + _planned(program, kernels) + _REQUEST * requests + plans), 4)
+
+
+def _temporaries(call: Call) -> Scalar:
+    """Records of an operator's tensors while it is prepared."""
+    total: Scalar = 0
+    for tensor in (*call.inputs, *call.outputs):
+        if tensor is not None:
+            points = choose(tensor.channels > 0, _ITS_ZERO_POINTS + 4 * tensor.channels, 0)
+            total = total + _TEMPORARY + points
+    return total * (2 if call.op.name in _TWICE else 1)

@@ -6,14 +6,24 @@ instruction) or Helium (vectors of 16 bytes). `measured` names the core whose in
 
     instructions x cycles / (1000 x clock in MHz)
 
-with `cycles` for an instruction. It is the roughest part of the estimate, for it holds all waiting for memory:
+with `cycles` for an instruction, of fully connected layers `dense`, which wait for their weights instead of using them
+again. It is the roughest part of the estimate, for it holds all waiting for memory, and publications do not agree: so
+there is an interval, `least` to `most` times the estimate, that contains all of them. `benchmarks/milliseconds.py`
+compares with what is published:
 
-* Cortex-M4: MLPerf Tiny v0.5 on an STM32L4R5 at 120 MHz (TFLite-Micro 2.3.1 with CMSIS-NN) took 181.9, 704.2, 600.6 and
-  10.05 ms for its four networks. By our count of their instructions these are 2.8, 2.8, 3.0 and 2.0 cycles each; 2.6 is
-  the geometric mean. Since then the kernels, whose instructions we count, have become faster: it is on the safe side.
-* Cortex-M7, M33, M55: that of the Cortex-M4, divided by Arm's CoreMark/MHz over the Cortex-M4's 3.42.
-* Cortex-M0+: likewise (2.46), and twice the instructions, as it has no multiply-accumulate of two numbers.
-* ESP32-S3: Espressif's 54 ms at 240 MHz for person detection with ESP-NN, over our count for that MobileNet: 24.3 M.
+* Cortex-M4: STM32L4R5 at 120 MHz, MLPerf Tiny v0.5 with TFLite-Micro 2.3.1, 2.8 to 2.9 cycles (dense 2.0); MLPerf Tiny
+  v1.0 and v1.1 with microTVM and newer kernels of CMSIS-NN, 1.5 to 1.6 (1.7). The estimate lies between.
+* Cortex-M33: RA6M4 at 200 MHz, MLPerf Tiny v0.7 with TFLite-Micro, 1.3 to 1.6 (1.5); nRF5340 at 128 MHz, v1.1 with
+  microTVM, 1.2 to 1.4 (1.4).
+* Cortex-M7: STM32F746 at 216 MHz, Plumerai's 129 ms for MobileNetV2 0.30 with TFLite-Micro 2.5: 0.79. It issues two
+  instructions at a time.
+* Cortex-M55: nothing is published; that of the Cortex-M4 by Arm's CoreMark/MHz, 4.2 to 3.42.
+* Cortex-M0+: nothing is published for TFLite-Micro; Arm's reference manual has 1 cycle for most instructions and 2 for
+  loads, stores and branches taken.
+* ESP32-S3: Espressif's 54 ms at 240 MHz for person detection with ESP-NN, over the instructions of a Cortex-M4.
+
+Boards that run from a flash chip of its own wait longer, by how much depends on their cache: `EXTERNAL_FLASH` widens
+the interval, but for the ESP32-S3, whose figure has it in it.
 """
 
 from __future__ import annotations
@@ -32,23 +42,34 @@ class Core:
     kernels: str
     """"plain", "dsp" or "helium"."""
     measured: str
-    """The core whose measured instructions stand for its own: "cortex-m4" or "cortex-m55"."""
+    """The core whose measured instructions stand for its own: "cortex-m4", "cortex-m55" or "cortex-m0+"."""
     cycles: float
     """Cycles for each of these instructions."""
+    dense: float
+    """The same for those of fully connected layers."""
+    least: float
+    """The interval's lower end, as a share of the estimate."""
+    most: float
+    """The interval's upper end."""
     rough: bool
     """Whether the factor is derived from another core's, or another library's."""
     source: str
     """Where the factor is from."""
+    library: str = "CMSIS-NN"
+    """Whose kernels TFLite-Micro is built with; some have faults (see `faults`)."""
 
 
 _TABLE = (
-    Core("cortex-m4", "dsp", "cortex-m4", 2.6, False, "MLPerf Tiny v0.5, STM32L4R5"),
-    Core("cortex-m55", "helium", "cortex-m55", 2.1, True, "CoreMark/MHz 4.2"),
-    Core("cortex-m7", "dsp", "cortex-m4", 1.8, True, "CoreMark/MHz 5.01"),
-    Core("cortex-m33", "dsp", "cortex-m4", 2.2, True, "CoreMark/MHz 4.02"),
-    Core("cortex-m0+", "plain", "cortex-m4", 7.2, True, "CoreMark/MHz 2.46, twice the instructions"),
-    Core("esp32-s3", "plain", "cortex-m4", 0.53, True, "ESP-NN, person detection"),
+    # name, kernels, measured, cycles, dense, least, most, rough, source, library
+    Core("cortex-m4", "dsp", "cortex-m4", 2.05, 1.87, 0.7, 1.45, False, "MLPerf Tiny v0.5, v1.0 and v1.1, STM32L4R5"),
+    Core("cortex-m55", "helium", "cortex-m55", 1.67, 1.52, 0.5, 1.6, True, "CoreMark/MHz 4.2"),
+    Core("cortex-m7", "dsp", "cortex-m4", 0.79, 0.79, 0.6, 1.4, False, "Plumerai, STM32F746"),
+    Core("cortex-m33", "dsp", "cortex-m4", 1.35, 1.45, 0.85, 1.25, False, "MLPerf Tiny v0.7, RA6M4; v1.1, nRF5340"),
+    Core("cortex-m0+", "plain", "cortex-m0+", 1.8, 1.8, 0.7, 1.5, True, "Arm DDI 0484, instruction timings"),
+    Core("esp32-s3", "plain", "cortex-m4", 0.525, 0.525, 0.7, 2.0, True, "ESP-NN, person detection", "ESP-NN"),
 )
+EXTERNAL_FLASH = 2.0
+"""How much longer it may take from a flash chip of its own, at most: an assumption."""
 _CORES = {core.name: core for core in _TABLE}
 
 ORDERING = "cortex-m4"

@@ -23,8 +23,8 @@ def flash(program: Program, board: Board) -> Scalar:
 
 @register("ram", whole=True)
 def ram(program: Program, board: Board) -> Scalar:
-    """Bytes of the tensor arena on the board's core."""
-    return arena(program, cores.of_board(board).name).total
+    """Bytes of the tensor arena on the board's core that must be there."""
+    return arena(program, cores.of_board(board).name).needed
 
 
 @register("latency", whole=True)

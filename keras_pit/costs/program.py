@@ -52,7 +52,9 @@ class Tensor:
     channels: Scalar = 0
     """The number of its quantisation scales; 0 without quantisation."""
     variable: bool = False
-    """Whether it is kept from one inference to the next, as the state of an LSTM."""
+    """Whether it is a state, which is kept from one inference to the next."""
+    centred: bool = False
+    """Whether its zero point is known to be 0, as that of a TANH: some kernels are faster then."""
 
     @property
     def elements(self) -> Scalar:
@@ -82,6 +84,18 @@ class Operator:
     """Output channels for each input channel of a depthwise convolution."""
     padding: str = "valid"
     activation: str = "none"
+    axis: int | None = None
+    """Along which a CONCATENATION or SPLIT works; None where it does not say."""
+    permutation: tuple[int, ...] = ()
+    """Of a TRANSPOSE: for each axis of the result, that of the input."""
+    strides: tuple[int, ...] = ()
+    """Of a STRIDED_SLICE: the step along each axis."""
+    transposed: tuple[bool, bool] = (False, False)
+    """Which operands of a BATCH_MATMUL are transposed first."""
+    half_pixel: bool = False
+    """Whether a RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR measures from the middle of pixels."""
+    rank: int = 1
+    """Filters for each unit of an SVDF."""
     layer: str = field(default="", compare=False)
     """The layer that it comes from, where that is known; it makes no difference."""
     presence: Scalar = 1

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..costs.latency import measured, unknown
+from ..costs.faults import Found, faults
+from ..costs.latency import unknown
 from ..costs.program import BIAS, BYTES, Call, Program
 from ..errors import DeploymentError
 from .batch import is_open, more_than_batch
@@ -97,8 +98,8 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
     """
     found = [*_of_file(graph), *obstacles(graph)]
     stopped = {advice.place for advice in found}
+    found += [of_fault(one) for one in faults(program, "CMSIS-NN")]
     lasting = {*program.inputs, *program.outputs}
-    guessed: dict[str, None] = {}
     for number, call in enumerate(program.calls()):
         place = f"{call.op.name} {number}"
         if place in stopped:
@@ -106,18 +107,18 @@ def advise(program: Program, graph: Graph) -> list[Advice]:
         if unknown(call):
             problem = "its time was never measured: the totals are at least what is told, without it"
             found.append(Advice(place, problem, "measure it on the board"))
-        elif not measured(call):
-            guessed[call.op.name] = None
         # What enters and leaves the network is given, its channels are not a choice.
         free = not lasting.intersection((*call.op.inputs, *call.op.outputs))
         for check in CHECKS.get(call.op.name, ()):
             problem = check(call)
             if problem and (free or check is not _odd_channels):
                 found.append(Advice(place, problem, _CURES[check]))
-    if guessed:
-        problem = "the time was never measured, and is guessed from the number of elements"
-        found.append(Advice(", ".join(guessed), problem, "measure it on the board, if there are many"))
     return found
+
+
+def of_fault(found: Found) -> Advice:
+    """A known fault of a library of kernels."""
+    return Advice(found.place, found.problem, found.fault.cure)
 
 
 def _of_file(graph: Graph) -> list[Advice]:

@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 
 from .. import checks
+from ..costs import cores
+from ..costs.faults import faults
+from ..errors import DeploymentError
 from .advice import require_runnable
 from .batch import TAKEN, of_one
 from .calibration import as_arrays, as_samples
@@ -31,7 +34,7 @@ from .flatbuffer import File
 from .folders import replace, restore, temporary
 from .limits import LIMITS, beyond
 from .operands import work
-from .profile import CORES, profile_file
+from .profile import profile_file
 from .qat import aware_inputs, is_quantize_aware
 from .quantize import make_file
 from .runtimes import micro_run, prepare, require_feedable
@@ -41,7 +44,7 @@ from .verify import spread, verified_run
 TESTS = 4
 _TEST_BYTES = 64 * 1024
 
-# `arena_used_bytes()` can be some 300 bytes short of what must be there while tensors are being allocated.
+# For messages and what an application may allocate; on the host also for what allocation takes for a moment.
 ARENA_SLACK = 512
 
 
@@ -70,9 +73,11 @@ def deploy(
         labels: names for the numbers of the first output.
         name: C++ namespace of the sources, and name of the Arduino sketch.
         quantization: as for `to_tflite`; does not matter for a .tflite file.
-        core: processor whose tensor arena is reserved, a key of `profile(tflite).arena`.
-        margin: share by which the arena is made larger than the estimate (which is an upper bound for this core with
-            CMSIS-NN); 512 bytes are added in any case. The self-test prints what is really used.
+        core: processor whose tensor arena is reserved, a name of `keras_pit.costs.cores`: which kernels run there
+            decides the arena. Known faults of these kernels are warned of.
+        margin: share by which the arena is made larger than the estimate of what is used (which is an upper bound for
+            this core); 512 bytes are added in any case, more where allocation needs more. The self-test prints what is
+            really used.
         overwrite: replace an older bundle, with what its Makefile made. Other files are never replaced: a directory
             that holds any is refused.
 
@@ -96,13 +101,13 @@ def deploy(
     check_name(name)
     check_labels(names)
     margin = checks.number(margin, "`margin`", most=10)
-    checks.one_of(core, "`core`", CORES)
+    checks.one_of(core, "`core`", cores.names())
     target = checks.path(directory, "`directory`", 'a path for the bundle, as "firmware/watch"').resolve()
     restore(target)
     _check_target(target, checks.flag(overwrite, "`overwrite`"))
     made_here = not isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike))
     if made_here:
-        file, batch_fixed = make_file(model, calibration, quantization=quantization), False
+        file, batch_fixed = make_file(model, calibration, quantization=quantization, core=core), False
     else:
         file, batch_fixed = _read(model)
     graph = file.graph
@@ -114,6 +119,7 @@ def deploy(
         inputs = aware_inputs(model) if is_quantize_aware(model) else list(model.inputs)
         if test_data is None and calibration is not None:
             calibration = as_samples(inputs, calibration)
+    _check_kernels(file, core)
     samples, origin = _test_samples(graph, inputs, test_data, calibration)
     run = micro_run(file, samples) if made_here else verified_run(file, samples, LIMITS.seconds)[1]
     if batch_fixed:
@@ -124,11 +130,23 @@ def deploy(
         file,
         sources.Tests(tuple(samples), run.outputs, origin),
         names,
-        sources.ArenaSize(core, report.arena[core].total, run.arena_bytes, margin, ARENA_SLACK),
+        sources.ArenaSize(
+            core, report.arena[core].total, report.arena[core].needed, run.arena_bytes, margin, ARENA_SLACK
+        ),
         {**report.as_dict(), "batch_fixed": batch_fixed},
     )
     _write(sources.render(bundle), target, overwrite)
     return target
+
+
+def _check_kernels(file: File, core: str) -> None:
+    """Refuse what the core's kernels would break, warn of what they may compute wrongly."""
+    found = faults(file.program, cores.get(core).library)
+    told = " ".join(f"{one.place}: {one.problem}. Cure: {one.fault.cure}." for one in found)
+    if any(one.fault.corrupts for one in found):
+        raise DeploymentError(f"The network cannot be deployed for core {core!r}. {told}")
+    if found:
+        warnings.warn(f"On core {core!r}, {told}", stacklevel=3)
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

@@ -25,7 +25,7 @@ from .. import checks
 from ..costs import arena as arenas
 from ..costs import cores
 from ..costs.arena import Arena
-from ..costs.latency import milliseconds
+from ..costs.latency import interval, milliseconds
 from ..costs.program import Program
 from .advice import Advice
 
@@ -58,8 +58,6 @@ class OperatorReport:
     output: tuple[int, ...]
     macs: int | None
     instructions: dict[str, int | None]
-    measured: bool = True
-    """Whether the time of such operators was measured; else it is guessed from the number of elements, or unknown."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +76,12 @@ class DeploymentReport:
 
     flash: Flash
     arena: dict[str, Arena]
-    """By core; estimates of what TFLite-Micro with CMSIS-NN takes there."""
+    """By core, for all of `keras_pit.costs.cores`; estimates of what TFLite-Micro takes there."""
     host_arena: int | None
     """What TFLite-Micro's 64-bit build on this machine took, without CMSIS-NN; None where it is not installed."""
     operators: tuple[OperatorReport, ...]
     instructions: dict[str, int]
-    """Of one inference by core, with what the interpreter takes; at least so many where operators are unknown."""
+    """Of one inference by measured core, with what the interpreter takes; at least that where operators are unknown."""
     tensors: tuple[TensorReport, ...]
     """The largest activations."""
     advice: tuple[Advice, ...]
@@ -113,6 +111,22 @@ class DeploymentReport:
         clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
         return float(milliseconds(self.program, core, clock_mhz))
 
+    def interval(self, core: str, clock_mhz: float, *, external_flash: bool = False) -> tuple[float, float]:
+        """Least and most milliseconds of one inference, for the values that take longest and all that is published.
+
+        Args:
+            core: a name of `keras_pit.costs.cores`.
+            clock_mhz: its clock in MHz.
+            external_flash: whether it runs from a flash chip of its own.
+
+        Raises:
+            TypeError: if one is of a wrong type.
+            ValueError: if the core is unknown, or the clock not above 0.
+        """
+        clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
+        least, most = interval(self.program, core, clock_mhz, external_flash=external_flash)
+        return float(least), float(most)
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         return {
@@ -122,6 +136,7 @@ class DeploymentReport:
             "macs": self.macs,
             "instructions": dict(self.instructions),
             "milliseconds": {core: round(self.milliseconds(core, CLOCK), 3) for core in self.instructions},
+            "interval": {core: [round(b, 3) for b in self.interval(core, CLOCK)] for core in self.instructions},
             "clock_mhz": CLOCK,
             "unknown": list(self.unknown),
             "operators": [asdict(op) for op in self.operators],
@@ -141,8 +156,12 @@ class DeploymentReport:
         parts = ", ".join(f"{name} {value:,}" for name, value in asdict(self.flash).items())
         memory.add_row("flash: the file", f"{self.flash.total:,}", parts)
         memory.add_row("flash: code (rough)", f"{sum(CODE.values()):,}", _listed(CODE))
+        equal: dict[Arena, list[str]] = {}
         for core, arena in self.arena.items():
-            memory.add_row(f"arena on {core}", f"{arena.total:,}", f"head {arena.head:,}, tail {arena.tail:,}")
+            equal.setdefault(arena, []).append(core)
+        for arena, names in equal.items():
+            parts = f"used {arena.total:,} (head {arena.head:,}, tail {arena.tail:,}), more while tensors are allocated"
+            memory.add_row(f"arena on {', '.join(names)}", f"{arena.needed:,}", parts)
         if self.host_arena is not None:
             memory.add_row("arena on this machine", f"{self.host_arena:,}", "64-bit, without CMSIS-NN: not for a board")
         yield memory
@@ -153,10 +172,13 @@ class DeploymentReport:
         least = "at least " * bool(self.unknown)
         operators.add_column("MACs", f"{least}{self.macs:,}", justify="right")
         for core, number in self.instructions.items():
-            took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz"
+            low, high = self.interval(core, CLOCK)
+            took = (
+                f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz\n({low:.3g} to {high:.3g})"
+            )
             operators.add_column(f"instructions\n{core}", took, justify="right")
         for op in self.operators:
-            taken = (_known(op.instructions[core], "" if op.measured else "~") for core in self.instructions)
+            taken = (_known(op.instructions[core]) for core in self.instructions)
             operators.add_row(op.name, "x".join(map(str, op.output)), _known(op.macs), *taken)
         yield operators
 
@@ -221,8 +243,8 @@ class DeploymentReport:
         return path
 
 
-def _known(number: int | None, mark: str = "") -> str:
-    return "?" if number is None else f"{mark}{number:,}"
+def _known(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
 
 
 def _listed(parts: dict[str, int]) -> str:

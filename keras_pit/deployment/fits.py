@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +14,14 @@ from rich.table import Table
 from .. import boards, checks, costs
 from ..blueprint import Blueprint
 from ..costs import cores
-from ..costs.latency import unknown
+from ..costs.faults import faults
+from ..costs.latency import interval, unknown
 from ..costs.program import Program
 from ..errors import DeploymentError
 from ..graph import seeds
 from ..search.model import SearchModel
 from ..search.slim import slim
-from .advice import require_runnable
+from .advice import Advice, of_fault, require_runnable
 from .batch import is_open, require_only_batch
 from .file_graph import BRIDGES
 from .flatbuffer import File
@@ -55,9 +57,13 @@ class Fits:
     latency: Share
     reserved: boards.Reserved
     rough: bool
-    """Whether the time is derived from another core's (see `costs.cores`)."""
+    """Whether the time is derived from another core's, as none is published (see `costs.cores`)."""
+    interval: tuple[float, float]
+    """Milliseconds: what is published of this core lies within, relative to its estimates."""
     unknown: tuple[str, ...] = ()
     """The operators whose time is not known, nor all of their RAM: `ram` and `latency` are at least what is told."""
+    faults: tuple[Advice, ...] = ()
+    """What the kernels of the board's core are known to compute wrongly of this network, and the cure."""
     open_batch: bool = False
     """Whether it is a file that leaves the batch open, which is taken as 1."""
 
@@ -68,14 +74,18 @@ class Fits:
         """The same as a dictionary, for JSON."""
         shares = {name: {**asdict(getattr(self, name)), "margin": getattr(self, name).margin} for name in UNITS}
         marks = {"unknown": list(self.unknown), "open_batch": self.open_batch}
+        marks["interval"] = list(self.interval)
+        marks["faults"] = [asdict(fault) for fault in self.faults]
         return {"board": self.board.name, "fits": bool(self), **shares, "reserved": asdict(self.reserved), **marks}
 
     def __rich__(self) -> Table:
         board = self.board
         known = "" if not self or not self.unknown else ", as far as that is known,"
         notes = [f"set aside: {self.reserved.flash:,} B of flash, {self.reserved.ram:,} B of RAM"]
-        notes += ["the time is a rough estimate"] * self.rough
+        low, high = (f"{bound:,.2f}" for bound in self.interval)
+        notes += [f"the time is between {low} and {high} ms" + ", a rough estimate" * self.rough]
         notes += [f"RAM and time are at least these: without what {', '.join(self.unknown)} takes"] * bool(self.unknown)
+        notes += [f"{fault.place}: {fault.problem}; cure: {fault.cure}" for fault in self.faults]
         notes += ["the file leaves the batch open, it is taken as 1"] * self.open_batch
         table = Table(
             title=f"{'fits' if self else 'does not fit'}{known} {board.title} ({board.core}, {board.clock_mhz:g} MHz)",
@@ -110,7 +120,7 @@ def fits(
         model: a plain Keras model, a search model (as `export` would return it now), or the content or path of a
             .tflite file for int8.
         board: a board or its name.
-        latency: milliseconds that one inference may take; None: any.
+        latency: milliseconds that one inference may take by the estimate; None: any. See `Fits.interval`.
         reserved: flash and RAM that are not for the network.
 
     Returns:
@@ -138,16 +148,29 @@ def fits(
     else:
         program = _program(model)
         flash = costs.flash(program, board)
+    core = cores.of_board(board)
+    least, most = interval(program, core.name, board.clock_mhz, external_flash=board.external_flash)
     return Fits(
         board,
         Share(float(flash), bounds["flash"]),
         Share(float(costs.ram(program, board)), bounds["ram"]),
         Share(float(costs.latency(program, board)), latency),
         reserved,
-        cores.of_board(board).rough,
+        core.rough,
+        (float(least), float(most)),
         tuple(dict.fromkeys(call.op.name for call in program.calls() if unknown(call))),
+        _faults(program, board),
         open_batch,
     )
+
+
+def _faults(program: Program, board: boards.Board) -> tuple[Advice, ...]:
+    """The faults of the board's kernels, also told as a warning."""
+    found = tuple(map(of_fault, faults(program, cores.of_board(board).library)))
+    if found:
+        told = " ".join(f"{one.place}: {one.problem}. Cure: {one.cure}." for one in found)
+        warnings.warn(f"On board '{board.name}', {told}", stacklevel=3)
+    return found
 
 
 def _program(model: Any) -> Program:

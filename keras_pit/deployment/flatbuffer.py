@@ -28,6 +28,7 @@ from . import contents, layout, operands
 from .file_graph import Graph, OpInfo, TensorInfo
 from .limits import damaged
 from .schema import names, operator_name, schema, type_name
+from .settings import integers, is_centred, settings
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def program_of(model: Any, number: int = 0) -> Program:
         data, record = model.buffers[one.buffer].data, one.quantization
         channels = len(record.scale) if record is not None and record.scale is not None else 0
         constant = data is not None and len(data) > 0
-        return Tensor(_sizes(one.shape), type_name(one.type), constant, channels, bool(one.isVariable))
+        return Tensor(_sizes(one.shape), type_name(one.type), constant, channels, bool(one.isVariable), is_centred(one))
 
     def operator(one: Any) -> Operator:
         options = one.builtinOptions
@@ -199,8 +200,10 @@ def program_of(model: Any, number: int = 0) -> Program:
         def pair(height: str, width: str) -> tuple[int, int]:
             return getattr(options, height, 1), getattr(options, width, 1)
 
+        name = operators[one.opcodeIndex]
+        constants = [integers(model, subgraph, number) for number in _sizes(one.inputs)]
         return Operator(
-            operators[one.opcodeIndex],
+            name,
             _sizes(one.inputs),
             _sizes(one.outputs),
             stride=pair("strideH", "strideW"),
@@ -209,6 +212,7 @@ def program_of(model: Any, number: int = 0) -> Program:
             multiplier=getattr(options, "depthMultiplier", 1),
             padding="same" if getattr(options, "padding", None) == same else "valid",
             activation=activations.get(getattr(options, "fusedActivationFunction", 0), "unknown").lower(),
+            **settings(name, options, constants),
         )
 
     return Program(

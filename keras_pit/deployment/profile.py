@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..costs import arena as arenas
-from ..costs.latency import instructions, measured, operator_instructions, unknown
+from ..costs import cores
+from ..costs.latency import instructions, operator_instructions, unknown
 from ..costs.program import BIAS, Call, Program
 from ..errors import DeploymentError
 from .advice import Advice, advise, obstacles
@@ -23,7 +24,8 @@ from .limits import LIMITS
 from .operands import work
 from .runtimes import micro_run, require_feedable
 
-CORES = ("cortex-m4", "cortex-m55")
+CORES = tuple(dict.fromkeys(cores.get(name).measured for name in cores.names()))
+"""The cores whose instructions are counted."""
 LARGEST = 5
 
 
@@ -56,7 +58,7 @@ def profile_file(file: File) -> DeploymentReport:
     host_arena, refusal = _host_arena(file)
     return DeploymentReport(
         flash=_flash(file),
-        arena={core: arenas.arena(program, core) for core in CORES},
+        arena={core: arenas.arena(program, core) for core in cores.names()},
         host_arena=host_arena,
         operators=tuple(map(_operator, program.calls())),
         instructions={core: round(instructions(program, core)) for core in CORES},
@@ -69,7 +71,7 @@ def profile_file(file: File) -> DeploymentReport:
 def _operator(call: Call) -> OperatorReport:
     took = {core: None if unknown(call) else round(operator_instructions(call, core)) for core in CORES}
     shape = call.result.shape if call.outputs else ()
-    return OperatorReport(call.op.name, shape, call.macs, took, measured(call))
+    return OperatorReport(call.op.name, shape, call.macs, took)
 
 
 def _flash(file: File) -> Flash:

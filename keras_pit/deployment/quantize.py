@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from .. import checks
+from ..costs import cores, faults
 from ..errors import DeploymentError, FarOff
 from ..graph.precision import in_float32
 from ..graph.seeds import require_model
@@ -38,6 +39,7 @@ def to_tflite(
     *,
     quantization: str | None = "int8",
     logits: bool = False,
+    core: str | None = None,
     verify: bool = True,
 ) -> bytes:
     """Convert a Keras model to a .tflite file for TFLite-Micro, checked there.
@@ -52,6 +54,10 @@ def to_tflite(
         quantization: "int8", "int16x8" (16-bit activations, 8-bit weights) or None (float32). Quantised files also have
             inputs and outputs of type int8 or int16.
         logits: leave out a softmax at the end, which is slow and does not change the order of classes.
+        core: the processor that it is for, a name of `keras_pit.costs.cores`, if its kernels have faults that can be
+            avoided: for "esp32-s3", Dense layers get further outputs up to a multiple of 8, which are cut off again
+            (not those of `quantize_aware`, which are trained as they are). What is needed for other cores is always
+            done.
         verify: run up to 32 calibration samples (random ones, if there are none) on TFLite-Micro and on LiteRT's
             reference kernels, and compare; for integers, compare them with the float network, too (one from
             `quantize_aware` as it computes in training). False for the file as it comes.
@@ -74,13 +80,20 @@ def to_tflite(
         pathlib.Path("model.tflite").write_bytes(tflite)
     """
     logits, verify = checks.flag(logits, "`logits`"), checks.flag(verify, "`verify`")
-    return make_file(model, calibration, quantization=quantization, logits=logits, verify=verify).content
+    return make_file(model, calibration, quantization=quantization, logits=logits, core=core, verify=verify).content
 
 
 def make_file(
-    model: keras.Model, calibration: Any, *, quantization: str | None, logits: bool = False, verify: bool = True
+    model: keras.Model,
+    calibration: Any,
+    *,
+    quantization: str | None,
+    logits: bool = False,
+    core: str | None = None,
+    verify: bool = True,
 ) -> File:
     """What `to_tflite` does."""
+    multiple = faults.MULTIPLE if core is not None and cores.get(core).library == "ESP-NN" else 1
     if quantization is not None:
         checks.one_of(quantization, "`quantization`", SCHEMES, "None stands for float32.")
     trained = is_quantize_aware(model)
@@ -102,7 +115,7 @@ def make_file(
             f"quantization={quantization!r} needs calibration data, received None. Pass some 100 typical inputs, for "
             "example calibration=x_train[:200], or quantization=None for a float32 file."
         )
-    plan = _trained(model, logits=logits) if trained else _lowered(model, logits=logits)
+    plan = _trained(model, logits=logits) if trained else _lowered(model, logits=logits, multiple=multiple)
     feeds = [
         array.reshape(-1, *each.shape[1:]).astype(each.dtype)
         for array, each in zip(samples, plan.whole.inputs, strict=True)
@@ -176,8 +189,8 @@ def _trained(model: Any, *, logits: bool) -> _Plan:
     return _Plan(whole, rest, tuple(function for _, function in functions), tuple(x.name for x, _ in functions), None)
 
 
-def _lowered(model: keras.Model, *, logits: bool) -> _Plan:
-    network = lower(model, logits=logits)
+def _lowered(model: keras.Model, *, logits: bool, multiple: int) -> _Plan:
+    network = lower(model, logits=logits, multiple=multiple)
     nodes = set(network.nodes())
     for tensor, node in zip(model.inputs, network.inputs, strict=True):
         if node not in nodes:

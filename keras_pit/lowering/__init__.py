@@ -22,18 +22,19 @@ from .affine import affines_to_depthwise, fold_affines
 from .build import build
 from .graph import Network, Node
 from .layouts import transposes_last
-from .passes import fold_windows, padding_apart, tidy, without_softmax
+from .passes import fold_windows, padding_apart, tidy, with_multiples, without_softmax
 from .shapes import form
 
 __all__ = ["Network", "Node", "form", "lower", "lower_with_padding"]
 
 
-def lower(model: keras.Model, *, logits: bool = False) -> Network:
+def lower(model: keras.Model, *, logits: bool = False, multiple: int = 1) -> Network:
     """A Keras model in the form for a microcontroller.
 
     Args:
         model: Functional or built Sequential model with fixed input shapes. Left untouched; its weights are copied.
         logits: leave out a softmax at the end.
+        multiple: what the number of outputs of each Dense layer is made a multiple of; the further ones are cut off.
 
     Returns:
         A network that computes what the model does in inference mode, to the precision of float32.
@@ -48,7 +49,8 @@ def lower(model: keras.Model, *, logits: bool = False) -> Network:
     network = build(model)
     if logits:
         network = without_softmax(network)
-    return tidy(padding_apart(_folded(network)))
+    network = tidy(padding_apart(_folded(network)))
+    return with_multiples(network, multiple) if multiple > 1 else network
 
 
 def lower_with_padding(model: keras.Model) -> Network:

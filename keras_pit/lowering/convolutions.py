@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..costs.faults import overruns_scratch
 from .functions import activated
 from .graph import Node
 from .operators import Conv, Dense, Depthwise, Gather, Operator, TransposeConv
-from .shapes import Pair, form, pair
+from .shapes import Pair, Shape, form, pair
 from .values import Context, Value, array, both, channels_last
 from .windows import Window
 
@@ -74,8 +75,20 @@ def conv_transpose(context: Context, x: Value) -> Node:
             Conv(turned, bias, Window(kernel.shape[:2], dilation=dilation, pads=(rows, columns))), x.node
         )
     else:
-        node = context.put(TransposeConv(_widened(kernel, dilation), bias, strides, padding, size), x.node)
+        kernel = _wide_enough(_widened(kernel, dilation), strides, size, x.node.shape)
+        node = context.put(TransposeConv(kernel, bias, strides, padding, size), x.node)
     return activated(context, back(node), layer.activation)
+
+
+def _wide_enough(kernel: np.ndarray, strides: Pair, size: Pair, shape: Shape) -> np.ndarray:
+    """A kernel that CMSIS-NN computes rightly: with taps of 0 behind it, if it is narrower than the stride.
+
+    Where each input makes as many outputs as a stride is wide, such taps make no difference to any of them.
+    """
+    missing = strides[1] - kernel.shape[1]
+    if not overruns_scratch(kernel.shape[1], strides) or size[1] != shape[2] * strides[1]:
+        return kernel
+    return np.pad(kernel, ((0, 0), (0, missing), (0, 0), (0, 0)))
 
 
 def dense(context: Context, x: Value) -> Node | None:

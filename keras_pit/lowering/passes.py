@@ -46,6 +46,29 @@ def without_softmax(network: Network) -> Network:
     return Network(network.inputs, tuple(map(logits, network.outputs)))
 
 
+def with_multiples(network: Network, multiple: int) -> Network:
+    """Dense layers get outputs of 0 up to a multiple, which are cut off again behind them and their activation."""
+
+    def rule(node: Node, uses: Uses) -> Node:
+        operator = node.operator
+        if isinstance(operator, Dense) and operator.channels % multiple:
+            more = -operator.channels % multiple
+            kernel, bias = np.pad(operator.kernel, ((0, 0), (0, more))), np.pad(operator.bias, (0, more))
+            wide = Node.of(Dense(kernel, bias), *node.inputs, name=node.name)
+            return Node.of(Slice((range(1), range(operator.channels))), wide, name=node.name)
+        if isinstance(operator, Activation) and operator.kind in _CUT_BEHIND:
+            (cut,) = node.inputs
+            if isinstance(cut.operator, Slice) and isinstance(cut.inputs[0].operator, Dense) and uses[cut] == 1:
+                return Node.of(cut.operator, node.on(*cut.inputs), name=node.name)
+        return node
+
+    return rewrite(network, rule)
+
+
+_CUT_BEHIND = ("relu", "relu6")
+"""Activations that a Dense layer computes in passing."""
+
+
 # -- tidy -------------------------------------------------------------------------------------------------------------
 
 

@@ -148,8 +148,8 @@ def test_soft_costs_are_those_of_the_exported_model(name):
         slim = keras_pit.export(search)
         *now, flash = soft().numpy()
         exact = [keras_pit.cost(slim, metric) for metric in METRICS]
-        # Each PAD has its own tensor of paddings, where those of the file share it: some bytes of RAM more.
-        assert all(one * (1 - 1e-6) <= other <= one * 1.01 for one, other in zip(exact, now, strict=True))
+        # Each PAD has its own tensor of paddings, where those of the file share it: 36 bytes of RAM more.
+        assert all(one * (1 - 1e-6) <= other <= one * 1.04 for one, other in zip(exact, now, strict=True))
         assert now[1::2] == pytest.approx(exact[1::2], rel=1e-5)
         assert [keras_pit.cost(search, metric) for metric in METRICS] == exact
         exact = keras_pit.cost(slim, "flash")

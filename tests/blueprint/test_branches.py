@@ -68,7 +68,7 @@ def shortcut():
 def test_a_target_holds_for_the_file():
     model = shortcut()
     ram, bound = keras_pit.cost(model, "ram"), 5000
-    assert ram == arena(converted(model)).total
+    assert ram == arena(converted(model)).needed
     search = keras_pit.convert(model, target={"ram": bound})
     search.compile("adam", "mse")
     x = np.random.default_rng(0).normal(size=(64, 100, 4)).astype("float32")
@@ -123,7 +123,7 @@ def test_numbers_brought_to_another_scale_count(name):
 
 
 def test_scales_that_may_be_equal_count_as_different():
-    """Joined by three, in ranges that the numbers decide: what is known beforehand is not below."""
+    """Joined by three, in ranges that the numbers decide: without a QUANTIZE the planner places all else anew."""
     inputs = keras.Input((8, 8, 3))
     a = conv(inputs)
     b = conv(a)
@@ -131,7 +131,7 @@ def test_scales_that_may_be_equal_count_as_different():
     model = keras.Model(inputs, conv(joined(a, b, c, conv(joined(a, b, c)))))
     before, file = Blueprint.of(model).program(), converted(model)
     assert names(before).count("QUANTIZE") == 5 >= names(file).count("QUANTIZE")
-    assert arena(before).total >= arena(file).total
+    assert arena(file).total <= 1.01 * arena(before).total
 
 
 # -- channels first ---------------------------------------------------------------------------------------------------

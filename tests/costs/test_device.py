@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -16,7 +17,8 @@ from keras_pit.costs import arena as arenas
 from keras_pit.costs import cores
 from keras_pit.costs.arena import Buffer, arena, plan
 from keras_pit.costs.flash import flash
-from keras_pit.costs.latency import coefficients, instructions, milliseconds, operator_instructions, paths
+from keras_pit.costs.kernels import PATHS
+from keras_pit.costs.latency import instructions, milliseconds, worst
 from keras_pit.costs.program import Operator, Program, Tensor, choose, floor_div, larger, leftover, round_up
 from keras_pit.deployment import profile, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_program
@@ -89,8 +91,43 @@ def test_arena_counted_by_hand():
     # Alive at once: input (32) and result (64) of the convolution and its columns (48).
     assert found.head == 32 + 64 + 48
     # The interpreter, 7 tensors, 3 operators and their data, 2 scratch handles, multipliers of 8 and 3 channels.
-    assert found.tail == 304 + 7 * 12 + 3 * 32 + (92 + 88 + 80) + 2 * 4 + 2 * 32 + 2 * 16
+    assert found.tail == 288 + 7 * 12 + 3 * 32 + (92 + 88 + 88) + 2 * 4 + 2 * 32 + 2 * 16
     assert found.total == found.head + found.tail
+    # While planning: 14 requests, notes on 9 buffers, 6 of them to be placed; records of input and output come later.
+    assert found.needed == found.tail - 2 * 58 + 14 * 12 + 9 * 24 + 6 * 40
+
+
+def dense_chain(*widths, channels=1):
+    """Dense layers with biases, as the usual converter writes them."""
+    tensors, operators, last = [Tensor((1, widths[0]), channels=1)], [], 0
+    for before, width in pairwise(widths):
+        weights = len(tensors)
+        tensors += [Tensor((width, before), "int8", True, channels), Tensor((width,), "int32", True)]
+        tensors.append(Tensor((1, width), channels=1))
+        operators.append(Operator("FULLY_CONNECTED", (last, weights, weights + 1), (weights + 2,)))
+        last = weights + 2
+    return Program(tuple(operators), tuple(tensors), (0,), (last,))
+
+
+@pytest.mark.parametrize(("core", "used", "needed"), [("cortex-m4", 2580, 3024), ("cortex-m55", 9268, 9712)])
+def test_what_an_autoencoder_used_and_the_least_arena_that_works(core, used, needed):
+    found = arena(dense_chain(640, *(128,) * 4, 8, *(128,) * 4, 640), core)
+    assert used <= found.total <= used + 64
+    assert needed <= found.needed <= needed + 64
+
+
+def test_zero_points_of_channels_need_memory_while_an_operator_is_prepared():
+    few, many = (arena(dense_chain(4, 4, 500, channels=channels)) for channels in (1, 500))
+    # Multipliers and shifts stay; 4 bytes a channel are there for a moment, in place of the head.
+    assert many.tail - few.tail == 2 * 2 * 2000
+    assert many.needed - many.tail > 2000 + few.needed - few.tail - few.head
+
+
+def test_states_stay_at_the_tail():
+    tensors = (Tensor((1, 1, 1, 10), channels=1), Tensor((1, 5, 1, 10), channels=1, variable=True))
+    found = arena(Program((Operator("CIRCULAR_BUFFER", (0,), (1,)),), tensors, (0,), (1,)))
+    assert found.head == 16
+    assert found.tail == 288 + 2 * 12 + 32 + 20 + 64
 
 
 def test_rows_of_weights_are_summed_in_advance_on_helium():
@@ -114,7 +151,7 @@ def test_host_takes_as_much_more_of_16_bits_as_of_8():
     for quantization in ("int8", "int16x8"):
         report = profile(to_tflite(model, samples, quantization=quantization, verify=False))
         more.append(report.host_arena - report.arena["cortex-m4"].total)
-    assert abs(more[0] - more[1]) <= 72
+    assert abs(more[0] - more[1]) <= 80
 
 
 @pytest.mark.parametrize(
@@ -152,53 +189,6 @@ def test_plans_never_overlap(rows):
     assert max((one.end for one in placed), default=0) >= peak
 
 
-def test_loops_counted_by_hand():
-    (conv, pool, dense) = conv_net(inputs=5, channels=6, width=7).calls()
-    (*_, path) = paths(conv, "cortex-m4")
-    assert path.name == "conv"
-    assert path.loops == {
-        "call": 1,
-        "channel": 6,
-        "weight": 6 * 15,
-        "position": 7,
-        "output": 42,
-        "macs_4": 42 * 3,
-        "macs_rest": 42 * 3,
-        "odd_channel": 0,
-        "odd_channel_4": 0,
-        "odd_position": 6,
-        "odd_position_4": 18,
-        "copy": 21,
-        "copied_4": 21,
-        "copied_rest": 21,
-    }
-    assert conv.macs == 7 * 6 * 15 and pool.macs == 0 and dense.macs == 18
-    (path,) = paths(dense, "cortex-m55")
-    assert path.loops == {"call": 1, "output": 3, "vector": 3, "rest_output": 3, "rest_vector": 3}
-
-
-@pytest.mark.parametrize(
-    ("program", "path"),
-    [
-        (conv_net(), "conv"),
-        (conv_net(taps=1), "conv_1x1"),
-        (conv_net(taps=1, stride=2), "conv_1x1_strided"),
-        (conv_net(taps=1, dilation=2), "conv"),
-        (depthwise(size=3), "depthwise_3x3"),
-        (depthwise(size=5), "depthwise"),
-        (depthwise(size=3, dilation=2), "depthwise_plain"),
-        (depthwise(multiplier=2), "depthwise_plain"),
-    ],
-)
-def test_paths(program, path):
-    call = next(program.calls())
-    taken = next(path for path in paths(call, "cortex-m4") if path.condition)
-    assert taken.name == path
-    factors = coefficients()["cortex-m4"][path]
-    expected = sum(factors[name] * number for name, number in taken.loops.items())
-    assert operator_instructions(call, "cortex-m4") == pytest.approx(expected)
-
-
 def test_time_is_instructions_times_cycles_over_clock():
     program = conv_net()
     cycles = cores.get("cortex-m7").cycles
@@ -206,24 +196,9 @@ def test_time_is_instructions_times_cycles_over_clock():
     assert milliseconds(program, "cortex-m7", 216) == pytest.approx(expected)
 
 
-def test_operators_without_measurement_cost_something():
-    tensors = (Tensor((1, 4, 4, 8)), Tensor((1, 4, 4, 8)))
-    program = Program((Operator("SQUARE", (0,), (1,)),), tensors, (0,), (1,))
-    assert operator_instructions(next(program.calls()), "cortex-m4") == 500 + 60 * 128
-
-
-def test_operators_without_measurement_count_the_tensor_that_they_work_on():
-    """A transposed convolution reads its input third, and here that is larger than the result."""
-    shapes, wide, few = Tensor((4,), "int32", True), Tensor((1, 4, 4, 32)), Tensor((1, 8, 8, 2))
-    weights = Tensor((2, 2, 2, 32), constant=True, channels=2)
-    op = Operator("TRANSPOSE_CONV", (0, 1, 2), (3,), stride=(2, 2))
-    program = Program((op,), (shapes, weights, wide, few), (2,), (3,))
-    assert operator_instructions(next(program.calls()), "cortex-m4") == 1000 + 50 * 512 + 3 * 16 * 256
-
-
 @pytest.mark.parametrize("function", [arena, instructions])
 def test_unknown_cores_are_named(function):
-    with pytest.raises(ValueError, match=r"`core` must be one of 'cortex-m4', 'cortex-m55'.*received 'z80'"):
+    with pytest.raises(ValueError, match=r"`core` must be one of 'cortex-m4', 'cortex-m55', .*, received 'z80'"):
         function(conv_net(), "z80")
 
 
@@ -327,20 +302,43 @@ def benchmark(name):
         sys.path.remove(str(ROOT / "benchmarks"))
 
 
-@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
-def test_measured_networks_kept_aside(core):
-    aside = [network for network in benchmark("measured").read(MEASURED) if network.kept_aside]
-    assert len(aside) == 27
+@pytest.fixture(scope="module")
+def aside():
+    """Measured networks that nothing was fitted on."""
+    found = benchmark("measured").read(MEASURED)
+    assert len(found) == 27 + 34 + 8 and all(network.kept_aside for network in found)
+    return found
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55", "cortex-m0+"])
+def test_measured_networks_kept_aside(core, aside):
     errors = []
     for network in aside:
-        estimated, true = arena(network.program, core).total, network.arena[core]
-        assert true <= estimated <= 1.05 * true + 256
+        estimated, true = arena(network.program, core), network.arena[core]
+        assert true <= estimated.total <= 1.05 * true + 256
+        assert estimated.needed >= estimated.total + 12
         errors.append(abs(instructions(network.program, core) / network.invoke[core] - 1))
-    assert np.median(errors) <= 0.05 and np.percentile(errors, 95) <= 0.15
+    assert np.median(errors) <= 0.02 and np.percentile(errors, 95) <= 0.08
 
 
-def test_flash_of_measured_networks_kept_aside():
-    aside = [network for network in benchmark("measured").read(MEASURED) if network.kept_aside]
+def test_measured_operators_kept_aside(aside):
+    found = benchmark("cost_models").operators(aside)
+    assert set(found) >= set(PATHS) - {"QUANTIZE", "PADV2", "REDUCE_MIN"}
+    few = {"RESIZE_NEAREST_NEIGHBOR"}  # of these only a handful were measured, and the time depends on the values
+    for name, cores_of_it in found.items():
+        for core, errors in cores_of_it.items():
+            assert errors["median"] <= (0.08 if name in few or errors["operators"] == 1 else 0.05), (name, core)
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55", "cortex-m0+"])
+def test_a_softmax_takes_no_more_than_its_bound(core, aside):
+    for network in aside:
+        for call, taken in zip(network.program.calls(), network.operators[core], strict=True):
+            if call.op.name == "SOFTMAX" and call.source.dtype == "int8":
+                assert taken <= worst(call, core) <= 1.3 * taken
+
+
+def test_flash_of_measured_networks_kept_aside(aside):
     found = benchmark("cost_models").flashes(MEASURED, aside)
     assert found["networks within 2 %"] == found["networks"] == 27
     assert found["median"] <= 0.001

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from keras_pit.costs import schedule
+from keras_pit.costs import cores, schedule
 from keras_pit.costs.arena import arena
 from keras_pit.costs.program import Operator, Program, Tensor
 from keras_pit.costs.schedule import arranged, in_order, order

@@ -293,6 +293,44 @@ def test_labels_read_back(made, tmp_path):
 
 
 @compiled
+def test_the_headers_of_tflite_micro_are_none_of_the_bundles_business(made, tmp_path):
+    """What the compiler has to say of them is not shown."""
+    stub, directory = tmp_path / "tflm", tmp_path / "bundle"
+    shutil.copytree(STUB, stub)
+    shutil.copytree(made("classifier").directory, directory)
+    header = stub / "tensorflow/lite/micro/micro_log.h"
+    header.write_text(header.read_text().replace("#endif", "inline int Ignores(int parameter) { return 0; }\n#endif"))
+    place = tmp_path / "library"
+    library = place / "libtensorflow-microlite.a"
+    command = ["make", f"TFLM={stub}", f"GEN={place}", f"LIBRARY={library}", f"CXXFLAGS={' '.join(STRICT)} -DCMSIS_NN"]
+    run(*command, "build/self_test", cwd=directory)
+    run(*command, f"INCLUDES=-I{stub}", "-B", "build/self_test", cwd=directory, ok=False)
+
+
+@compiled
+def test_a_bare_core_prints_with_a_function_that_is_given(made, tmp_path):
+    """Registered before anything is printed; by the README, too."""
+    directory = made("classifier").directory
+    (tmp_path / "uart.cc").write_text(
+        '#include "tensorflow/lite/micro/cortex_m_generic/debug_log_callback.h"\n'
+        "#include <cstdio>\n"
+        'extern "C" void Print(const char* text) { std::printf("uart: %s\\n", text); }\n'
+        'extern "C" void RegisterDebugLogCallback(DebugLogCallback callback) { callback("registered"); }\n'
+    )
+    sources = (directory / "main.cc", directory / "model_data.cc", tmp_path / "uart.cc")
+    program = compile_program(tmp_path, *sources, options=("-DPRINT_WITH=Print",))
+    recording = record(made("classifier"), tmp_path / "recording")
+    said = run(program, cwd=tmp_path, TFLM_STUB=str(recording))
+    assert said.splitlines()[0] == "uart: registered" and "classifier: PASS" in said
+    *_, code = re.findall(r"```cpp\n(.*?)```", (directory / "README.md").read_text(), re.DOTALL)
+    include, declaration, call = (line for line in code.splitlines() if line)
+    (tmp_path / "readme.cc").write_text(
+        f"{include}\n{declaration}\nvoid Setup() {{ {call} }}\nint main() {{ Setup(); }}\n"
+    )
+    compile_program(tmp_path, "readme.cc", "uart.cc")
+
+
+@compiled
 def test_readme_shows_what_compiles(made, tmp_path):
     """All networks in one program, each as its README says."""
     parts = []

@@ -10,6 +10,7 @@ from keras import layers
 from untrimmed import untrimmed
 
 from keras_pit import DeploymentError
+from keras_pit.costs import cores
 from keras_pit.costs.arena import arena
 from keras_pit.costs.latency import milliseconds
 from keras_pit.deployment import profile, run_tflite_micro, trim
@@ -82,7 +83,7 @@ def test_names_count_as_graph(tflite):
 
 def test_arena_is_that_of_the_cost_model(tflite, report):
     program = read_program(tflite)
-    assert report.arena == {core: arena(program, core) for core in ("cortex-m4", "cortex-m55")}
+    assert report.arena == {core: arena(program, core) for core in cores.names()}
     assert report.arena["cortex-m4"].total == report.arena["cortex-m4"].head + report.arena["cortex-m4"].tail
     assert report.host_arena == run_tflite_micro(tflite, np.zeros((1, 8, 8, 4), "int8")).arena_bytes
 

@@ -43,18 +43,20 @@ _CONVERTED = ("int8", "uint8", "int16", "uint16")
 class ArenaSize:
     """Bytes of the tensor arena: `estimate` for the 32-bit `core`, `host` as measured on a 64-bit computer.
 
-    `margin` (a share) and `slack` (bytes) come on top.
+    Both are what is used in the end, to which `margin` (a share) and `slack` (bytes) come. `needed` is the least that
+    must be there on the core while tensors are allocated: with the margin, it is reserved in any case.
     """
 
     core: str
     estimate: int
+    needed: int
     host: int
     margin: float
     slack: int
 
-    def size(self, used: int) -> int:
-        """What to reserve where `used` bytes are needed: a multiple of 16."""
-        return 16 * math.ceil((used * (1 + self.margin) + self.slack) / 16)
+    def size(self, used: int, needed: int = 0) -> int:
+        """What to reserve: a multiple of 16."""
+        return 16 * math.ceil(max(used * (1 + self.margin) + self.slack, needed * (1 + self.margin)) / 16)
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,13 @@ def render(bundle: Bundle) -> dict[str, bytes]:
         "guard": bundle.name.upper(),
         "core": arena.core,
         "estimate": f"{arena.estimate:,}",
+        "needed": f"{arena.needed:,}",
         "host": f"{arena.host:,}",
         "margin": f"{100 * arena.margin:g} %",
         "slack": arena.slack,
-        "target_size": arena.size(arena.estimate),
+        "target_size": arena.size(arena.estimate, arena.needed),
         "host_size": arena.size(arena.host),
-        "target_text": f"{arena.size(arena.estimate):,}",
+        "target_text": f"{arena.size(arena.estimate, arena.needed):,}",
         "flash": f"{len(content):,}",
     }
     blanks: dict[str, dict[str, Any]] = {
