@@ -10,7 +10,8 @@ what is only moved or pooled on the way there. Where that cannot be, numbers are
        +-------------> concatenate with c
 
 An input of the network, and what is looked up in a table, has one scale, which goes on to all that joins it. Two scales
-may turn out to be equal, if the largest number of both is the same one; then the file has no QUANTIZE, and its arena is not exactly the one known before.
+may turn out to be equal, if the largest number of both is the same one; then the file has no QUANTIZE, and its arena is
+not exactly the one known before.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from collections import Counter
 from typing import Any
 
 from .parts import Part, Row, once, total
-from .program import BIAS, BYTES, Call, Operator, Program, Scalar, Tensor, is_number, round_up
+from .program import BIAS, BYTES, Call, Program, Scalar, Tensor, is_number, round_up
 
 Layout = tuple[int, ...]
 """The widths of a table's fields in the order of the schema; 0 where a field is left out."""
@@ -110,7 +110,7 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
         tables.add((code, 4, 4) if op.name in _BARE else (code, 4, 4, 1, 4), op.presence)
     written: set[tuple[Any, ...]] = set()
     for call in calls:
-        fields = _options(call.op)
+        fields = _options(call)
         layout = tuple(0 if _known(value) and value == default else width for width, value, default in fields)
         while layout and not layout[-1]:
             layout = layout[:-1]
@@ -123,8 +123,9 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
     return [_vector(len(names)), Part(fixed=_WORD), *places]
 
 
-def _options(op: Operator) -> tuple[tuple[int, Any, Any], ...]:
+def _options(call: Call) -> tuple[tuple[int, Any, Any], ...]:
     """The fields of an operator's options: width, value, and the value that is left out."""
+    op = call.op
     padding, activation = (1, op.padding, "same"), (1, op.activation, "none")
     strides, windows = (tuple((4, step, None) for step in reversed(pair)) for pair in (op.stride, op.window))
     dilations = tuple((4, step, 1) for step in reversed(op.dilation))
@@ -138,7 +139,7 @@ def _options(op: Operator) -> tuple[tuple[int, Any, Any], ...]:
         "SOFTMAX": ((4, "beta", None),),
         "LEAKY_RELU": ((4, "alpha", None),),
         "CONCATENATION": ((4, "axis", None), activation),
-        "MEAN": ((1, "keep", None),),
+        "MEAN": ((1, len(call.result.shape) == len(call.source.shape), False),),
         "CAST": ((1, "from", None), (1, "to", None)),
     }.get(op.name, (activation,))
 
