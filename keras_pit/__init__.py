@@ -10,7 +10,7 @@ from .search.export import export
 from .search.model import SearchModel, mask_variables, net_variables
 from .search.report import Report, summary
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DeploymentError",
