@@ -22,6 +22,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 from keras import layers
 
 from keras_pit import deploy
+from keras_pit.costs import cores
 from keras_pit.deployment import DeploymentError, folders, profile, run_tflite_micro, to_tflite
 from keras_pit.deployment import bundle as writing
 from keras_pit.deployment.cpp import sources
@@ -578,7 +579,7 @@ def test_labels_that_clash(labels, message, tmp_path):
         ),
         ({"margin": -0.1}, ValueError, "`margin` must be a finite number of at least 0 and at most 10, received -0.1"),
         ({"margin": 20}, ValueError, "`margin` must be"),
-        ({"core": "z80"}, ValueError, "`core` must be one of 'cortex-m4', 'cortex-m55', received 'z80'"),
+        ({"core": "z80"}, ValueError, f"`core` must be one of {', '.join(map(repr, cores.names()))}, received 'z80'"),
         ({"test_data": np.zeros((2, 5), "float32")}, ValueError, "expects an array of shape ('samples', 1, 32, 4)"),
         ({"test_data": np.zeros((32, 4), "float32")}, ValueError, "Add the batch axis: x[None]"),
         ({"test_data": np.zeros((0, 32, 4), "float32")}, ValueError, "at least one, for every input"),
@@ -592,7 +593,7 @@ def test_arguments(made, arguments, error, message, tmp_path):
 
 def test_arguments_are_checked_before_the_conversion(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "make_file", lambda *_, **__: pytest.fail("converted"))
-    with pytest.raises(ValueError, match="`core` must be one of 'cortex-m4', 'cortex-m55', received 'z80'"):
+    with pytest.raises(ValueError, match=r"`core` must be one of 'cortex-m4', .*, received 'z80'"):
         deploy(classifier(), tmp_path / "out", core="z80")
     for directory, error in (("", ValueError), (None, TypeError)):
         with pytest.raises(error, match="`directory` must be a path for the bundle"):
