@@ -101,7 +101,10 @@ class Blueprint(Parts):
 
     @cached_property
     def other_orders(self) -> list[list[Node]]:
-        """Other orders, in which the network runs best in some states of the masks: the most frequent ones."""
+        """Other orders, in which the network runs best in some states of the masks: the most frequent ones.
+
+        There are none for networks with so many orders that the file may not have the best one.
+        """
         if not has_choice(Writer(Parts(self.network, {}, {}, {}), Reader()).build(self.nodes)):
             return []
         owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}

@@ -86,18 +86,13 @@ def order(program: Program) -> Order:
     return tuple(places[place] for place in _Search(in_order(program, places)).best())
 
 
+def has_choice(program: Program) -> bool:
+    """Whether there are several orders, but so few that `order` finds the best one of all."""
+    return 1 < _Search(in_order(program, tuple(written(program)))).count_orders() <= TRIALS
+
+
 def by_turns(program: Program, turns: Sequence[int]) -> Order:
     """The places of operators by their turns, but each behind those that it reads."""
-    return tuple(place for place, _ in _by_turns(program, turns))
-
-
-def has_choice(program: Program) -> bool:
-    """Whether there is more than one order in which its operators can run."""
-    return any(others for _, others in _by_turns(program, range(len(program.operators))))
-
-
-def _by_turns(program: Program, turns: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The next operator, and how many others could run in its place."""
     makers: dict[int, set[int]] = {}
     for place, op in enumerate(program.operators):
         for number in op.outputs:
@@ -105,14 +100,16 @@ def _by_turns(program: Program, turns: Sequence[int]) -> Iterator[tuple[int, int
     waits = [set().union(*(makers.get(number, ()) for number in op.inputs)) for op in program.operators]
     ready = [(turns[place], place) for place, others in enumerate(waits) if not others]
     heapify(ready)
+    found = []
     while ready:
         _, done = heappop(ready)
-        yield done, len(ready)
+        found.append(done)
         for place, others in enumerate(waits):
             if done in others:
                 others.remove(done)
                 if not others:
                     heappush(ready, (turns[place], place))
+    return tuple(found)
 
 
 def written(program: Program) -> Iterator[int]:
@@ -211,6 +208,16 @@ class _Search:
                 for way in some:
                     trials.take([*trials.best[:at], way, *trials.best[at + 1 :]])
         return _joined(trials.best)
+
+    def count_orders(self) -> float:
+        """How many orders there are; infinity if a stretch alone has more than `TRIALS`."""
+        state, count = self.begin, 1.0
+        for length in self._stretches():
+            ways = self._all(replace(state, way=()), length)
+            count *= len(ways) or math.inf
+            for place in range(state.count, state.count + length):
+                state = self.then(state, place)
+        return count
 
     def _stretches(self) -> list[int]:
         """How many operators there are in each stretch."""

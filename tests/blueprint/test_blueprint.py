@@ -418,7 +418,7 @@ def test_gradients_of_a_board_are_what_a_switch_saves(kind, core):
 @pytest.mark.parametrize("jit", [False, True])
 def test_exact_costs_are_in_the_logs(jit):
     search = keras_pit.convert(made("causal"), {"flash": 1.0, "ram": 1.0, "latency": 1.0}, strength=30.0)
-    search.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit)
+    search.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy", jit_compile=jit)
     x = samples(search, 64)
     history = search.fit(x, np.zeros(64), 8, epochs=16, verbose=0).history
     slim = keras_pit.export(search)

@@ -123,7 +123,7 @@ def test_numbers_brought_to_another_scale_count(name):
 
 
 def test_scales_that_may_be_equal_count_as_different():
-    """Joined by three, in ranges that the numbers decide: without a QUANTIZE the planner places all else anew."""
+    """Joined by three, in ranges that the numbers decide."""
     inputs = keras.Input((8, 8, 3))
     a = conv(inputs)
     b = conv(a)
@@ -131,7 +131,8 @@ def test_scales_that_may_be_equal_count_as_different():
     model = keras.Model(inputs, conv(joined(a, b, c, conv(joined(a, b, c)))))
     before, file = Blueprint.of(model).program(), converted(model)
     assert names(before).count("QUANTIZE") == 5 >= names(file).count("QUANTIZE")
-    assert arena(file).total <= 1.01 * arena(before).total
+    rest = [[name for name in names(program) if name != "QUANTIZE"] for program in (before, file)]
+    assert sorted(rest[0]) == sorted(rest[1])
 
 
 # -- channels first ---------------------------------------------------------------------------------------------------
