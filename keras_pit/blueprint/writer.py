@@ -135,6 +135,8 @@ class Writer:
         if node not in self.blueprint.masks:
             return node.shape
         axis, masks = self.blueprint.masks[node]
+        if node.shape[axis] == 1:  # a tensor keeps a channel
+            return node.shape
         return replaced(node.shape, axis + len(node.shape), masks.count(self.reader))
 
     def node(self, node: Node) -> int:
