@@ -19,6 +19,7 @@ from functools import cache
 
 from . import cores
 from .kernels import PATHS, WIDE, Path
+from .kernels.elements import is_broadcast
 from .program import Call, Program, Scalar, choose
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
@@ -125,8 +126,8 @@ def worst(call: Call, core: str) -> Scalar:
 
 
 def unknown(call: Call) -> bool:
-    """Whether the time of such an operator was never measured, for its name or for the type of its numbers."""
-    if call.op.name not in PATHS:
+    """Whether the time of such an operator was never measured, for its name, its shapes or the type of its numbers."""
+    if call.op.name not in PATHS or (call.op.name == "ADD" and is_broadcast(call)):
         return True
     types = {tensor.dtype for tensor in (*call.inputs, *call.outputs) if tensor is not None and not tensor.constant}
     return bool(types - {"int8"}) and not (types <= {"int16"} and call.op.name in WIDE) and call.op.name not in _MIXED
