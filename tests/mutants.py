@@ -117,6 +117,7 @@ def main(folder: Path, first: int, count: int, run: bool) -> dict[str, object]:
     }
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", message="The file leaves the batch open")
+    warnings.filterwarnings("ignore", message=r"On (board|core) ")
     counts: Counter[str] = Counter()
     failures, slowest, before = [], 0.0, memory()
     for number in range(first, first + count):

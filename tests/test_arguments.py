@@ -190,7 +190,7 @@ WRONG = [
     ("deploy", "test_data", [3, True, "x", SOMETHING], [[], [X, X]]),
     ("deploy", "labels", [*NO_LIST, [1, 2], [None, "a"], [["a"], "b"]], [["a"], ["a", "a"], ["", "a"]]),
     ("deploy", "name", NO_STRING, ["", "2x", "log", "a b"]),
-    ("deploy", "core", NO_STRING, ["z80", "cortex-m7"]),
+    ("deploy", "core", NO_STRING, ["z80", "m4"]),
     ("deploy", "margin", NO_NUMBER, [*NEGATIVE, 11]),
     ("deploy", "overwrite", NO_FLAG, []),
     ("trim", "tflite", NO_FILE, [b"", b"no flatbuffer"]),
