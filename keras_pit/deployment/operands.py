@@ -44,8 +44,16 @@ OPERANDS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Operands((_exactly(3), None), _exactly(3)),
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), _POOL),
     **dict.fromkeys(("SOFTMAX", "CONCATENATION"), _ROWS),
-    **dict.fromkeys(("ADD", "PAD", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE"), _ANY),
-    **dict.fromkeys(("ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH"), _ANY),
+    **dict.fromkeys(("ADD", "PAD", "PADV2", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "READ_VARIABLE"), _ANY),
+    **dict.fromkeys(("ELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH", "QUANTIZE"), _ANY),
+    **dict.fromkeys(("SUB", "MUL", "MAXIMUM", "MINIMUM"), Operands((_from(0), _from(0)), _from(0))),
+    "PRELU": Operands((_from(1), _from(1)), _from(1)),
+    "SPLIT": Operands((_from(0), _from(1)), _from(1)),
+    "TRANSPOSE": Operands((_from(1), None), _from(1)),
+    "SLICE": Operands((_from(1), None, None), _from(1)),
+    "STRIDED_SLICE": Operands((_from(1), None, None, None), _from(0)),
+    **dict.fromkeys(("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR"), Operands((_exactly(4), None), _exactly(4))),
+    "CIRCULAR_BUFFER": Operands((_exactly(4),), _exactly(4)),
     **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), _REDUCTION),
 }
 """Those whose costs depend on more than the sizes of their first tensors."""

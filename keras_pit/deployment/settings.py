@@ -21,11 +21,11 @@ def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> d
 
     Args:
         name: the operator's, in the TFLite schema.
-        options: its options, or None.
+        options: its options, or None; in a damaged file those of another operator.
         constants: the integers of each of its inputs; empty for others.
     """
     if name == "CONCATENATION" and options is not None:
-        return {"axis": int(options.axis)}
+        return {"axis": int(getattr(options, "axis", 0))}
     if name == "SPLIT" and constants and constants[0]:
         return {"axis": constants[0][0]}
     if name == "TRANSPOSE" and len(constants) > 1:
@@ -33,11 +33,11 @@ def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> d
     if name == "STRIDED_SLICE" and len(constants) > 3:
         return {"strides": constants[3]}
     if name == "BATCH_MATMUL" and options is not None:
-        return {"transposed": (bool(options.adjX), bool(options.adjY))}
+        return {"transposed": (bool(getattr(options, "adjX", False)), bool(getattr(options, "adjY", False)))}
     if name in ("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR") and options is not None:
-        return {"half_pixel": bool(options.halfPixelCenters)}
+        return {"half_pixel": bool(getattr(options, "halfPixelCenters", False))}
     if name == "SVDF" and options is not None:
-        return {"rank": int(options.rank)}
+        return {"rank": int(getattr(options, "rank", 1))}
     return {}
 
 
@@ -47,7 +47,7 @@ def integers(model: Any, subgraph: Any, number: int) -> tuple[int, ...]:
         return ()
     tensor = subgraph.tensors[number]
     data = model.buffers[tensor.buffer].data
-    if tensor.type != _INT32 or data is None or not 0 < len(data) <= 4 * _MOST:
+    if tensor.type != _INT32 or data is None or not 0 < len(data) <= 4 * _MOST or len(data) % 4:
         return ()
     return tuple(np.frombuffer(bytes(data), "<i4").tolist())
 

@@ -40,7 +40,7 @@ def slices(call: Call, core: str) -> list[Path]:
 
 def strided_slices(call: Call, core: str) -> list[Path]:
     """Row by row by `memcpy`; element by element where there are steps along the last axis."""
-    shape, read = call.result.shape, call.source.shape
+    shape, read = call.result.shape or (1,), call.source.shape
     rows = outer(shape, len(shape) - 1)
     planes = outer(shape, len(shape) - 2) if len(shape) > 1 else 1
     if call.op.strides and call.op.strides[-1] != 1:
