@@ -65,11 +65,26 @@ def arena(program: Program, core: str = "cortex-m4") -> Arena:
     if all(is_number(buffer.size) for buffer in wanted):
         head = max((placed.end for placed in plan(wanted)), default=0)
     else:
-        # The order is chosen for the kernels of one core; what is best for others says nothing about it.
-        decides = cores.get(core).kernels == cores.get(cores.ORDERING).kernels
-        orders = [wanted, *(_moved(wanted, program, each) for each in program.orders if decides)]
-        head = reduce(smaller, (soft_head(some, len(program.operators)) for some in orders))
+        heads = _heads(program, wanted)
+        head = heads[0]
+        if program.orders:
+            deciding = heads if core == cores.ORDERING else _heads(program, buffers(program, cores.ORDERING))
+            head = _of_best_order(heads, deciding)
     return Arena(head, tail(program, core), _needed(program, core, head))
+
+
+def _heads(program: Program, wanted: list[Buffer]) -> list[Scalar]:
+    """The soft head for each order that the program may have."""
+    orders = [wanted, *(_moved(wanted, program, each) for each in program.orders)]
+    return [soft_head(some, len(program.operators)) for some in orders]
+
+
+def _of_best_order(heads: list[Scalar], deciding: list[Scalar]) -> Scalar:
+    """The head in the order that needs the least on the core that decides; in the worst one of these."""
+    from keras import ops
+
+    least = reduce(smaller, deciding)
+    return ops.max(ops.stack([choose(one <= least, head, 0.0) for head, one in zip(heads, deciding, strict=True)]))
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:
