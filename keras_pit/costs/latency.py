@@ -18,8 +18,7 @@ import pathlib
 from functools import cache
 
 from . import cores
-from .kernels import PATHS, WIDE, Path
-from .kernels.elements import is_broadcast
+from .kernels import PATHS, UNMEASURED, WIDE, Path
 from .program import Call, Program, Scalar, choose
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
@@ -127,10 +126,14 @@ def worst(call: Call, core: str) -> Scalar:
 
 def unknown(call: Call) -> bool:
     """Whether the time of such an operator was never measured, for its name, its shapes or the type of its numbers."""
-    if call.op.name not in PATHS or (call.op.name == "ADD" and is_broadcast(call)):
+    if call.op.name not in PATHS or UNMEASURED.get(call.op.name, _never)(call):
         return True
     types = {tensor.dtype for tensor in (*call.inputs, *call.outputs) if tensor is not None and not tensor.constant}
     return bool(types - {"int8"}) and not (types <= {"int16"} and call.op.name in WIDE) and call.op.name not in _MIXED
+
+
+def _never(call: Call) -> bool:
+    return False
 
 
 _MIXED = {"UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF", "QUANTIZE"}

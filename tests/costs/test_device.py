@@ -18,7 +18,7 @@ from keras_pit.costs import cores
 from keras_pit.costs.arena import Buffer, arena, plan
 from keras_pit.costs.flash import flash
 from keras_pit.costs.kernels import PATHS
-from keras_pit.costs.latency import instructions, milliseconds, worst
+from keras_pit.costs.latency import instructions, milliseconds, operator_instructions, unknown, worst
 from keras_pit.costs.program import Operator, Program, Tensor, choose, floor_div, larger, leftover, round_up
 from keras_pit.deployment import profile, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_program
@@ -342,3 +342,10 @@ def test_flash_of_measured_networks_kept_aside(aside):
     found = benchmark("cost_models").flashes(MEASURED, aside)
     assert found["networks within 2 %"] == found["networks"] == 27
     assert found["median"] <= 0.001
+
+
+@pytest.mark.parametrize(("other", "expected"), [((1, 4, 4, 8), False), ((1, 1, 1, 8), True)])
+def test_a_sum_with_a_smaller_operand_was_not_measured(other, expected):
+    tensors = (Tensor((1, 4, 4, 8), channels=1), Tensor(other, channels=1), Tensor((1, 4, 4, 8), channels=1))
+    (call,) = Program((Operator("ADD", (0, 1), (2,)),), tensors, (0, 1), (2,)).calls()
+    assert unknown(call) == expected == (operator_instructions(call, "cortex-m4") == 0)

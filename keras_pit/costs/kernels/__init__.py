@@ -11,7 +11,10 @@ One file a family of kernels: `products`, `windows`, `elements`, `moves`, `recur
 
 from __future__ import annotations
 
-from .elements import elementwise, prelu, softmax, vectorised
+from collections.abc import Callable
+
+from ..program import Call
+from .elements import elementwise, is_broadcast, prelu, softmax, vectorised
 from .moves import (
     circular_buffer,
     concatenation,
@@ -29,7 +32,7 @@ from .products import batch_matmul, conv, fully_connected, transpose_conv
 from .recurrent import lstm, svdf
 from .windows import average_pool, depthwise, max_pool, reduction
 
-__all__ = ["PATHS", "WIDE", "Count", "Loops", "Path"]
+__all__ = ["PATHS", "UNMEASURED", "WIDE", "Count", "Loops", "Path"]
 
 PATHS: dict[str, Count] = {
     "CONV_2D": conv,
@@ -72,6 +75,9 @@ PATHS: dict[str, Count] = {
     "CIRCULAR_BUFFER": circular_buffer,
 }
 """The operators whose kernels were measured, by their names in the TFLite schema; some have the kernel of another."""
+
+UNMEASURED: dict[str, Callable[[Call], bool]] = {"ADD": is_broadcast}
+"""Of these, the forms that were not measured: a sum with a smaller operand."""
 
 WIDE = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "MAX_POOL_2D", "ADD", "SOFTMAX"}
 """Of these, those measured with activations of 16 bits."""
