@@ -23,6 +23,7 @@ from keras_pit.lowering.operators import Foreign
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis:UserWarning"),
     pytest.mark.filterwarnings("ignore:Nothing can be searched:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The macs of model:UserWarning"),
 ]
 
 
@@ -171,7 +172,6 @@ def soft_and_exact(search, core):
         yield [float(arena(program, core).total), float(instructions(program, core)), float(flash(program, None))]
 
 
-@pytest.mark.filterwarnings("ignore:The macs of model")
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_soft_costs_of_known_networks(name):
     rng = np.random.default_rng(len(name))
@@ -293,7 +293,6 @@ def assert_unknown(model, message):
         keras_pit.fits(model, "pico")
 
 
-@pytest.mark.filterwarnings("ignore:The macs of model")
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_unknown_operators_are_refused(name):
     unknown, message = UNKNOWN[name]
