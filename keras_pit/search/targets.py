@@ -181,7 +181,8 @@ class Bounds:
 
         One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
         mask is set aside, first switched off, so that weaker ones can fill up; if these do not, switched on, so that
-        stronger but smaller ones make room.
+        stronger but smaller ones make room. What comes closest decides which masks are on. Their values are those of
+        the shift alone wherever they can be: what was stronger stays so.
         """
         least = ops.max(self._least / budgets)
         weights = self._slopes(values, budgets)
@@ -212,18 +213,28 @@ class Bounds:
             values, weights = ops.where(last, THRESHOLD + aside, values), ops.where(last, 0.0, weights)
             return count + 1, values, weights, ops.full((), HIGH), found, share(found)
 
-        def search(found: Any, share: Any, aside: float) -> tuple[Any, Any]:
-            *_, found, share = ops.while_loop(
-                lambda count, values, weights, limit, found, share: ops.logical_and(count < _ROUNDS, share < band.low),
-                lambda count, values, weights, limit, *_: turn(count, values, weights, limit, aside),
-                (zero, values, weights, ops.maximum(band.aim, least), found, share),
-            )
-            return found, share
+        def search(first: Any, best: Any, best_share: Any, aside: float) -> tuple[Any, Any, Any]:
+            def again(
+                count: Any, values: Any, weights: Any, limit: Any, first: Any, best: Any, best_share: Any
+            ) -> tuple[Any, ...]:
+                alone = ops.logical_and(count == 0, best_share == 0)
+                count, values, weights, limit, found, now = turn(count, values, weights, limit, aside)
+                better = ops.logical_or(alone, ops.logical_and(now <= HIGH, now > best_share))
+                first, best = ops.where(alone, found, first), ops.where(better, found, best)
+                return count, values, weights, limit, first, best, ops.where(better, now, best_share)
 
-        filled, share_filled = search(values, ops.zeros(()), -_GAP)
-        spared, share_spared = search(filled, share_filled, _GAP)
-        better = ops.logical_and(share_spared <= HIGH, share_spared > share_filled)
-        values = ops.where(better, spared, filled)
+            *_, first, best, best_share = ops.while_loop(
+                lambda count, *state: ops.logical_and(count < _ROUNDS, state[-1] < band.low),
+                again,
+                (zero, values, weights, ops.maximum(band.aim, least), first, best, best_share),
+            )
+            return first, best, best_share
+
+        first, best, best_share = search(values, values, ops.zeros(()), -_GAP)
+        first, best, _ = search(first, best, best_share, _GAP)
+        values = ops.where(
+            best > THRESHOLD, ops.maximum(first, THRESHOLD + _GAP), ops.minimum(first, THRESHOLD - _GAP)
+        )
         return values, self._evaluate(values)
 
 
