@@ -9,6 +9,7 @@ from .search.cost import cost, get_regularization_loss, soft_cost
 from .search.export import export
 from .search.model import SearchModel, mask_variables, net_variables
 from .search.report import Report, summary
+from .search.widen import widen
 
 __version__ = "0.2.0"
 
@@ -34,4 +35,5 @@ __all__ = [
     "soft_cost",
     "summary",
     "to_tflite",
+    "widen",
 ]

@@ -61,6 +61,7 @@ def scheduled(value):
 
 FUNCTIONS = {
     "convert": lambda **a: keras_pit.convert(**{"model": MODEL, **a}),
+    "widen": lambda **a: keras_pit.widen(**{"model": MODEL, **a}),
     "export": keras_pit.export,
     "cost": lambda **a: keras_pit.cost(**{"model": MODEL, **a}),
     "soft_cost": lambda **a: keras_pit.soft_cost(**{"search": SEARCH, **a}),
@@ -144,6 +145,8 @@ WRONG = [
         ["depth", "", [], ["kernel", "x"]],
     ),
     ("convert", "round_to", NO_NUMBER, [*NOT_POSITIVE, 1.5, 2.0]),
+    ("widen", "model", NO_MODEL, []),
+    ("widen", "kernels", NO_NUMBER, [*NOT_POSITIVE, 1.5, 2.0]),
     ("export", "search", [*NO_MODEL, MODEL], []),
     ("cost", "model", NO_MODEL, []),
     ("cost", "metric", NO_STRING, ["flops", "", "size:pico", "ram:nowhere"]),

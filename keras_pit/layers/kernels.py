@@ -54,7 +54,7 @@ class ShortKernel:
         explicit = cls(taps, axis, same=False)
         if axis.padding != "same" or explicit.subsample > 1:
             return explicit
-        stock = all(explicit.margins(length) == _same(length, explicit.span, axis.stride) for length in lengths)
+        stock = all(explicit.margins(length) == same_padding(length, explicit.span, axis.stride) for length in lengths)
         return cls(taps, axis, same=stock)
 
     @property
@@ -98,7 +98,7 @@ class ShortKernel:
         if axis.padding == "valid":
             return -start, -(axis.size - 1 - self.taps[-1]) * axis.dilation
         whole = (axis.size - 1) * axis.dilation + 1
-        before = _same(length, whole, axis.stride)[0] - start
+        before = same_padding(length, whole, axis.stride)[0] - start
         if axis.stride == 1:
             return before, self.span - 1 - before
         # Any number of samples that a stride leaves over at the end does no harm: crop none of those.
@@ -106,8 +106,8 @@ class ShortKernel:
         return before, 0 if -axis.stride < missing < 0 else missing
 
 
-def _same(length: Any, span: int, stride: int) -> tuple[int, int]:
-    """The zeros that padding="same" adds before and after."""
+def same_padding(length: Any, span: int, stride: int) -> tuple[int, int]:
+    """The zeros that padding="same" adds before and after an input of this length (None: open; stride 1 only)."""
     if stride == 1:
         total = span - 1
     else:
