@@ -232,9 +232,7 @@ class Bounds:
 
         first, best, best_share = search(values, values, ops.zeros(()), -_GAP)
         first, best, _ = search(first, best, best_share, _GAP)
-        values = ops.where(
-            best > THRESHOLD, ops.maximum(first, THRESHOLD + _GAP), ops.minimum(first, THRESHOLD - _GAP)
-        )
+        values = ops.where(best > THRESHOLD, ops.maximum(first, THRESHOLD + _GAP), ops.minimum(first, THRESHOLD - _GAP))
         return values, self._evaluate(values)
 
 
