@@ -747,6 +747,8 @@ def arguments(model: keras.Model, rng: np.random.Generator) -> dict[str, Any]:
         result["exclude"] = layer.name if rng.random() < 0.5 else type(layer)
     if rng.random() < 0.3:
         result["round_to"] = int(rng.choice([2, 4]))
+    if rng.random() < 0.3:
+        result["search"] = (*result.get("search", SEARCHES[0]), "inputs")
     return result
 
 
@@ -760,6 +762,16 @@ def data(model: keras.Model, rng: np.random.Generator, batch: int = 2) -> Any:
         return rng.normal(size=shape).astype("float32")
 
     return keras.tree.map_structure(values, model.input)
+
+
+def read(search: Any, x: Any) -> Any:
+    """What the exported model takes of a batch: the channels of its inputs that are still read."""
+    known = {each.name: list(each.read) for each in keras_pit.summary(search).inputs}
+    values = [
+        value[..., known[name]] if (name := tensor._keras_history.operation.name) in known else value
+        for tensor, value in zip(search.inputs, keras.tree.flatten(x), strict=True)
+    ]
+    return keras.tree.pack_sequence_as(x, values)
 
 
 def describe(model: keras.Model, indent: str = "") -> str:

@@ -27,6 +27,8 @@ def axis_of(node: Node, sources: list[ChannelAxis], made: np.ndarray | None) -> 
     """The channels of a node's output, from those of its inputs and those that its layer makes."""
     operator, shape = node.operator, node.shape
     makes = isinstance(operator, (kinds.Conv, kinds.Dense, kinds.TransposeConv))
+    if isinstance(operator, kinds.Input):
+        return ChannelAxis(-1, made) if made is not None and len(made) == shape[-1] else _whole(shape)
     if makes and made is not None and len(made) == shape[-1]:
         return ChannelAxis(-1, made)
     if isinstance(operator, kinds.Depthwise):

@@ -83,7 +83,7 @@ class Writer:
         if isinstance(node.operator, kinds.Constant):
             return self.tensor(node.shape, constant=True)
         is_float = node.operator.dtype == "float32"
-        return self.tensor(node.shape, "int8" if is_float else node.operator.dtype)
+        return self.tensor(self.shape(node), "int8" if is_float else node.operator.dtype)
 
     def setting(self, value: np.ndarray, node: Node | None = None) -> int:
         """A constant that is no weight; equal ones are one, unless they depend on what is left of a node."""

@@ -108,9 +108,14 @@ def masked(tensor: Any) -> bool:
     return getattr(tensor, "_keras_mask", None) is not None
 
 
+def input_layer(tensor: Any) -> Any:
+    """The input layer that a symbolic input belongs to."""
+    return tensor._keras_history.operation
+
+
 def input_name(tensor: Any) -> str:
     """The name of the input layer that a symbolic input belongs to."""
-    return tensor._keras_history.operation.name
+    return input_layer(tensor).name
 
 
 def input_structure(model: Any) -> Any:

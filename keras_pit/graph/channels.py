@@ -93,19 +93,24 @@ class Channels:
         return [group.labels for group in self.groups if group.owner is layer]
 
 
-def trace(model: keras.Model, closed: Callable[[keras.layers.Layer], str | None] = lambda layer: None) -> Channels:
+def trace(
+    model: keras.Model,
+    closed: Callable[[keras.layers.Layer], str | None] = lambda layer: None,
+    opens: Callable[[keras.layers.Layer], bool] = lambda layer: False,
+) -> Channels:
     """Find the channel classes of a model.
 
     Args:
         model: Functional or built Sequential model.
         closed: tells for a layer why its output channels shall not be searched (None: they may).
+        opens: tells for an input layer whether the channels of the input may go, too.
 
     Raises:
         ValueError: if the graph reads a variable that belongs to no layer.
     """
     is_open = any(None in tensor.shape[1:] for tensor in _keras.graph(model).inputs)
     for length in TRIAL_LENGTHS if is_open else (1,):
-        tracer = _Tracer(closed, length, is_open)
+        tracer = _Tracer(closed, opens, length, is_open)
         try:
             tracer.run(model)
         except _TooShort:
@@ -122,9 +127,16 @@ class _TooShort(Exception):
 
 
 class _Tracer:
-    def __init__(self, closed: Callable[[keras.layers.Layer], str | None], length: int, is_open: bool) -> None:
+    def __init__(
+        self,
+        closed: Callable[[keras.layers.Layer], str | None],
+        opens: Callable[[keras.layers.Layer], bool],
+        length: int,
+        is_open: bool,
+    ) -> None:
         self.classes = Classes()
         self.closed = closed
+        self.opens = opens
         self.length = length
         self.open = is_open
         self.memory: dict[Any, dict[str, np.ndarray]] = {}
@@ -134,14 +146,23 @@ class _Tracer:
         self.inside = Inside()
 
     def run(self, model: keras.Model) -> None:
-        inputs = []
-        for tensor in _keras.graph(model).inputs:
-            reason = f"reaches the input '{_keras.input_name(tensor)}'"
-            shape = self.concrete(tensor.shape)
-            inputs.append(self.classes.kept_like(shape, reason))
+        inputs = [self.input(tensor) for tensor in _keras.graph(model).inputs]
         outputs = keras.tree.flatten(self.interpret(model, inputs))
         for name, x in zip(model.output_names, outputs, strict=True):
             self.classes.keep(x.ids, f"reaches the output '{name}'")
+
+    def input(self, tensor: Any) -> Ids:
+        """The ids of an input: those of a layer that makes its channels, if they may go."""
+        layer, shape = _keras.input_layer(tensor), self.concrete(tensor.shape)
+        if len(shape) == 1 or not self.opens(layer):
+            return self.classes.kept_like(shape, f"reaches the input '{layer.name}'")
+        ids = self.classes.fresh(shape[-1])
+        self.memory[layer] = {"out": ids}
+        if tensor.shape[-1] is None:
+            self.classes.keep(ids, "is an input of open length")
+        elif not keras.backend.is_float_dtype(tensor.dtype):
+            self.classes.keep(ids, f"is an input of {tensor.dtype}")
+        return Ids(shape, -1, ids)
 
     def concrete(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         return (1, *(self.length if size is None else size for size in shape[1:]))
@@ -267,7 +288,8 @@ class _Tracer:
 
     def layer_channels(self, layer: Any, memory: dict[str, np.ndarray], labels: np.ndarray) -> LayerChannels:
         known = table.row(layer)
-        makes = known is not None and known.width is not None and "out" in memory
+        is_input = isinstance(layer, keras.layers.InputLayer)
+        makes = "out" in memory and (is_input or (known is not None and known.width is not None))
         made = memory["out"] if makes else np.zeros(0, np.int64)
         frozen = None
         if makes and not labels[made].any():

@@ -38,6 +38,7 @@ def rebuild(
         *args, **kwargs
     ),
     shape: Callable[[Any], tuple[int | None, ...]] = lambda tensor: tensor.shape,
+    input_layer: Callable[..., Any] = lambda old, **arguments: keras.layers.InputLayer(**arguments),
 ) -> Rebuilt:
     """Build the graph of a model anew.
 
@@ -46,6 +47,7 @@ def rebuild(
         new_layer: makes the new layer or operation in place of an old one; told its first call.
         call: calls a new layer on new tensors; told the old call.
         shape: the shape of the new input in place of an old one.
+        input_layer: makes the new input layer in place of an old one, which it is told, with these arguments.
     """
     rebuilt = Rebuilt(None, None)
 
@@ -74,8 +76,11 @@ def rebuild(
         def new_input(tensor: Any) -> Any:
             # Keras matches the keys of a dictionary with the names of the tensors, which differ from those of the
             # input layers where neither was given.
-            name = tensor.name if isinstance(structure, dict) else _keras.input_name(tensor)
-            return keras.Input(batch_shape=shape(tensor), dtype=tensor.dtype, name=name)
+            old = _keras.input_layer(tensor)
+            name = tensor.name if isinstance(structure, dict) else old.name
+            new = input_layer(old, batch_shape=shape(tensor), dtype=tensor.dtype, name=name)
+            rebuilt.layers[old] = new
+            return new.output
 
         inputs = keras.tree.map_structure(new_input, structure)
         old = _keras.graph(graph).inputs

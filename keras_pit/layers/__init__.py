@@ -10,6 +10,7 @@ A search layer takes the arguments of its Keras layer, and computes what that wo
 `masks` first, then `layer`.
 """
 
+from .inputs import PITInput
 from .layer import PITLayer
 from .stock import (
     PITConv1D,
@@ -31,6 +32,7 @@ __all__ = [
     "PITDense",
     "PITDepthwiseConv1D",
     "PITDepthwiseConv2D",
+    "PITInput",
     "PITLayer",
     "PITSeparableConv1D",
     "PITSeparableConv2D",

@@ -22,7 +22,9 @@ from ..errors import OpenLength
 from ..graph import seeds, table
 from ..graph.channels import Channels, trace
 from ..graph.kinds import kind_of
+from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
+from ..layers.ownership import channel_masks
 from .model import SearchModel
 from .totals import layer_cost
 
@@ -55,6 +57,19 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
+class InputReport:
+    """An input whose channels are searched."""
+
+    name: str
+    channels: int
+    """Of the seed, along the last axis."""
+    read: tuple[int, ...]
+    """Which of them the model still reads, in the order in which the exported model takes them."""
+    frozen: str | None
+    """Why all of them stay."""
+
+
+@dataclass(frozen=True)
 class Kept:
     """An operation that is not followed: the channels that enter or leave it all stay."""
 
@@ -74,6 +89,8 @@ class Report:
     kept: tuple[Kept, ...]
     unknown: tuple[str, ...]
     """Operations whose multiplications are not all known: the MACs in all are at least what the report says."""
+    inputs: tuple[InputReport, ...] = ()
+    """The inputs, where "inputs" are searched."""
 
     def total(self, when: str, metric: str) -> int | None:
         """The cost of all layers; of MACs what is known of, if `unknown` names operations.
@@ -91,7 +108,7 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         totals = {when: {metric: self.total(when, metric) for metric in METRICS} for when in ("before", "after")}
-        rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("layers", "kept")}
+        rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("inputs", "layers", "kept")}
         return {"model": self.model, **rows, "total": totals, "unknown": list(self.unknown)}
 
     def __rich__(self) -> Table:
@@ -105,6 +122,9 @@ class Report:
             total = f"≥{total}" if metric == "macs" and self.unknown and total != "?" else total
             grid.add_column(metric, justify="right", footer=total, no_wrap=True)
         grid.add_column("not searched", style="dim", overflow="fold", min_width=12)
+        for each in self.inputs:
+            reason = f"channels: {each.frozen}" if each.frozen else ""
+            grid.add_row(f"{each.name} (Input)", _change(each.channels, len(each.read)), *[""] * 4, reason)
         for layer in self.layers:
             one, two = layer.before, layer.after
             pairs = [(one.channels, two.channels), (one.kernel, two.kernel), (one.dilation, two.dilation)]
@@ -183,7 +203,14 @@ def summary(model: keras.Model) -> Report:
 def _report(name: str, channels: Channels) -> Report:
     costly = [layer for layer in channels.layers if table.cost_row(layer) is not None]
     kept = [_kept(op, why, channels) for op, why in channels.frozen.items() if op not in costly]
-    return Report(name, tuple(_layer(layer, channels) for layer in costly), tuple(kept), channels.unknown)
+    inputs = tuple(_input(layer, channels) for layer in channels.layers if isinstance(layer, PITInput))
+    return Report(name, tuple(_layer(layer, channels) for layer in costly), tuple(kept), channels.unknown, inputs)
+
+
+def _input(layer: PITInput, channels: Channels) -> InputReport:
+    read = channel_masks(channels, channels.layers[layer].roles)["out"].kept()
+    found = tuple(np.flatnonzero(read).tolist())
+    return InputReport(layer.name, len(read), found, channels.layers[layer].frozen)
 
 
 def _kept(operation: Any, reason: str, channels: Channels) -> Kept:

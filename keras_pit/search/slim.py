@@ -44,7 +44,8 @@ def whole(model: keras.Model, channels: Channels) -> tuple[keras.Model, dict[str
     slim_model, new_layers = _Slimmer(model, channels, whole=True).model()
     names = {}
     for number, (old, new) in enumerate(new_layers.items()):
-        new.name = f"{old.name}#{number}"
+        if not isinstance(old, keras.layers.InputLayer):  # inputs are known by their names
+            new.name = f"{old.name}#{number}"
         names[new.name] = old
     return slim_model, names
 

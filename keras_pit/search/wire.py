@@ -18,6 +18,7 @@ from ..graph.kinds import made_as
 from ..graph.rebuild import copy_state, rebuild, renewed
 from ..graph.remake import remake
 from ..graph.unsaved import lost
+from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
 from ..layers.ownership import channel_masks
 from ..layers.stock import search_layer
@@ -64,7 +65,7 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
             be followed.
     """
     plan = _Plan(seed, arguments)
-    channels = trace(seed, plan.closed)
+    channels = trace(seed, plan.closed, plan.opens)
     for name in arguments.regularizer:
         metric = costs.get(name)
         if not metric.whole:
@@ -79,7 +80,11 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
                 f"The {name} of model '{seed.name}' is {value:g}, expected more than 0: there is nothing to press "
                 "down. What a search presses down are costs of convolutions and Dense layers in the graph of the model."
             )
-    rebuilt = rebuild(seed, lambda layer, call: plan.new_layer(layer, channels))
+    rebuilt = rebuild(
+        seed,
+        lambda layer, call: plan.new_layer(layer, channels),
+        input_layer=lambda layer, **arguments: plan.new_input(layer, channels, arguments),
+    )
     for old, new in rebuilt.layers.items():
         copy_state(old, new)
     channels = channels.transfer(rebuilt.layers, rebuilt.tensors)
@@ -150,6 +155,17 @@ class _Plan:
         if self.hand_placed and not isinstance(layer, PITLayer):
             return "is no search layer, in a model where search layers were placed by hand"
         return None if "channels" in self.searches(layer) else "is searched for other things than channels"
+
+    def opens(self, layer: Any) -> bool:
+        """Whether the channels of an input are searched."""
+        return "inputs" in self.arguments.search and layer.name not in self.arguments.exclude
+
+    def new_input(self, layer: Any, channels: Channels, arguments: dict[str, Any]) -> Any:
+        if layer not in channels.layers:
+            return keras.layers.InputLayer(**arguments)
+        new = PITInput(**arguments)
+        new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
+        return new
 
     def new_layer(self, layer: Any, channels: Channels) -> Any:
         kind = search_layer(layer)
