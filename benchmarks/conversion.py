@@ -1,6 +1,9 @@
 """How long converting and exporting take: CPU time over that of `keras.models.clone_model`, in one run.
 
-python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json]
+    python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json] [--only depth]
+
+Then chains of 40, 80 and 160 layers: `convert` over cloning, and what a target for flash adds, which makes it cost the
+seed and the least that can be reached on a board. Both should grow as the number of layers does.
 """
 
 import argparse
@@ -23,6 +26,9 @@ import keras_pit
 
 NAMES = ("MobileNet", "MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0")
 LIMIT = 5.0
+DEPTHS = (40, 80, 160)
+A_LAYER = 0.05
+"""CPU seconds that `convert` for a target may take for each layer."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -50,8 +56,52 @@ def ratio(name: str, rounds: int) -> dict[str, Any]:
     return {"network": name, **medians, "ratio": (medians["convert"] + medians["export"]) / medians["clone"]}
 
 
-def main(rounds: int, output: pathlib.Path) -> None:
+def chain(depth: int) -> keras.Model:
+    """Convolutions with batch normalization, one behind the other."""
+    x = inputs = keras.Input((64, 8))
+    for _ in range(depth):
+        x = keras.layers.Conv1D(16, 3, padding="causal", use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    return keras.Model(inputs, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling1D()(x)))
+
+
+def depth_of(depth: int) -> dict[str, Any]:
+    """CPU seconds for a chain of so many convolutions."""
+    model = chain(depth)
+    timed(lambda: keras.models.clone_model(model))
+    clone, _ = timed(lambda: keras.models.clone_model(model))
+    convert, _ = timed(lambda: keras_pit.convert(model, "macs"))
+    bound = 0.5 * keras_pit.cost(model, "flash")
+    target, _ = timed(lambda: keras_pit.convert(model, target={"flash": bound}))
+    keras.backend.clear_session()
+    return {"layers": depth, "clone": clone, "convert": convert, "target": target, "a layer": target / depth}
+
+
+def depths(console: Console) -> list[dict[str, Any]]:
+    table = Table(title=f"CPU seconds; convert for a target of flash, at most {A_LAYER:g} a layer")
+    names = ("layers", "clone", "convert", "target", "a layer")
+    for column in (*names, "convert over clone"):
+        table.add_column(column, justify="right")
+    rows = []
+    depth_of(4)
+    for depth in DEPTHS:
+        rows.append(row := depth_of(depth))
+        cells = [f"{row[key]:.2f}" for key in names[1:-1]]
+        table.add_row(str(depth), *cells, f"{row['a layer']:.3f}", f"{row['convert'] / row['clone']:.1f}")
+    console.print(table)
+    return rows
+
+
+def main(rounds: int, output: pathlib.Path, only: str | None) -> None:
     console = Console()
+    results = {} if only == "depth" else {"applications": applications(console, rounds)}
+    if only != "applications":
+        results["depth"] = depths(console)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def applications(console: Console, rounds: int) -> list[dict[str, Any]]:
     table = Table(title=f"CPU seconds; convert + export over clone, limit {LIMIT:g}")
     for column in ("network", "clone", "convert", "export", "ratio"):
         table.add_column(column, justify="left" if column == "network" else "right")
@@ -60,13 +110,13 @@ def main(rounds: int, output: pathlib.Path) -> None:
         results.append(ratio(name, rounds))
         table.add_row(name, *(f"{results[-1][key]:.2f}" for key in ("clone", "convert", "export", "ratio")))
     console.print(table)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=2) + "\n")
+    return results
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out/conversion.json"))
+    parser.add_argument("--only", choices=("applications", "depth"))
     arguments = parser.parse_args()
-    main(arguments.rounds, arguments.output)
+    main(arguments.rounds, arguments.output, arguments.only)

@@ -67,7 +67,11 @@ def measured(name: str, model: keras.Model) -> dict[str, Any]:
 
 
 def main(count: int, output: pathlib.Path) -> None:
-    results = [measured(name, model) for name, model in networks(count)]
+    results = []
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for name, model in networks(count):
+        results.append(measured(name, model))
+        output.write_text(json.dumps(results, indent=1) + "\n")
     found = [result for result in results if "refused" not in result]
     table = Table(title="bytes at the arena's head, Cortex-M4")
     for column in ("network", "operators", "as written", "in order", "saved"):
@@ -95,8 +99,6 @@ def main(count: int, output: pathlib.Path) -> None:
         f"networks, above for {len(above)} {above or ''}, below for {len(below)} {below or ''}; "
         f"refused by the converter: {len(results) - len(found)}"
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ model the sizes are soft: the network is that of the seed, each channel axis in 
     conv "a" makes the labels 1 2 3 4              CONV_2D (1, 1, T, 3) -> (1, 1, T, sum of the mask of 1 2 3 4)
     conv "b" reads them, its kernel is searched    PAD and CONV_2D, zeros and taps by the state of its masks
 
-Operators run in the order that needs the least arena (see `costs.schedule`). Which one that is depends on the masks: a
-search has the order of the whole network and some others, those that are best in most of some random states.
+Operators run in the order that needs the least arena (see `costs.schedule`). Which one that is depends on the masks, so
+a search has all orders of each stretch that branches (see `costs.undecided`).
 
 A kernel that gets shorter needs other padding, too: a causal one less of it, a "same" one that lost taps on one side a
 PAD of its own. The states of a kernel are few and known beforehand, so this is looked up by the number of the state.
@@ -18,9 +18,8 @@ What the lowering only calls as it is, as recurrent layers, may become any numbe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,27 +27,31 @@ import keras
 import numpy as np
 
 from .. import lowering
-from ..costs.program import Program, in_numbers
-from ..costs.schedule import arranged, by_turns, has_choice, order
+from ..costs.program import Order, Program
+from ..costs.schedule import arranged, choices, written
 from ..graph import _keras
 from ..graph.channels import Channels
 from ..graph.precision import in_float32
 from ..layers.layer import PITLayer
-from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.ownership import masks_of
 from ..layers.reader import Reader
 from ..lowering import Network, Node
 from ..lowering import operators as kinds
 from .axes import ChannelAxis, axis_of
 from .folds import folds_of
+from .orders import orders_of
 from .parts import Parts
 from .scales import rescaled
 from .states import States, searches_kernel
 from .writer import Writer
 
 
+@dataclass(frozen=True, eq=False)
 class Blueprint(Parts):
     """A lowered network, and what is searched in it."""
+
+    variants: tuple[Blueprint, ...] = ()
+    """The same network as the file has it where scales turn out to be equal (see `scales`)."""
 
     @classmethod
     def of(cls, model: keras.Model) -> Blueprint:
@@ -57,7 +60,8 @@ class Blueprint(Parts):
         Raises:
             ValueError: if an input has an open length, or a layer has operators that are not known beforehand.
         """
-        return cls(_lowered(model, {}), {}, {}, {})
+        network, *others = _lowered(model, {})
+        return cls(network, {}, {}, {}, tuple(cls(other, {}, {}, {}) for other in others))
 
     @classmethod
     def searched(cls, whole: keras.Model, layers: Mapping[str, Any], channels: Channels) -> Blueprint:
@@ -71,7 +75,11 @@ class Blueprint(Parts):
         Raises:
             ValueError: as `of`.
         """
-        network = _lowered(whole, layers)
+        network, *others = (cls._searched(network, layers, channels) for network in _lowered(whole, layers))
+        return replace(network, variants=tuple(others))
+
+    @classmethod
+    def _searched(cls, network: Network, layers: Mapping[str, Any], channels: Channels) -> Blueprint:
         axes: dict[Node, ChannelAxis] = {}
         kernels: dict[Node, tuple[PITLayer, States]] = {}
         for node in network.nodes():
@@ -85,61 +93,58 @@ class Blueprint(Parts):
 
     def program(self, reader: Reader | None = None) -> Program:
         """The operators and tensors; of a search model with the sizes that the reader's masks leave."""
-        if not self.is_searched:
-            return arranged(Writer(self, Reader()).build(self.network.nodes()))
-        writer = Writer(self, reader or Reader())
-        program = writer.build(self.nodes)
-        turns = ({node: turn for turn, node in enumerate(nodes)} for nodes in self.other_orders)
-        orders = [by_turns(program, [turn[node] for node in writer.nodes]) for turn in turns]
-        return replace(program, orders=tuple(orders))
+        if self.is_searched:
+            program = replace(Writer(self, reader or Reader()).build(self.nodes), orders=self.orders)
+        else:
+            program = arranged(Writer(self, Reader()).build(self.network.nodes()))
+        return replace(program, variants=tuple(variant.program(reader) for variant in self.variants))
 
     @cached_property
     def nodes(self) -> list[Node]:
-        """All nodes, in the order in which the whole network runs best."""
-        writer = Writer(Parts(self.network, {}, {}, {}), Reader())
-        return self._best(writer, writer.build(self.network.nodes()))
-
-    @cached_property
-    def other_orders(self) -> list[list[Node]]:
-        """Other orders, in which the network runs best in some states of the masks: the most frequent ones.
-
-        There are none for networks with so many orders that the file may not have the best one.
-        """
-        if not has_choice(Writer(Parts(self.network, {}, {}, {}), Reader()).build(self.nodes)):
-            return []
-        owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}
-        layers = owners | {id(layer): layer for layer, _ in self.kernels.values()}
-        rng, found = np.random.default_rng(0), Counter[tuple[Node, ...]]()
-        for _ in range(_STATES):
-            values = {
-                id(variable): (THRESHOLD + MARGIN * np.sign(rng.random() - rng.random(variable.shape))).astype(
-                    "float32"
-                )
-                for layer in layers.values()
-                for variable in layer.mask_variables
-            }
-            with _keras.outside_of_calls():
-                writer = Writer(self, Reader(layers.values(), values))
-                program = in_numbers(writer.build(self.nodes))
-            found[tuple(self._best(writer, program))] += 1
-        del found[tuple(self.nodes)]
-        return [list(nodes) for nodes, _ in found.most_common(_ORDERS)]
-
-    def _best(self, writer: Writer, program: Program) -> list[Node]:
-        """The nodes in the order that is best for a program that a writer has written."""
-        runs = {n: turn for turn, place in enumerate(order(program)) for n in program.operators[place].outputs}
+        """All nodes, in the order in which their operators are written (see `costs.listing`)."""
+        writer = self._whole()
+        program = writer.build(self.network.nodes())
+        runs = {n: turn for turn, place in enumerate(written(program)) for n in program.operators[place].outputs}
         # Inputs come first, in the model's order; what an operator does in passing, behind it.
         turns = {node: place - len(self.network.inputs) for place, node in enumerate(self.network.inputs)}
         turns = {node: runs.get(number, -1) for node, number in writer.numbers.items()} | turns
         return sorted(self.network.nodes(), key=turns.__getitem__)
 
+    @cached_property
+    def stretches(self) -> list[list[tuple[Node, ...]]]:
+        """For each stretch of nodes that can run in several orders, these, the one as written first."""
+        writer = self._whole()
+        found = []
+        for orders in choices(writer.build(self.nodes)):
+            # A node runs when its last operator does.
+            runs = ([writer.nodes[place] for place in reversed(places)] for places in orders)
+            found.append(list(dict.fromkeys(tuple(reversed(dict.fromkeys(nodes))) for nodes in runs)))
+        return [nodes for nodes in found if len(nodes) > 1]
 
-_STATES, _ORDERS = 9, 4
-"""States of the masks that are tried for other orders, and how many of these are kept."""
+    @cached_property
+    def orders(self) -> tuple[tuple[Order, ...], ...]:
+        """The orders of operators in each such stretch, the same in every state of the masks."""
+        if not self.stretches:
+            return ()
+        owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}
+        layers = owners | {id(layer): layer for layer, _ in self.kernels.values()}
+        off = {id(mask): np.zeros(mask.shape, "float32") for one in layers.values() for mask in one.mask_variables}
+        with _keras.outside_of_calls():
+            writer = Writer(self, Reader(layers.values(), off))
+            return orders_of(writer.build(self.nodes), writer.nodes, self.stretches)
+
+    def _whole(self) -> Writer:
+        """Writes down the network with nothing switched off."""
+        return Writer(Parts(self.network, {}, {}, {}), Reader())
 
 
-def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> Network:
-    """The operators of a model, if all of them are known; `originals` are layers whose names messages give instead."""
+def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> list[Network]:
+    """The operators of a model, if all of them are known, in all variants.
+
+    Args:
+        model: the model.
+        originals: layers whose names messages give instead.
+    """
     for tensor in _keras.graph(model).inputs:
         if None in tensor.shape[1:]:
             raise ValueError(

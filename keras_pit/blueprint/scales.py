@@ -10,13 +10,15 @@ what is only moved or pooled on the way there. Where that cannot be, numbers are
        +-------------> concatenate with c
 
 An input of the network, and what is looked up in a table, has one scale, which goes on to all that joins it. Two scales
-may turn out to be equal, if the largest number of both is the same one; then the file has no QUANTIZE, and its arena is
-not exactly the one known before.
+may turn out to be equal, if the largest number of both is the same one; then the file has no QUANTIZE. That takes no
+more at any step, but the planner may place the rest worse: so both networks are known, with and without.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 from ..lowering import Network, Node
 from ..lowering import operators as kinds
@@ -27,8 +29,8 @@ class Quantize(kinds.Operator):
     """QUANTIZE: the same numbers with another scale."""
 
 
-def rescaled(network: Network) -> Network:
-    """A network with the QUANTIZE that the converter puts between its operators."""
+def rescaled(network: Network) -> list[Network]:
+    """A network with each QUANTIZE that the converter puts between operators; and without those it may leave out."""
     nodes = network.nodes()
     joined = _joined(nodes)
     groups = _groups(nodes, joined)
@@ -38,6 +40,18 @@ def rescaled(network: Network) -> Network:
         for join, operand in ways
         if groups[join] is not groups[ways[-1][0]]
     }
+    return [_rescaled(network, joined, some) for some in ([apart, {}] if apart else [apart])]
+
+
+def _rescaled(network: Network, joined: Mapping[Node, Any], apart: Mapping[tuple[Node, Node], Node]) -> Network:
+    """A network with a QUANTIZE behind what has a fixed range and is joined, and before what joins it at another scale.
+
+    Args:
+        network: the network.
+        joined: the nodes whose numbers are joined with others.
+        apart: for such joining nodes and what they read, the one whose scale that is brought to.
+    """
+    nodes = network.nodes()
     new: dict[Node, Node] = {}
     between: dict[tuple[Node, Node], Node] = {}
     for node in nodes:

@@ -55,6 +55,8 @@ class State:
     """The zeros that it sees along rows and columns, by whomever they are added."""
     padded: int
     cropped: int
+    begin: int = 0
+    """What is cropped at the front."""
 
     @property
     def sees_zeros(self) -> bool:
@@ -96,7 +98,7 @@ class State:
             padding="valid" if is_padded else str(word).lower(),
         )
         padded = length + (sum(pads) if is_padded else 0)
-        return cls(form, alone.pads, padded, padded + cut)
+        return cls(form, alone.pads, padded, padded + cut, -min(before, 0))
 
 
 class States:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import pathlib
 from functools import cache
+from typing import Any
 
 from . import cores
 from .kernels import PATHS, UNMEASURED, WIDE, Path
@@ -97,13 +98,13 @@ def _cycles(program: Program, core: str) -> Scalar:
 
 def operator_instructions(call: Call, core: str) -> Scalar:
     """Instructions of one operator; 0 if it is unknown."""
-    if unknown(call):
+    if _is_unmeasured(call):
         return 0
     *special, general = paths(call, cores.get(core).measured)
     total = _weigh(general, core)
     for path in reversed(special):
         total = choose(path.condition, _weigh(path, core), total)
-    return total
+    return choose(_has_unmeasured_form(call), 0, total)
 
 
 def paths(call: Call, measured: str) -> list[Path]:
@@ -125,11 +126,24 @@ def worst(call: Call, core: str) -> Scalar:
 
 
 def unknown(call: Call) -> bool:
-    """Whether the time of such an operator was never measured, for its name, its shapes or the type of its numbers."""
-    if call.op.name not in PATHS or UNMEASURED.get(call.op.name, _never)(call):
+    """Whether the time of such an operator was never measured, for its name, its shapes or the type of its numbers.
+
+    Its sizes are numbers.
+    """
+    return _is_unmeasured(call) or bool(_has_unmeasured_form(call))
+
+
+def _is_unmeasured(call: Call) -> bool:
+    """Whether no form of it was measured."""
+    if call.op.name not in PATHS:
         return True
     types = {tensor.dtype for tensor in (*call.inputs, *call.outputs) if tensor is not None and not tensor.constant}
     return bool(types - {"int8"}) and not (types <= {"int16"} and call.op.name in WIDE) and call.op.name not in _MIXED
+
+
+def _has_unmeasured_form(call: Call) -> Any:
+    """Whether it is one of the forms that were not measured: True or False, of soft sizes a tensor."""
+    return UNMEASURED.get(call.op.name, _never)(call)
 
 
 def _never(call: Call) -> bool:

@@ -75,41 +75,39 @@ def plan(wanted: Sequence[Buffer]) -> list[Placed]:
     return placed
 
 
-def soft_head(wanted: Sequence[Buffer], steps: int) -> Scalar:
-    """The end of the last buffer of `plan`, computed on tensors."""
+def soft_heads(sizes: Any, first: Any, last: Any, ranks: np.ndarray) -> Any:
+    """The end of the last buffer of `plan`, computed on tensors, for several orders of operators.
+
+    Args:
+        sizes: of the buffers, bytes, shape (buffers,).
+        first: the first step of each, by order, shape (orders, buffers).
+        last: the last step, shape (orders, buffers).
+        ranks: what to add to the first step, so that what is asked for later has more.
+
+    Returns:
+        Bytes, shape (orders,), without a gradient.
+    """
     from keras import ops
 
-    count = len(wanted)
-    sizes, last = (
-        ops.stack([ops.cast(value, "float32") for value in values])
-        for values in ([buffer.size for buffer in wanted], [buffer.last for buffer in wanted])
-    )
-    first = np.array([buffer.first for buffer in wanted], "float32")
-    alive = ops.cast((first <= np.arange(steps + 1)[:, None]) & (np.arange(steps + 1)[:, None] <= last), "float32")
-    peaks = ops.sum(alive * sizes, axis=1)
-    weights = ops.softmax(_SHARPNESS * (peaks / ops.max(peaks) - 1.0))
-    smooth = ops.sum(ops.stop_gradient(weights) * peaks)
-    sizes, last = ops.stop_gradient(sizes), ops.stop_gradient(last)
-    beside = (first[:, None] <= last) & (first <= last[:, None])
+    sizes, first, last = (ops.stop_gradient(ops.cast(value, "float32")) for value in (sizes, first, last))
+    orders, count = first.shape
+    beside = (first[:, :, None] <= last[:, None]) & (first[:, None] <= last[:, :, None])
     # Largest first, of equal ones the last first.
-    keys = ops.cast(ops.round(sizes / ALIGNMENT), "int32") * count + np.arange(count, dtype="int32")
-    order = ops.argsort(-keys)
+    turns = first + ranks
+    before = (sizes[:, None] > sizes) | (ops.equal(sizes[:, None], sizes) & (turns[:, :, None] > turns[:, None]))
+    order = ops.argsort(-ops.sum(ops.cast(before, "int32"), axis=2), axis=1)
 
     def place(turn: Any, offsets: Any, placed: Any) -> tuple[Any, Any, Any]:
-        here = ops.take(order, turn)
-        near, size = ops.take(beside, here, axis=0) & placed, ops.take(sizes, here)
-        ends = offsets + sizes
-        starts = ops.concatenate([np.zeros(1, "float32"), ops.where(near, ends, 0.0)])[:, None]
-        fits = ops.all(~near | (starts + size <= offsets) | (starts >= ends), axis=1)
-        start = ops.min(ops.where(fits, starts[:, 0], np.inf))
-        is_here = ops.equal(np.arange(count), ops.cast(here, "int32"))
-        return turn + 1, ops.where(is_here, start, offsets), placed | is_here
+        here = ops.take(order, turn, axis=1)
+        near = ops.take_along_axis(beside, here[:, None, None], axis=1)[:, 0] & placed
+        size, ends = ops.take(sizes, here)[:, None, None], offsets + sizes
+        starts = ops.concatenate([np.zeros((orders, 1), "float32"), ops.where(near, ends, 0.0)], axis=1)
+        apart = (starts[:, :, None] + size <= offsets[:, None]) | (starts[:, :, None] >= ends[:, None])
+        fits = ops.all(~near[:, None] | apart, axis=2)
+        start = ops.min(ops.where(fits, starts, np.inf), axis=1)
+        is_here = ops.equal(np.arange(count), ops.cast(here, "int32")[:, None])
+        return turn + 1, ops.where(is_here, start[:, None], offsets), placed | is_here
 
-    state = (0, ops.zeros(count), ops.zeros(count, "bool"))
+    state = (0, ops.zeros((orders, count)), ops.zeros((orders, count), "bool"))
     _, offsets, _ = ops.while_loop(lambda turn, *_: turn < count, place, state)
-    head = ops.stop_gradient(ops.max(offsets + sizes))
-    return head + smooth - ops.stop_gradient(smooth)
-
-
-_SHARPNESS = 30.0
-"""How much the gradient keeps to the peak: of a step with a tenth less alive, e^-3 times as much."""
+    return ops.max(offsets + sizes, axis=1)

@@ -20,7 +20,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,10 @@ SOURCE = {"TRANSPOSE_CONV": 2, "GATHER": 1}
 """The operators that do not work on their input 0, and which one they work on."""
 
 
+Order = tuple[int, ...]
+"""Places of operators, first to last."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """A tensor: an activation, or a constant."""
@@ -55,6 +59,8 @@ class Tensor:
     """Whether it is a state, which is kept from one inference to the next."""
     centred: bool = False
     """Whether its zero point is known to be 0, as that of a TANH: some kernels are faster then."""
+    content: tuple[Scalar, ...] = ()
+    """What a constant holds, where that may turn out to be what another one of this shape does: equal ones are one."""
 
     @property
     def elements(self) -> Scalar:
@@ -110,9 +116,11 @@ class Program:
     tensors: tuple[Tensor, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    orders: tuple[tuple[int, ...], ...] = ()
-    """Other orders of its operators, as their places: the network has the one that needs the least arena, and which one
-    that is depends on its sizes while these are soft."""
+    orders: tuple[tuple[Order, ...], ...] = ()
+    """For each stretch of operators that can run in several orders, these, the listed one first: the network has those
+    that need the least arena, and which these are depends on its sizes while they are soft."""
+    variants: tuple[Program, ...] = ()
+    """The same network as the file may have it instead; the arena is that of the one that needs most."""
 
     def calls(self) -> Iterator[Call]:
         """Each operator with its tensors, in execution order."""
@@ -121,13 +129,44 @@ class Program:
             yield Call(op, inputs, tuple(self.tensors[number] for number in op.outputs))
 
     def presences(self) -> dict[int, Scalar]:
-        """For each tensor that is used, 1, or 0 where none of its operators is present."""
+        """For each tensor that is used, 1, or 0 where none of its operators is present, or an equal one is there."""
+        return self._presences
+
+    @cached_property
+    def _presences(self) -> dict[int, Scalar]:
         there: dict[int, Scalar] = dict.fromkeys(self.inputs, 1)
         for op in self.operators:
             constants = [number for number in op.inputs if number >= 0 and self.tensors[number].constant]
             for number in (*op.outputs, *constants):
                 there[number] = 1 if is_number(op.presence) else there.get(number, 0) + op.presence
+        alike: dict[Any, list[int]] = {}
+        for number in there:
+            content = self.tensors[number].content
+            if content:
+                alike.setdefault((self.tensors[number].shape, len(content)), []).append(number)
+        for group in alike.values():
+            contents = [self.tensors[number].content for number in group]
+            there |= zip(group, _distinct(contents, [there[number] for number in group]), strict=True)
         return there
+
+
+def _distinct(contents: list[tuple[Scalar, ...]], there: list[Scalar]) -> list[Scalar]:
+    """How present each of some contents is, if it counts only where none before has the same numbers."""
+    if len(there) == 1:
+        return there
+    if all(is_number(value) for values in (*contents, there) for value in values):
+        first = {values: place for place, values in reversed(list(enumerate(contents))) if there[place]}
+        return [
+            value * (first.get(values) == place)
+            for place, (values, value) in enumerate(zip(contents, there, strict=True))
+        ]
+    from keras import ops
+
+    rows = ops.stack([ops.cast(value, "float32") for values in contents for value in values])
+    table, present = ops.reshape(rows, (len(there), -1)), ops.stack([ops.cast(value, "float32") for value in there])
+    equal = ops.all(ops.equal(table[:, None], table), axis=2) & (present > 0)
+    again = ops.any(equal & np.tril(np.ones((len(there),) * 2, bool), -1), axis=1)
+    return list(ops.unstack(ops.where(again, 0.0, present), len(there)))
 
 
 @dataclass(frozen=True)
@@ -247,7 +286,12 @@ def in_numbers(program: Program) -> Program:
         return round(float(value))
 
     tensors = tuple(
-        replace(tensor, shape=tuple(map(number, tensor.shape)), channels=number(tensor.channels))
+        replace(
+            tensor,
+            shape=tuple(map(number, tensor.shape)),
+            channels=number(tensor.channels),
+            content=tuple(map(number, tensor.content)),
+        )
         for tensor in program.tensors
     )
     present = tuple(

@@ -15,7 +15,8 @@ on, and goes by stretches: one ends where all operators so far have to come befo
     head    The planner may need more than the peak. Then it is asked about other orders: about all of them if there
             are no more than `TRIALS`, else about the best ways through each set, stretch by stretch.
 
-So it is the best order of all for networks with few branches, and a good one for others. A chain costs nothing.
+So it is the best order of all for networks with few branches, and a good one for others. A chain costs nothing. A PAD
+runs right before what reads it: nothing is gained by having the larger tensor any longer.
 """
 
 from __future__ import annotations
@@ -23,28 +24,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from heapq import heapify, heappop, heappush, nsmallest
+from heapq import nsmallest
 from itertools import pairwise, product
 
 from . import cores
-from .arena import buffers
+from .alive import buffers
+from .listing import in_order, written
 from .planner import ALIGNMENT, plan
-from .program import Program, round_up
+from .program import Order, Program, round_up
+
+__all__ = ["arranged", "choices", "in_order", "order", "written"]
 
 WIDTH = 500
 """Sets of operators that are followed at a time."""
 TRIALS = 300
 """Orders that the planner is asked about."""
 
-Order = tuple[int, ...]
-"""Places of operators, first to last."""
 
-
-def arranged(program: Program) -> Program:
+def arranged(program: Program, *, fast: bool = False) -> Program:
     """A network with its operators in the order that needs the least arena.
 
     Args:
         program: the network; sizes are numbers.
+        fast: as for `order`.
 
     Returns:
         The same network; tensors are numbered as they come, inputs first.
@@ -53,81 +55,40 @@ def arranged(program: Program) -> Program:
         >>> arena(arranged(program)).head <= arena(program).head
         True
     """
-    return in_order(program, order(program))
+    return in_order(program, order(program, fast=fast))
 
 
-def in_order(program: Program, places: Sequence[int]) -> Program:
-    """A network with its operators in another order, and its tensors numbered as they come."""
-    operators = [program.operators[place] for place in places]
-    met = [*program.inputs, *(n for op in operators for n in (*op.inputs, *op.outputs) if n >= 0), *program.outputs]
-    numbers = {-1: -1} | {old: new for new, old in enumerate(dict.fromkeys(met))}
-
-    def renumbered(olds: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(numbers[old] for old in olds)
-
-    return Program(
-        tuple(replace(op, inputs=renumbered(op.inputs), outputs=renumbered(op.outputs)) for op in operators),
-        tuple(program.tensors[old] for old in numbers if old >= 0),
-        renumbered(program.inputs),
-        renumbered(program.outputs),
-    )
-
-
-def order(program: Program) -> Order:
+def order(program: Program, *, fast: bool = False) -> Order:
     """The order that needs the least arena.
 
     Args:
         program: the network; sizes are numbers.
+        fast: look at a few of what is looked at else: a good order, in a second whatever the network is.
 
     Returns:
         The places of its operators, first to last.
     """
     places = tuple(written(program))
-    return tuple(places[place] for place in _Search(in_order(program, places)).best())
+    return tuple(places[place] for place in _Search(in_order(program, places), 25 if fast else 1).best())
 
 
-def has_choice(program: Program) -> bool:
-    """Whether there are several orders, but so few that `order` finds the best one of all."""
-    return 1 < _Search(in_order(program, tuple(written(program)))).count_orders() <= TRIALS
+def choices(program: Program) -> list[tuple[Order, ...]]:
+    """For each stretch with a choice, its orders, the listed one first: all of them, or `TRIALS` good ones.
 
-
-def by_turns(program: Program, turns: Sequence[int]) -> Order:
-    """The places of operators by their turns, but each behind those that it reads."""
-    makers: dict[int, set[int]] = {}
-    for place, op in enumerate(program.operators):
-        for number in op.outputs:
-            makers.setdefault(number, set()).add(place)
-    waits = [set().union(*(makers.get(number, ()) for number in op.inputs)) for op in program.operators]
-    ready = [(turns[place], place) for place, others in enumerate(waits) if not others]
-    heapify(ready)
-    found = []
-    while ready:
-        _, done = heappop(ready)
-        found.append(done)
-        for place, others in enumerate(waits):
-            if done in others:
-                others.remove(done)
-                if not others:
-                    heappush(ready, (turns[place], place))
-    return tuple(found)
-
-
-def written(program: Program) -> Iterator[int]:
-    """Each operator behind those that it reads, depth first, from the outputs on; what no output needs comes last."""
-    makers = {number: place for place, op in enumerate(program.operators) for number in op.outputs}
-    wanted = [*(makers[number] for number in program.outputs if number in makers), *range(len(program.operators))]
-    stack = [(place, False) for place in reversed(wanted)]
-    done: set[int] = set()
-    while stack:
-        place, ready = stack.pop()
-        if place in done:
-            continue
-        if ready:
-            done.add(place)
-            yield place
-        else:
-            stack.append((place, True))
-            stack += [(makers[n], False) for n in reversed(program.operators[place].inputs) if n in makers]
+    Args:
+        program: the network, with its operators in an order in which they can run; sizes are numbers.
+    """
+    search = _Search(program)
+    state, found = search.begin, []
+    for length in search.stretches():
+        listed = tuple(range(state.count, state.count + length))
+        begin = replace(state, way=())
+        orders = search.all_ways(begin, length) or search.ways(begin, length)
+        if len(orders) > 1:
+            found.append(tuple(dict.fromkeys([listed, *orders])))
+        for place in listed:
+            state = search.then(state, place)
+    return found
 
 
 @dataclass(frozen=True)
@@ -141,6 +102,8 @@ class _State:
     """The most on the way here."""
     way: Order = ()
     """What has run since the stretch began."""
+    due: int = 0
+    """Those of which one must be next, if there are any: readers of a PAD that has just run."""
 
     @property
     def count(self) -> int:
@@ -149,7 +112,7 @@ class _State:
 
     def choices(self) -> Iterator[int]:
         """What can be next, in the order in which it is written."""
-        ready = self.ready
+        ready = self.ready & self.due if self.due else self.ready
         while ready:
             yield (ready & -ready).bit_length() - 1
             ready &= ready - 1
@@ -158,8 +121,9 @@ class _State:
 class _Search:
     """Looks for the best order of a network whose operators are listed as `written` has them."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, less: int = 1) -> None:
         operators = program.operators
+        self.width, self.trials = WIDTH // less, TRIALS // less
         self.program, self.count = program, len(operators)
         makers = {number: place for place, op in enumerate(operators) for number in op.outputs}
         sizes = {n: int(round_up(program.tensors[n].bytes, ALIGNMENT)) for n in (*program.inputs, *makers)}
@@ -172,6 +136,7 @@ class _Search:
                 readers[number] |= 1 << place
                 if number in makers:
                     self.after[makers[number]].add(place)
+        self.follow = [self._follow(place) for place in range(self.count)]
         self.makes = [sum(sizes[number] for number in op.outputs) for op in operators]
         self.ends = [
             [(readers[n], sizes[n]) for n in dict.fromkeys((*op.inputs, *op.outputs)) if n in sizes] for op in operators
@@ -186,21 +151,23 @@ class _Search:
 
     def best(self) -> Order:
         """The best order that is found."""
-        stretches = self._stretches()
+        stretches = self.stretches()
         begins, ways = [], []
         state = self.begin
         for length in stretches:
             begins.append(replace(state, way=(), peak=0))
-            ways.append(self._ways(begins[-1], length))
+            ways.append(self.ways(begins[-1], length))
             for place in ways[-1][0]:
                 state = self.then(state, place)
         if all(len(some) == 1 for some in ways):
             return _joined(some[0] for some in ways)
-        orders = [self._all(begin, length) or some for begin, length, some in zip(begins, stretches, ways, strict=True)]
+        orders = [
+            self.all_ways(begin, length) or some for begin, length, some in zip(begins, stretches, ways, strict=True)
+        ]
         trials = _Trials(self, state.peak)
         trials.take([tuple(range(begin.count, begin.count + n)) for begin, n in zip(begins, stretches, strict=True)])
         trials.take([some[0] for some in ways])
-        if math.prod(map(len, orders)) <= TRIALS:
+        if math.prod(map(len, orders)) <= self.trials:
             for choice in product(*orders):
                 trials.take(choice)
         else:
@@ -209,17 +176,12 @@ class _Search:
                     trials.take([*trials.best[:at], way, *trials.best[at + 1 :]])
         return _joined(trials.best)
 
-    def count_orders(self) -> float:
-        """How many orders there are; infinity if a stretch alone has more than `TRIALS`."""
-        state, count = self.begin, 1.0
-        for length in self._stretches():
-            ways = self._all(replace(state, way=()), length)
-            count *= len(ways) or math.inf
-            for place in range(state.count, state.count + length):
-                state = self.then(state, place)
-        return count
+    def _follow(self, place: int) -> int:
+        """Readers of a PAD of which one has to follow at once: all of them, if they wait for nothing else."""
+        readers = self.after[place] if self.program.operators[place].name == "PAD" else set()
+        return sum(1 << reader for reader in readers) if all(self.before[r] == 1 << place for r in readers) else 0
 
-    def _stretches(self) -> list[int]:
+    def stretches(self) -> list[int]:
         """How many operators there are in each stretch."""
         behind = [0] * self.count
         for place, others in enumerate(self.before):
@@ -235,7 +197,7 @@ class _Search:
         ends = [*reversed(ends), self.count]
         return [end - start for start, end in pairwise(ends)]
 
-    def _ways(self, begin: _State, length: int) -> list[Order]:
+    def ways(self, begin: _State, length: int) -> list[Order]:
         """Orders of a stretch, by their peak: the best one through each set of operators that is followed."""
         levels = [{begin.done: begin}]
         for _ in range(length):
@@ -245,7 +207,7 @@ class _Search:
                     then = self.then(state, place)
                     if then.done not in new or then.peak < new[then.done].peak:
                         new[then.done] = then
-            kept = nsmallest(WIDTH, new.values(), key=lambda one: (one.peak, one.alive, one.done))
+            kept = nsmallest(self.width, new.values(), key=lambda one: (one.peak, one.alive, one.done))
             levels.append({state.done: state for state in kept})
         # Back from the end: what comes behind each set, and its peak.
         rests: dict[int, tuple[int, Order]] = dict.fromkeys(levels.pop(), (0, ()))
@@ -263,17 +225,17 @@ class _Search:
                     behind[state.done] = peak, places = min(rest)
                     peaks.setdefault((*state.way, *places), max(state.peak, peak))
             rests = behind
-        return sorted(peaks, key=lambda places: (peaks[places], places))[:TRIALS]
+        return sorted(peaks, key=lambda places: (peaks[places], places))[: self.trials]
 
-    def _all(self, begin: _State, length: int) -> list[Order]:
-        """All orders of a stretch; none if there are more than `TRIALS`."""
+    def all_ways(self, begin: _State, length: int) -> list[Order]:
+        """All orders of a stretch; none if there are more than are tried."""
         found: list[Order] = []
         stack = [begin]
-        while stack and len(found) <= TRIALS:
+        while stack and len(found) <= self.trials:
             state = stack.pop()
             stack += [self.then(state, place) for place in state.choices()] if len(state.way) < length else []
             found += [state.way] if len(state.way) == length else []
-        return found if len(found) <= TRIALS else []
+        return found if len(found) <= self.trials else []
 
     def head(self, places: Order) -> int:
         """What the planner makes of an order."""
@@ -287,14 +249,15 @@ class _Search:
                 ready |= 1 << reader
         during = state.alive + self.makes[place]
         alive = during - sum(size for readers, size in self.ends[place] if not readers & ~done)
-        return _State(done, ready, alive, max(state.peak, during + self.scratch[place]), (*state.way, place))
+        peak = max(state.peak, during + self.scratch[place])
+        return _State(done, ready, alive, peak, (*state.way, place), self.follow[place])
 
 
 class _Trials:
     """The best order so far, stretch by stretch, by what the planner makes of it."""
 
     def __init__(self, search: _Search, peak: int) -> None:
-        self.search, self.peak, self.left = search, peak, TRIALS
+        self.search, self.peak, self.left = search, peak, search.trials
         self.best: list[Order] = []
         self.head = math.inf
 

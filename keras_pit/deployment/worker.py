@@ -78,14 +78,14 @@ def run(runtime: str, tflite: bytes, feeds: Sequence[np.ndarray], limits: Limits
         (folder / "model.tflite").write_bytes(tflite)
         np.savez(folder / "inputs.npz", *feeds)
         command = [sys.executable, str(_SCRIPT), runtime, str(folder), str(os.getpid()), *map(str, numbers)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as process,
+        ):
             try:
                 _wait(process, limits, f"{runtime} did not finish {len(feeds[0])} samples")
             finally:
                 process.kill()
-                process.wait()
-                process.stdin.close()  # type: ignore[union-attr]
         results, killer = None, None
         if process.returncode < 0:
             killer = signal.Signals(-process.returncode).name

@@ -84,10 +84,10 @@ def op_name(operation: Any) -> str | None:
     return kind.__name__ if kind.__module__.startswith("keras.src.ops.") else None
 
 
-def from_config(kind: type, config: dict[str, Any]) -> Any:
+def from_config(kind: Any, config: dict[str, Any]) -> Any:
     """A new operation from a config of the user's own process, in which code is no risk."""
     with SafeModeScope(False):
-        return kind.from_config(config)  # type: ignore[attr-defined]
+        return kind.from_config(config)
 
 
 def recorded(operation: Any, names: Iterable[str]) -> dict[str, Any]:

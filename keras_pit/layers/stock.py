@@ -28,6 +28,20 @@ def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
     )
 
 
+class _Windowed(PITLayer):
+    """What slides a window over its input."""
+
+    @property
+    def window(self) -> dict[str, Any]:
+        """How it does, by the arguments of `keras.ops`."""
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+            "data_format": self.data_format,
+        }
+
+
 class _Conv(PITLayer):
     masks_taps = True
     costs = staticmethod(geometry.conv)
@@ -51,20 +65,12 @@ class PITConv2D(_Conv, layers.Conv2D):
     stock = layers.Conv2D
 
 
-class _ConvTranspose(PITLayer):
+class _ConvTranspose(_Windowed):
     costs = staticmethod(geometry.conv_transpose)
 
     def call(self, inputs: Any) -> Any:
-        outputs = ops.conv_transpose(
-            inputs,
-            self.mask_kernel(self.kernel, axis=-1),
-            strides=list(self.strides),
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        return self.finish(outputs)
+        kernel, window = self.mask_kernel(self.kernel, axis=-1), self.window | {"strides": list(self.strides)}
+        return self.finish(ops.conv_transpose(inputs, kernel, output_padding=self.output_padding, **window))
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -81,22 +87,14 @@ class PITConv2DTranspose(_ConvTranspose, layers.Conv2DTranspose):
     stock = layers.Conv2DTranspose
 
 
-class _DepthwiseConv(PITLayer):
+class _DepthwiseConv(_Windowed):
     masks_taps = True
     costs = staticmethod(geometry.depthwise)
     searches: ClassVar[tuple[str, ...]] = ()
 
     def call(self, inputs: Any) -> Any:
         # The input channels go through one by one, so they are cut by whoever mixes them.
-        outputs = ops.depthwise_conv(
-            inputs,
-            self.mask_kernel(self.kernel, role=None),
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        return self.finish(outputs)
+        return self.finish(ops.depthwise_conv(inputs, self.mask_kernel(self.kernel, role=None), **self.window))
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")
@@ -114,20 +112,12 @@ class PITDepthwiseConv2D(_DepthwiseConv, layers.DepthwiseConv2D):
     stock = layers.DepthwiseConv2D
 
 
-class _SeparableConv(PITLayer):
+class _SeparableConv(_Windowed):
     costs = staticmethod(geometry.separable)
 
     def call(self, inputs: Any) -> Any:
-        outputs = ops.separable_conv(
-            inputs,
-            self.depthwise_kernel,
-            self.mask_kernel(self.pointwise_kernel, role="mid"),
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        return self.finish(outputs)
+        pointwise = self.mask_kernel(self.pointwise_kernel, role="mid")
+        return self.finish(ops.separable_conv(inputs, self.depthwise_kernel, pointwise, **self.window))
 
 
 @keras.saving.register_keras_serializable(package="keras_pit")

@@ -50,13 +50,24 @@ def is_elementwise(function: Callable[[Any], Any], shape: Shape) -> bool:
 
     try:
         outputs = call(one), call(two), call(np.where(mask, one, two)), call(one.reshape(-1)[::-1])
-    except Exception:  # noqa: BLE001  # whatever a function of the user's may raise on a vector
+    except Exception:  # noqa: BLE001 - whatever a function of the user's may raise on a vector
         return False
     if [output.shape for output in outputs] != [shape, shape, shape, (one.size,)]:
         return False
     first, second, mixed, turned = outputs
     pairs = (mixed, np.where(mask, first, second)), (turned, first.reshape(-1)[::-1])
     return all(np.allclose(*pair, rtol=1e-4, atol=1e-5, equal_nan=True) for pair in pairs)
+
+
+def line_of(function: Callable[[Any], Any]) -> tuple[float, float] | None:
+    """Scale and offset, if a function of each element is no more than these."""
+    powers = np.logspace(-3, 5, 33)
+    x = np.concatenate([-powers, [0.0, 1.0], powers]).astype("float32")
+    y = np.asarray(keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))), "float64")
+    offset = y[x == 0][0]
+    scale = y[x == 1][0] - offset
+    is_line = np.isfinite(y).all() and np.allclose(y, scale * x + offset, rtol=1e-5, atol=1e-5 * abs(offset))
+    return (float(scale), float(offset)) if is_line else None
 
 
 def _name(function: Any) -> str:

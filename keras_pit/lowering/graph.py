@@ -13,10 +13,11 @@ Shapes include the batch, which is 1. Sequences (T, C) are maps of one row, (1, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..costs.walk import depth_first
 from .operators import Operator
 from .shapes import Shape
 
@@ -55,7 +56,7 @@ class Network:
 
     def nodes(self) -> list[Node]:
         """All nodes that the outputs depend on, each after those it reads."""
-        return list(_ordered(self.outputs))
+        return list(depth_first(self.outputs, lambda node: node.inputs))
 
     def uses(self) -> Uses:
         """How often each node is read."""
@@ -92,18 +93,3 @@ def rewrite(network: Network, rule: Callable[[Node, Uses], Node]) -> Network:
             uses[new[old]] += uses[old]
     inputs = tuple(new.get(node, node) for node in network.inputs)
     return Network(inputs, tuple(new[node] for node in network.outputs))
-
-
-def _ordered(outputs: Sequence[Node]) -> Iterator[Node]:
-    done: set[Node] = set()
-    stack = [(node, False) for node in reversed(outputs)]
-    while stack:
-        node, ready = stack.pop()
-        if node in done:
-            continue
-        if ready:
-            done.add(node)
-            yield node
-        else:
-            stack.append((node, True))
-            stack += [(source, False) for source in reversed(node.inputs)]

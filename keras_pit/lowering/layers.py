@@ -17,10 +17,10 @@ from keras import layers
 from ..graph.kinds import kind_of
 from ..graph.training import acts_in_training_only
 from . import convolutions, moves, normalizations
-from .functions import activated, elu, softmax
+from .functions import FUNCTIONS, activated, elu, is_elementwise, line_of, softmax
 from .graph import Node
 from .moves import Rule
-from .operators import Activation, PReLU
+from .operators import Activation, Function, PReLU
 from .shapes import form
 from .values import Context, Value, array
 
@@ -94,6 +94,19 @@ def activation(context: Context, x: Value) -> Node:
     return activated(context, x.node, context.layer.activation)
 
 
+def function_layer(context: Context, x: Any) -> Node | None:
+    """A Lambda that is a function of each element: its operator, scale and offset, or a table."""
+    layer = context.layer
+    if not isinstance(x, Value) or context.makes != (x.shape,):
+        return None
+    if layer.function in FUNCTIONS and not layer.arguments:
+        return FUNCTIONS[layer.function](context, x.node)
+    if not is_elementwise(layer.call, x.shape):
+        return None
+    line = line_of(layer.call)
+    return context.scaled(x.node, *line) if line else context.put(Function(layer.name, layer.call), x.node)
+
+
 def softmax_layer(context: Context, x: Value) -> Node | None:
     """SOFTMAX."""
     axes = context.layer.axis if isinstance(context.layer.axis, (list, tuple)) else [context.layer.axis]
@@ -127,6 +140,7 @@ LAYERS: dict[type, Rule] = {
     layers.LeakyReLU: leaky_relu,
     layers.ELU: elu_layer,
     layers.Activation: activation,
+    layers.Lambda: function_layer,
     layers.Softmax: softmax_layer,
     layers.Identity: identity,
     layers.MaxPooling1D: moves.pool("max"),

@@ -13,6 +13,7 @@ from keras_pit import DeploymentError
 from keras_pit.costs import cores
 from keras_pit.costs.arena import arena
 from keras_pit.costs.latency import milliseconds
+from keras_pit.costs.schedule import arranged
 from keras_pit.deployment import profile, run_tflite_micro, trim
 from keras_pit.deployment.flatbuffer import read_program
 
@@ -72,6 +73,21 @@ def test_what_is_no_file_is_refused(tflite):
     for length in (8, 20, len(tflite) // 3, len(tflite) - 40):
         with pytest.raises(DeploymentError, match=f"damaged: .* outside of its {length:,} bytes"):
             profile(tflite[:length])
+
+
+def test_what_another_order_saves_is_told():
+    """A wide shortcut, written before a convolution that needs scratch memory; the advice is what that saves."""
+    inputs = keras.Input((1, 100, 4))
+    shortcut = layers.Conv2D(16, 1)(inputs)
+    main = layers.Conv2D(16, (1, 5), padding="same")(layers.Conv2D(4, 1)(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.Add()([shortcut, main]))))
+    tflite = converted(model)
+    program = read_program(tflite)
+    saved = arena(program).head - arena(arranged(program)).head
+    (advice,) = (one for one in profile(tflite).advice if "another order" in one.problem)
+    assert saved > 0
+    assert f"use at least {saved:,} B less of the {arena(program).total:,} B" in advice.problem
+    assert not any("another order" in one.problem for one in profile(trim(tflite)).advice)
 
 
 def test_names_count_as_graph(tflite):

@@ -12,7 +12,7 @@ from keras_pit import boards, costs
 from keras_pit.blueprint import Blueprint
 from keras_pit.deployment import DeploymentError, run_litert, run_tflite_micro, to_tflite
 from keras_pit.deployment.flatbuffer import read_graph, read_program
-from keras_pit.lowering.functions import is_elementwise
+from keras_pit.lowering.functions import is_elementwise, line_of
 
 TABLE = ["CAST", "ADD", "GATHER"]
 
@@ -132,6 +132,32 @@ def test_tables_of_what_training_rounded(name):
     assert np.sqrt(np.mean((result - rounded) ** 2)) < 0.06 * rounded.std()
 
 
+LAMBDAS = {
+    "a table": (lambda x: ops.log1p(ops.abs(x)), TABLE),
+    "its operator": (keras.activations.tanh, ["TANH"]),
+    "scale and offset": (lambda x: (x - 3.0) / 2.0, []),
+    "sums": (lambda x: x + ops.sum(x, axis=1, keepdims=True), None),
+}
+
+
+@pytest.mark.parametrize("name", LAMBDAS)
+def test_lambdas_of_each_element_are_known(name):
+    """Between two convolutions: scale and offset go into the second one, what is no such function is not known."""
+    function, expected = LAMBDAS[name]
+    model, x = sample(lambda x: layers.Conv1D(3, 1)(layers.Lambda(function, name="own")(layers.Conv1D(4, 3)(x))))
+    if expected is None:
+        with pytest.raises(ValueError, match=r"layer 'own' \(Lambda\)"):
+            Blueprint.of(model)
+        return
+    tflite = to_tflite(model, x)
+    before, after = Blueprint.of(model).program(), read_program(tflite)
+    assert [op.name for op in before.operators] == [op.name for op in after.operators]
+    assert [op.name for op in after.operators] == ["CONV_2D", *expected, "CONV_2D"]
+    wanted = model.predict(x, verbose=0)
+    found = run_litert(tflite, x).dequantized[0].reshape(wanted.shape)
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.06 * wanted.std()
+
+
 ACROSS = {
     "softmax": ops.softmax,
     "sums": lambda x: ops.cumsum(x, axis=1),
@@ -146,6 +172,22 @@ ACROSS = {
 def test_what_is_no_function_of_each_element(name):
     assert is_elementwise(own, (1, 3, 4))
     assert not is_elementwise(ACROSS[name], (1, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x / 255.0 - 1.0, (1 / 255, -1.0)),
+        (lambda x: -x, (-1.0, 0.0)),
+        (lambda x: ops.zeros_like(x) + 2.0, (0.0, 2.0)),
+        (ops.relu6, None),
+        (lambda x: ops.clip(x, -1e4, 1e4), None),
+        (lambda x: x + 1e-2 * ops.sin(x), None),
+        (ops.log, None),
+    ],
+)
+def test_scale_and_offset(function, expected):
+    assert line_of(function) == (expected and pytest.approx(expected, rel=1e-5))
 
 
 @pytest.mark.parametrize(("layer", "kind"), [(layers.Activation("gelu", name="it"), "gelu"),

@@ -12,9 +12,10 @@ One file a family of kernels: `products`, `windows`, `elements`, `moves`, `recur
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ..program import Call
-from .elements import elementwise, is_broadcast, prelu, softmax, vectorised
+from .elements import elementwise, has_smaller_operand, prelu, softmax, vectorised
 from .moves import (
     circular_buffer,
     concatenation,
@@ -76,8 +77,9 @@ PATHS: dict[str, Count] = {
 }
 """The operators whose kernels were measured, by their names in the TFLite schema; some have the kernel of another."""
 
-UNMEASURED: dict[str, Callable[[Call], bool]] = {"ADD": is_broadcast}
-"""Of these, the forms that were not measured: a sum with a smaller operand."""
+UNMEASURED: dict[str, Callable[[Call], Any]] = {"ADD": has_smaller_operand}
+"""Of these, the forms that were not measured: a sum with a smaller operand. Of soft sizes, whether it is one is a
+tensor."""
 
 WIDE = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "MAX_POOL_2D", "ADD", "SOFTMAX"}
 """Of these, those measured with activations of 16 bits."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from typing import Any
 
 from ..program import Call, Scalar, floor_div, is_number, leftover
 from .path import Count, Loops, Path
@@ -24,7 +26,7 @@ def vectorised(name: str) -> Count:
         elements = call.result.elements
         if call.source.dtype == "int16":
             return [Path(f"{name}_16", {"call": 1, "element": elements})]
-        if not is_broadcast(call):
+        if name == "add" or not _is_broadcast(call):
             rest = leftover(elements, 16 if core == "cortex-m55" else 4)
             return [Path(name, {"call": 1, "element": elements, "rest": rest, "broadcast": 0, "row": 0})]
         inner = call.result.shape[-1] if call.result.shape else 1
@@ -42,8 +44,14 @@ def _broadcast(elements: Scalar, rows: Scalar) -> Loops:
     return {"call": 1, "element": 0, "rest": 0, "broadcast": elements, "row": rows}
 
 
-def is_broadcast(call: Call) -> bool:
-    """Whether an operand has less elements than the result: what is searched in both has as many."""
+def has_smaller_operand(call: Call) -> Any:
+    """Whether an operand has less elements than the result: True or False, of soft sizes a tensor."""
+    sizes = [tensor.elements for tensor in call.inputs if tensor is not None]
+    return reduce(lambda one, two: one | two, (size < call.result.elements for size in sizes))
+
+
+def _is_broadcast(call: Call) -> bool:
+    """The same, as far as it is known before a search ends: what is searched in both has as many."""
     tensors = [tensor for tensor in (*call.inputs, call.result) if tensor is not None]
     sizes = [tensor.elements for tensor in tensors]
     if all(map(is_number, sizes)):

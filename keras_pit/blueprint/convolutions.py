@@ -1,0 +1,179 @@
+"""Writes down convolutions: as they are, or in all the forms that the masks of their kernel may leave of them.
+
+Conv1D(K = 5, causal), searched     PAD, CONV_2D             where taps are left that see zeros
+                                    CONV_2D, dilated         where each second one is
+                                    CONV_2D, pointwise       where the last one is alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..costs.program import Operator, Scalar, is_number, product
+from ..layers.reader import Reader
+from ..lowering import Node
+from ..lowering import operators as kinds
+from ..lowering.shapes import Pair
+from .names import multiplier, operator_name
+from .parts import Parts
+from .sheet import Fold, Padded, Sheet
+from .states import Form, Now, State, replaced
+
+
+class Convolutions(Sheet):
+    """Writes down the convolutions of a blueprint."""
+
+    def __init__(self, blueprint: Parts, reader: Reader) -> None:
+        super().__init__(is_searched=blueprint.is_searched)
+        self.blueprint = blueprint
+        self.reader = reader
+        self.padded: dict[Any, int] = {}
+        self.states: dict[Node, Now] = {}
+
+    def convolution(self, node: Node, source: int, shape: Sequence[Scalar]) -> int:
+        window = node.operator.window
+        word = window.padding(node.inputs[0].shape)
+        takers = self.blueprint.folds.get(node, ())
+        is_folded = product(tuple(self.takes_affine(taker) for taker in takers)) if takers else 0
+        read = self.pad(window.pads, source) if word is None else source
+        number = self.put(
+            operator_name(node),
+            [read, *self.once(node.operator, self.kernel(node, window.size, read, shape))],
+            shape,
+            stride=window.strides,
+            dilation=window.dilation,
+            multiplier=multiplier(node),
+            padding=(word or "VALID").lower(),
+            presence=1 - is_folded,
+        )
+        if takers:
+            self.folds[number] = Fold(source, takers, is_folded)
+        return number
+
+    def takes_affine(self, node: Node) -> Any:
+        """Whether a convolution whose kernel is searched is in a state without padding."""
+        return self.now(node).look_up(_sees_none)
+
+    def pads_of(self, state: State) -> int:
+        """A number for the zeros that a state adds."""
+        return self.code(state.pads)
+
+    def now(self, node: Node) -> Now:
+        """The state of a kernel that is searched."""
+        if node not in self.states:
+            layer, states = self.blueprint.kernels[node]
+            forms = [partial(_is_in, form) for form in dict.fromkeys(state.form for state in states.all)]
+            resized = [partial(_is_resized, padded, cropped) for padded in (False, True) for cropped in (False, True)]
+            self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *resized])
+        return self.states[node]
+
+    def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
+        """Weights and bias of a convolution."""
+        operator, read = node.operator, self.tensors[source].shape[-1]
+        if isinstance(operator, kinds.Depthwise):
+            return self.weights((1, *size, shape[-1]), operator.bias, shape[-1])
+        groups = node.inputs[0].shape[-1] // operator.kernel.shape[2]
+        inside = read if groups == 1 else read // groups if is_number(read) else read / groups
+        return self.weights((shape[-1], *size, inside), operator.bias)
+
+    def pad(self, pads: tuple[Pair, Pair], source: int) -> int:
+        """A PAD of rows and columns; convolutions that pad alike share it."""
+        if (source, pads) not in self.padded:
+            _, rows, columns, channels = self.tensors[source].shape
+            shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
+            paddings = self.setting(np.array([(0, 0), *pads, (0, 0)]))
+            number = self.tensor(shape)
+            code = self.code(pads)
+            presence = self.share(Padded(number, code, frozenset({code}), 1), source)
+            self.add(Operator("PAD", (source, paddings), (number,), presence=presence), sees_zeros=True)
+            self.padded[source, pads] = number
+        return self.padded[source, pads]
+
+    def searched(self, node: Node, source: int, shape: Sequence[Scalar]) -> int:
+        """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
+        layer, states = self.blueprint.kernels[node]
+        window, axis = node.operator.window, states.axis
+        now, taps = self.now(node), self.reader.count_taps(layer)
+        sources: dict[tuple[bool, bool], int] = {}
+        for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
+            sources[padded, cropped] = self.resized(node, source, padded=padded, cropped=cropped)
+        output = self.tensor(shape)
+        for form in dict.fromkeys(state.form for state in states.all):
+            read = sources[form.is_padded, form.is_cropped]
+            self.add(
+                Operator(
+                    operator_name(node),
+                    (read, *self.kernel(node, replaced(window.size, axis, taps), read, shape)),
+                    (output,),
+                    stride=window.strides,
+                    # Which dilation it is makes no difference, but that it may be another one than elsewhere does.
+                    dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
+                    multiplier=multiplier(node),
+                    padding=form.padding,
+                    presence=now.look_up(partial(_is_in, form)),
+                ),
+                node,
+                sees_zeros=form.padding == "same",
+            )
+        return output
+
+    def resized(self, node: Node, source: int, *, padded: bool, cropped: bool) -> int:
+        """The input of a convolution in states that pad it, crop it, both or neither."""
+        now, (_, states) = self.now(node), self.blueprint.kernels[node]
+        wanted = [state for state in states.all if (state.is_padded, state.is_cropped) == (padded, cropped)]
+        presence = now.look_up(partial(_is_resized, padded, cropped))
+        if padded:
+            other = 1 - states.axis
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_padded))
+            size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
+            code = now.look_up(self.pads_of)
+            output, paddings = self.resize(source, size), self.setting(np.zeros((4, 2)), (code,))
+            left: Scalar = 1
+            if not cropped:
+                possible = frozenset(self.code(state.pads) for state in wanted)
+                left = self.share(Padded(output, code, possible, presence), source)
+            pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
+            self.add(pad, node, sees_zeros=True)
+            source = output
+        if cropped:
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
+            output, begin = self.resize(source, size), replaced((0, 0, 0, 0), 1 + states.axis, now.look_up(_begin))
+            bounds = [self.setting(np.zeros(4), content) for content in (begin, self.tensors[output].shape)]
+            self.add(Operator("SLICE", (source, *bounds), (output,), presence=presence), node, sees_zeros=padded)
+            source = output
+        return source
+
+    def resize(self, source: int, size: tuple[Scalar, ...]) -> int:
+        """A tensor with so many rows and columns, and the channels of another one; its number."""
+        return self.tensor((1, *size, self.tensors[source].shape[3]))
+
+
+def _is_in(form: Form, state: State) -> bool:
+    return state.form == form
+
+
+def _is_resized(padded: bool, cropped: bool, state: State) -> bool:
+    return (state.is_padded, state.is_cropped) == (padded, cropped)
+
+
+def _padded(state: State) -> int:
+    return state.padded
+
+
+def _cropped(state: State) -> int:
+    return state.cropped
+
+
+def _begin(state: State) -> int:
+    return state.begin
+
+
+def _sees_none(state: State) -> bool:
+    return not state.sees_zeros
+
+
+_QUESTIONS = (_padded, _cropped, _begin, _sees_none)
