@@ -8,17 +8,16 @@ from typing import Any
 
 import griffe
 
-_SECTION = re.compile(r"^Example:\n\s*\n((?:[ ]{4}.*\n?|[ \t]*\n)+)", re.MULTILINE)
+_SECTION = re.compile(r"^Example:\n((?:[ ]{4}.*\n?|[ \t]*\n)+)", re.MULTILINE)
 
 
 def with_fences(docstring: str) -> str:
-    """A docstring whose example stands between fences; one with `>>>` is left to griffe."""
+    """A docstring whose examples stand between fences."""
 
     def fenced(found: re.Match[str]) -> str:
-        code = found[1].rstrip()
-        if ">>>" in code:
-            return found[0]
-        return f"Example:\n    ```python\n{code}\n    ```\n"
+        code = found[1].strip("\n")
+        language = "pycon" if ">>>" in code else "python"
+        return f"Example:\n    ```{language}\n{code.rstrip()}\n    ```\n\n"
 
     return _SECTION.sub(fenced, docstring + "\n").rstrip()
 

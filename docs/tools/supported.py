@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ def _blank(kind: type) -> Any:
     return kind.__new__(kind)
 
 
+@cache
 def layer_rows() -> list[tuple[str, ...]]:
     """Layer, what a search does with it, what it becomes."""
     known = {*table.LAYERS, *lowered_layers.LAYERS}

@@ -9,6 +9,7 @@ reader has them. What else a page takes for granted stands in a comment that rea
 """
 
 import re
+from functools import partialmethod
 from pathlib import Path
 
 import keras
@@ -64,6 +65,8 @@ WITH_CODE = [path for path in PAGES if blocks(path.read_text())]
 @pytest.mark.parametrize("path", WITH_CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_page_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # XLA takes longer to compile these networks than they take to train.
+    monkeypatch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, jit_compile=False))
     registered = {kind: set(kind.names()) for kind in (keras_pit.costs, keras_pit.boards)}
     names = start()
     try:

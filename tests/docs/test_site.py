@@ -1,6 +1,7 @@
 """The site builds without a warning, with the pages and the reference in it."""
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -46,4 +47,6 @@ def test_has_the_pages(site, page, told):
 
 def test_examples_are_code(site):
     folder, _ = site
-    assert "<code>" in (folder / "api/search.html").read_text().split("Example")[1][:2000]
+    examples = re.findall(r"<summary>Example</summary>(.*?)</details>", (folder / "api/search.html").read_text(), re.S)
+    assert len(examples) > 5
+    assert all("<code>" in example and "<blockquote>" not in example for example in examples)
