@@ -192,10 +192,19 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _made_with() -> str:
+    return f"With the layers of Keras {'.'.join(keras.__version__.split('.')[:2])}:\n\n"
+
+
+def is_of_this_keras(page: str) -> bool:
+    """Whether a page was made with the installed Keras; others have some layers more or less."""
+    return _made_with() in page
+
+
 def rendered(page: str) -> str:
     """The page with its tables as they should be."""
     parts = {
-        "layers": lambda: _table(("layer", "in a search", "as int8 operators"), layer_rows()),
+        "layers": lambda: _made_with() + _table(("layer", "in a search", "as int8 operators"), layer_rows()),
         "others": lambda: ", ".join(f"`{name}`" for name in other_layers()) + ".\n",
         "operations": lambda: _table(("in a search", "operations"), operation_rows()),
         "operators": lambda: _table(("known", "operators"), operator_rows()),

@@ -5,15 +5,22 @@ import pytest
 from docs.tools import messages, supported
 
 
+def rows(page):
+    return {line for line in page.splitlines() if line.startswith("| `")}
+
+
 def test_supported_layers_are_those_of_the_tables():
     page = supported.PAGE.read_text()
-    assert supported.rendered(page) == page, "run python docs/tools/supported.py"
+    made = supported.rendered(page)
+    assert rows(made) <= rows(page), "run python docs/tools/supported.py"
+    if supported.is_of_this_keras(page):
+        assert made == page, "run python docs/tools/supported.py"
 
 
 def test_a_table_that_is_out_of_date_is_found():
     page = supported.PAGE.read_text()
-    assert "| `Conv1D` |" in page
-    assert supported.rendered(page.replace("| `Conv1D` |", "| `Conv4D` |")) == page
+    old = page.replace("| `Conv1D` |", "| `Conv4D` |")
+    assert rows(supported.rendered(old)) - rows(old) == rows(page) - rows(old) != set()
 
 
 def test_every_message_has_an_entry():
