@@ -49,7 +49,8 @@ class OperatorLayer(tf_keras.layers.Layer):
         if type(operator) in _CHANNELS:
             operator = replace(operator, kernel=self.kernel, bias=self.bias)
         if training and isinstance(operator, Conv) and operator.window.dilation != (1, 1):
-            return tf.nn.bias_add(_dilated(*tf.nest.flatten(inputs), operator), operator.bias)
+            (x,) = tf.nest.flatten(inputs)
+            return tf.nn.bias_add(dilated(x, operator), operator.bias)
         return operator.compute(*tf.nest.flatten(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
@@ -62,7 +63,7 @@ class OperatorLayer(tf_keras.layers.Layer):
         )
 
 
-def _dilated(x: Any, conv: Conv) -> Any:
+def dilated(x: Any, conv: Conv) -> Any:
     """A dilated convolution whose gradient any processor computes.
 
     That of TensorFlow's own is there with oneDNN alone, which it leaves out on processors without certain instructions.
