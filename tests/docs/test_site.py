@@ -48,5 +48,5 @@ def test_has_the_pages(site, page, told):
 def test_examples_are_code(site):
     folder, _ = site
     examples = re.findall(r"<summary>Example</summary>(.*?)</details>", (folder / "api/search.html").read_text(), re.S)
-    assert len(examples) > 5
+    assert len(examples) >= 5
     assert all("<code>" in example and "<blockquote>" not in example for example in examples)
