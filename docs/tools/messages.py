@@ -1,6 +1,7 @@
 """The warnings and errors of the package, collected from its code, and those that docs/troubleshooting.md lacks.
 
     python docs/tools/messages.py             prints what has no entry, and entries that are of no message
+    python docs/tools/messages.py --draft     prints rows for what has no entry, to be put in their place and improved
     python docs/tools/messages.py --all       prints all messages
 
 A message is an argument of an exception or of `warnings.warn`. Its template has … where values are put in:
@@ -68,7 +69,7 @@ def _of_file(path: Path, package: Path) -> Iterator[Message]:
             yield Message(f"{_text(node.args[0])} must be {_text(node.args[1])}, received {GAP}", file, node.lineno)
         elif name == "warn" or RAISED.search(name):
             for template in _templates(node.args[0], scope, functions):
-                if plain(template):
+                if re.search(r"[a-z]{3}", plain(template)):
                     yield Message(template, file, node.lineno)
     for name in (name for name, home in INSIDE.items() if home == file):
         for node in ast.walk(functions[name]):
@@ -138,16 +139,29 @@ def stale(page: str, found: list[Message]) -> list[str]:
     return [entry for entry in entries(page) if not any(message.words.startswith(plain(entry)) for message in found)]
 
 
+def draft(message: Message) -> str:
+    """A row for a message: its beginning, and what it says itself."""
+    text = " ".join(message.template.split())
+    parted = re.match(r"(.{12,}?)[:;.] (.+)", text)
+    head, rest = parted.groups() if parted else (text.rstrip("."), "")
+    fence, space = ("``", " ") if "`" in head else ("`", "")
+    return f"| {fence}{space}{head}{space}{fence} | {rest[:1].upper()}{rest[1:]} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draft", action="store_true", help="print rows for what has no entry")
     parser.add_argument("--all", action="store_true", help="print all messages")
-    found = messages()
-    if parser.parse_args().all:
+    found, chosen = messages(), parser.parse_args()
+    if chosen.all:
         for message in found:
             print(f"{message.file}:{message.line}: {' '.join(message.template.split())}")
         return
     page = PAGE.read_text()
     lacking, old = missing(page, found), stale(page, found)
+    if chosen.draft:
+        print("\n".join(dict.fromkeys(map(draft, lacking))))
+        return
     for message in lacking:
         print(f"no entry: {message.file}:{message.line}: {' '.join(message.template.split())}")
     for entry in old:

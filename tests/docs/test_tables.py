@@ -58,3 +58,8 @@ def test_entries_that_lack_or_are_old_are_found():
     assert messages.entries(page) == ["Input … is", "Output … is"]
     assert [message.line for message in messages.missing(page, found)] == [2]
     assert messages.stale(page, found) == ["Output … is"]
+
+
+def test_draft_of_an_entry():
+    row = messages.draft(messages.Message("The `x` … is too large; expected 3. Take less.", "a.py", 1))
+    assert row == "| `` The `x` … is too large `` | Expected 3. Take less. |"
