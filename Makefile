@@ -2,6 +2,7 @@
 # make test   lint, type check and all tests
 # make lint   lint and type check alone
 # make slow   also the tests that take hours
+# make docs   build the guides as a site, in build/site
 # make clean  remove the environment and all caches
 #
 # Each makes the environment in .venv first, and again when pyproject.toml has changed. It needs Python 3.10 to 3.13:
@@ -18,7 +19,7 @@ export TF_CPP_MIN_LOG_LEVEL := 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint slow clean
+.PHONY: help demo test lint slow docs clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -31,6 +32,11 @@ test: lint
 
 slow: lint
 	$(RUN) -m pytest -n auto --runslow
+
+# mkdocs-material's notice about its successor is no warning about these pages.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+	@echo "Open build/site/index.html"
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check

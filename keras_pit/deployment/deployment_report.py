@@ -194,7 +194,7 @@ class DeploymentReport:
             yield Text(f"{advice.place}: {advice.problem}. Cure: {advice.cure}.", style="yellow")
 
     def __str__(self) -> str:
-        console = Console(width=120, color_system=None)
+        console = Console(width=120, color_system=None, force_jupyter=False)
         with console.capture() as capture:
             console.print(self)
         return capture.get()

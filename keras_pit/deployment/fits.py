@@ -101,7 +101,7 @@ class Fits:
         return table
 
     def __str__(self) -> str:
-        console = Console(width=100, color_system=None)
+        console = Console(width=100, color_system=None, force_jupyter=False)
         with console.capture() as capture:
             console.print(self)
         return capture.get()

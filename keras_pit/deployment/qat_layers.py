@@ -44,10 +44,13 @@ class OperatorLayer(tf_keras.layers.Layer):
                 setattr(self, name, self.add_weight(name, value.shape, initializer=constant))
         super().build(input_shape)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: Any = None) -> Any:
         operator: Any = self.operator
         if type(operator) in _CHANNELS:
             operator = replace(operator, kernel=self.kernel, bias=self.bias)
+        if training and isinstance(operator, Conv) and operator.window.dilation != (1, 1):
+            (x,) = tf.nest.flatten(inputs)
+            return tf.nn.bias_add(dilated(x, operator), operator.bias)
         return operator.compute(*tf.nest.flatten(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
@@ -58,6 +61,29 @@ class OperatorLayer(tf_keras.layers.Layer):
             "A model from quantize_aware cannot be saved whole, but its weights can: save the Keras model that it was "
             "made of, and qat.save_weights(path); later, keras_pit.quantize_aware(model).load_weights(path)."
         )
+
+
+def dilated(x: Any, conv: Conv) -> Any:
+    """A dilated convolution whose gradient any processor computes.
+
+    That of TensorFlow's own is there with oneDNN alone, which it leaves out on processors without certain instructions.
+    `tf.nn.convolution` takes a dilated convolution apart, which works everywhere, but is nothing for a file.
+    """
+    window, padding = conv.window, conv.window.padding(tuple(x.shape))
+    if window.strides != (1, 1):
+        return tf.nn.conv2d(x, conv.kernel, window.strides, padding, dilations=window.dilation)
+
+    @tf.custom_gradient
+    def convolve(x: Any, kernel: Any) -> Any:
+        def gradient(upstream: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch((x, kernel))
+                y = tf.nn.convolution(x, kernel, padding=padding, dilations=window.dilation)
+            return tape.gradient(y, (x, kernel), upstream)
+
+        return tf.nn.conv2d(x, kernel, 1, padding, dilations=window.dilation), gradient
+
+    return convolve(x, tf.convert_to_tensor(conv.kernel))
 
 
 class WeightsQuantizer(tfmot.quantization.keras.quantizers.Quantizer):

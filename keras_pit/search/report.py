@@ -137,7 +137,7 @@ class Report:
         return grid
 
     def __str__(self) -> str:
-        console = Console(width=160, color_system=None)
+        console = Console(width=160, color_system=None, force_jupyter=False)
         with console.capture() as capture:
             console.print(self)
         return capture.get()

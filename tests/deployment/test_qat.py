@@ -276,3 +276,30 @@ def test_names_beyond_ascii():
     qat.compile("sgd", "mse")
     qat.fit(data, np.zeros((32, 2)), verbose=0)
     assert to_tflite(qat, data)
+
+
+@pytest.mark.parametrize("pads", [(0, 0), (4, 4)], ids=["valid", "same"])
+def test_gradient_of_a_dilated_convolution_is_that_of_its_kernel_with_gaps(pads):
+    import tensorflow as tf
+
+    from keras_pit.deployment.qat_layers import dilated
+    from keras_pit.lowering.operators import Conv
+    from keras_pit.lowering.windows import Window
+
+    rng = np.random.default_rng(0)
+    x, kernel = (tf.constant(rng.normal(size=size).astype("float32")) for size in ((2, 1, 20, 3), (1, 3, 3, 5)))
+    conv = Conv(kernel, np.zeros(5, "float32"), Window((1, 3), dilation=(1, 4), pads=((0, 0), pads)))
+    with tf.GradientTape() as tape:
+        tape.watch((x, kernel))
+        y = dilated(x, conv)
+        weight = tf.constant(rng.normal(size=y.shape).astype("float32"))
+        loss = tf.reduce_sum(weight * y)
+    found = tape.gradient(loss, (x, kernel))
+    with tf.GradientTape() as tape:
+        tape.watch((x, kernel))
+        gaps = tf.reshape(tf.stack([kernel, *3 * [tf.zeros_like(kernel)]], 2), (1, 12, 3, 5))[:, :9]
+        expected_y = tf.nn.conv2d(tf.pad(x, [(0, 0), (0, 0), pads, (0, 0)]), gaps, 1, "VALID")
+        expected_loss = tf.reduce_sum(weight * expected_y)
+    np.testing.assert_allclose(y, expected_y, rtol=1e-4, atol=1e-5)
+    for one, two in zip(found, tape.gradient(expected_loss, (x, kernel)), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
