@@ -19,7 +19,7 @@ FLOORS = (
     ("graph",),
     ("costs",),
     ("boards",),
-    ("checks", "errors"),
+    ("_lazy", "checks", "errors"),
 )
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 
