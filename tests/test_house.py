@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 FLOORS = (
+    ("__main__",),
+    ("cli",),
     ("keras_pit",),
+    ("runs",),
     ("callbacks", "deployment"),
     ("search",),
     ("blueprint",),

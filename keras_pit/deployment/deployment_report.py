@@ -127,6 +127,34 @@ class DeploymentReport:
         least, most = interval(self.program, core, clock_mhz, external_flash=external_flash)
         return float(least), float(most)
 
+    def memory(self, core: str = "cortex-m4") -> list[dict[str, Any]]:
+        """What lies where in the head of the arena, and how long.
+
+        Args:
+            core: a name of `keras_pit.costs.cores`, whose scratch memory counts.
+
+        Returns:
+            For each buffer its "offset" and "bytes", the "first" and "last" step at which it is needed (inputs are
+            there at step 0, operator n runs at step n + 1), the number of the "tensor" in it (None: scratch memory),
+            and the number of the "operator" that makes it (-1: an input).
+
+        Raises:
+            TypeError: if `core` is no string.
+            ValueError: if it is unknown.
+        """
+        placed = arenas.plan(arenas.buffers(self.program, cores.get(core).name))
+        return [
+            {
+                "offset": int(one.offset),
+                "bytes": int(one.buffer.size),
+                "first": one.buffer.first,
+                "last": int(one.buffer.last),
+                "tensor": one.buffer.tensor,
+                "operator": one.buffer.first - 1,
+            }
+            for one in placed
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         return {
