@@ -19,7 +19,7 @@ FLOORS = (
     ("search",),
     ("blueprint",),
     ("layers", "lowering"),
-    ("graph",),
+    ("graph", "pictures"),
     ("costs",),
     ("boards",),
     ("_lazy", "checks", "errors"),

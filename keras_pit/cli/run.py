@@ -75,8 +75,8 @@ def search(
     bounds, told = _bounds(target, latency)
     found = read(data).require_targets()
     loaded = models.load(model)
-    from ..runs.search import Settings
-    from ..runs.search import search as searched
+    from ..runs.steps import Settings
+    from ..runs.steps import search as searched
 
     asked = Settings(
         regularizer=cost, strength=2.0 if strength is None else strength, target=bounds, board=told, latency=latency,
@@ -132,7 +132,7 @@ def _number(value: float | None) -> str:
 @click.option("-o", "--output", metavar="FILE", help="Where the page goes.  [default: report.html in the run]")
 def report(session: Session, run: str, output: str | None) -> None:
     """Write a RUN as one HTML page: what was searched, curves, architecture, accuracy, costs, boards, next steps."""
-    from ..runs.report import report as reported
+    from ..runs.page import report as reported
 
     page = reported(run, output)
     session.show(f"wrote {page}", {"output": str(page)})

@@ -4,10 +4,19 @@
 
 Each step leaves its file, whole or not at all, and `search` on the same folder goes on behind the last one. `data` are
 the arrays that users have in files or make in functions; `task` is what a model is trained for, `measure` how well it
-does that. Nothing here needs TensorFlow before a step does. Open `search` first.
+does that, `page` makes a report of it all. Only `steps` needs TensorFlow. Open `steps` first.
 """
 
+from typing import TYPE_CHECKING
+
+from .. import _lazy
 from .data import Data, read
 from .folder import Folder
 
-__all__ = ["Data", "Folder", "read"]
+if TYPE_CHECKING:
+    from .page import report
+    from .steps import Settings, search
+else:
+    __getattr__, __dir__ = _lazy.names(__name__, {"page": ("report",), "steps": ("Settings", "search")})
+
+__all__ = ["Data", "Folder", "Settings", "read", "report", "search"]
