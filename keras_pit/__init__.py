@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import _lazy
 
 if TYPE_CHECKING:
-    from . import boards, callbacks, costs, layers
+    from . import boards, callbacks, costs, layers, pictures, runs
     from .deployment.bundle import deploy
     from .deployment.fits import Fits, fits
     from .deployment.profile import profile
@@ -25,7 +25,19 @@ else:
     __getattr__, __dir__ = _lazy.names(
         __name__,
         {
-            "": ("blueprint", "boards", "callbacks", "costs", "deployment", "errors", "graph", "layers", "search"),
+            "": (
+                "blueprint",
+                "boards",
+                "callbacks",
+                "costs",
+                "deployment",
+                "errors",
+                "graph",
+                "layers",
+                "pictures",
+                "runs",
+                "search",
+            ),
             "deployment.bundle": ("deploy",),
             "deployment.fits": ("Fits", "fits"),
             "deployment.profile": ("profile",),
@@ -62,8 +74,10 @@ __all__ = [
     "layers",
     "mask_variables",
     "net_variables",
+    "pictures",
     "profile",
     "quantize_aware",
+    "runs",
     "soft_cost",
     "summary",
     "to_tflite",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import checks
@@ -13,15 +13,14 @@ from . import style
 Layer = Mapping[str, Any]
 
 
-def span(shape: Layer) -> int:
+def spanned(kernel: Sequence[int], dilation: Sequence[int]) -> int:
     """The samples from the first to the last tap of a kernel, along its longest axis."""
-    taps = zip(shape["kernel"], shape["dilation"], strict=True)
-    return max([(count - 1) * step + 1 for count, step in taps], default=1)
+    return max([(count - 1) * step + 1 for count, step in zip(kernel, dilation, strict=True)], default=1)
 
 
 MEASURES: dict[str, Callable[[Layer], float]] = {
     "channels": lambda shape: shape["channels"],
-    "span of the kernel (samples)": span,
+    "span of the kernel (samples)": lambda shape: spanned(shape["kernel"], shape["dilation"]),
     "taps of the kernel": lambda shape: math.prod(shape["kernel"]),
     "parameters": lambda shape: shape["size"],
     "MACs": lambda shape: shape["macs"] or 0,
@@ -57,7 +56,7 @@ def architecture(report: Any, path: str | os.PathLike[str] | None = None) -> Any
         axes.barh(rows, [measure(layer["before"]) for layer in layers], 0.85, color=style.BEFORE, label="before")
         axes.barh(rows, [measure(layer["after"]) for layer in layers], 0.45, color=style.AFTER, label="after")
         axes.set_title(title, fontsize=style.TITLE)
-        style.few_ticks(axes)
+        style.few_ticks(axes.xaxis)
     style.rows_named(all_axes[0], [layer["name"] for layer in layers])
     drawn.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=style.TEXT)
     drawn.suptitle(f"{found['model']}: before and after the search", fontsize=style.TITLE + 1)
@@ -96,7 +95,7 @@ def cost_by_layer(report: Any, metric: str = "macs", path: str | os.PathLike[str
         axes.annotate(share, (value or 0, row), (3, 0), textcoords="offset points", va="center", fontsize=style.TEXT)
     axes.margins(x=0.12)
     axes.set_xlabel(label, fontsize=style.TEXT)
-    style.few_ticks(axes)
+    style.few_ticks(axes.xaxis)
     style.rows_named(axes, names)
     title = f"{found['model']}: " if "model" in found else ""
     axes.set_title(f"{title}{total:,.0f} {label}", fontsize=style.TITLE)
@@ -114,7 +113,9 @@ def _of_file(found: Mapping[str, Any], metric: str) -> tuple[list[str], list[Any
     cores = list(found["instructions"])
     checks.one_of(metric, "`metric`", ("macs", *cores))
     operators = found["operators"]
-    names = [f"{op.get('layer') or number} ({op['name']})" for number, op in enumerate(operators)]
+    names = [
+        f"{op['layer']} ({op['name']})" if op.get("layer") else f"{op['name']} {n}" for n, op in enumerate(operators)
+    ]
     if metric == "macs":
         return names, [op["macs"] for op in operators], style.unit(metric)
     return names, [op["instructions"][metric] for op in operators], f"instructions on {metric}"

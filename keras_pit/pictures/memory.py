@@ -36,8 +36,7 @@ def arena(
         report: what `keras_pit.profile` returns.
         path: where the picture is saved, if anywhere.
         core: whose scratch memory is drawn, a name of `keras_pit.costs.cores`.
-        layers: the layer that each operator comes from; None for the operators' own names. Files have no names of
-            layers: `keras_pit.pictures.memory` draws them where a run or a program knows them.
+        layers: the layer that each operator comes from; files do not tell. None for the operators' own names.
 
     Returns:
         A Matplotlib figure.
@@ -46,6 +45,10 @@ def arena(
         TypeError: if `report` is of another kind.
         ValueError: if the core is unknown, or `layers` are not as many as the operators.
         ImportError: if matplotlib is not installed.
+
+    Example:
+
+        pictures.arena(report, "arena.png", layers=runs.layers_of(slim, report))
     """
     if not hasattr(report, "memory") or not hasattr(report, "program"):
         raise checks.wrong_type("`report`", "what keras_pit.profile returns", report)
@@ -56,10 +59,7 @@ def arena(
         raise ValueError(
             f"`layers` names {len(names)} operators, but the file has {len(operators)}: name each of them."
         )
-    steps = [
-        f"{name} ({op})" if name else f"{op} {number}"
-        for number, (name, op) in enumerate(zip(names, operators, strict=True))
-    ]
+    steps = style.operators_named(operators, names)
     return drawing(report.memory(core), steps, path, core=core)
 
 

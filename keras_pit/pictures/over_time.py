@@ -17,7 +17,6 @@ from .. import checks
 from . import style
 
 SEARCH = "search"
-_ROW_TICKS = 10
 
 
 def _epochs(history: Any) -> list[Mapping[str, Any]]:
@@ -32,46 +31,69 @@ def _epochs(history: Any) -> list[Mapping[str, Any]]:
 _HISTORY = "a callbacks.ArchitectureLog, a run's folder, or a list with a dictionary for each epoch"
 
 
-def channels_over_time(history: Any, path: str | os.PathLike[str] | None = None, *, measure: str = "channels") -> Any:
+def channels_over_time(history: Any, path: str | os.PathLike[str] | None = None) -> Any:
     """Draw how many channels each layer has, epoch by epoch.
 
     Args:
-        history: an `ArchitectureLog`, the `Folder` of a run, or a list of epochs as above.
+        history: a `callbacks.ArchitectureLog`, the `runs.Folder` of a run, or a list of epochs as above.
         path: where the picture is saved, if anywhere.
-        measure: "channels", "span" (of the kernel, in samples) or "dilation".
 
     Returns:
-        A Matplotlib figure: a row for each layer, a column for each epoch, light where most is left.
+        A Matplotlib figure: a row for each layer, a column for each epoch, light where most is left; on the right what
+        is left in the end.
 
     Raises:
         TypeError: if `history` is none.
-        ValueError: if it has no epochs, or the measure is unknown.
+        ValueError: if it has no epochs, or no layer is searched.
         ImportError: if matplotlib is not installed.
+
+    Example:
+
+        pictures.channels_over_time(log, "channels.png")
     """
-    checks.one_of(measure, "`measure`", ("channels", "span", "dilation"))
+    return _over_time(history, ("channels",), path)
+
+
+def layers_over_time(history: Any, path: str | os.PathLike[str] | None = None) -> Any:
+    """Draw channels, span of the kernel and dilation of each layer, epoch by epoch, as `channels_over_time` does."""
+    return _over_time(history, tuple(MEASURES), path)
+
+
+def _over_time(history: Any, measures: Sequence[str], path: str | os.PathLike[str] | None) -> Any:
     epochs = _epochs(history)
     names = list(epochs[0].get("layers", ()))
     if not names:
         raise ValueError("`history` has no layer that is searched: there is nothing to draw.")
-    values = np.array([[row["layers"][name][measure] for row in epochs] for name in names], float)
+    height = style.MORE + style.ROW * max(len(names), 3)
+    drawn = style.figure(2.2 + 4.4 * len(measures), height)
+    all_axes = style.axes_of(drawn, 1, len(measures), sharey=True)
+    for axes, measure in zip(all_axes, measures, strict=True):
+        values = np.array([[row["layers"][name][measure] for row in epochs] for name in names], float)
+        image = _shares(axes, values)
+        axes.set_title(MEASURES[measure], fontsize=style.TITLE)
+    style.rows_named(all_axes[0], names)
+    bar = drawn.colorbar(image, ax=all_axes, pad=0.01, aspect=6 * height)
+    bar.set_label("share of the most", fontsize=style.TEXT)
+    bar.ax.tick_params(labelsize=style.TEXT)
+    return style.saved(drawn, path)
+
+
+def _shares(axes: Any, values: np.ndarray) -> Any:
+    """Rows of shares of their largest value, with the last value beside each."""
+    count, epochs = values.shape
     largest = values.max(1, keepdims=True)
-    drawn = style.figure(8.0, style.MORE + style.ROW * max(len(names), 3))
-    (axes,) = style.axes_of(drawn)
-    extent = (0.5, len(epochs) + 0.5, len(names) - 0.5, -0.5)
+    extent = (0.5, epochs + 0.5, count - 0.5, -0.5)
     image = axes.imshow(values / largest, aspect="auto", cmap=style.SHARES, vmin=0, vmax=1, extent=extent)
-    style.rows_named(axes, names)
+    for row, (last, most) in enumerate(zip(values[:, -1], largest[:, 0], strict=True)):
+        text = f"{last:g} of {most:g}"
+        axes.annotate(text, (1, row), (4, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+                      va="center", fontsize=style.TEXT, annotation_clip=False)  # fmt: skip
     axes.set_xlabel("epoch of the search", fontsize=style.TEXT)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    twin = axes.secondary_yaxis("right")
-    counts = [f"{one[-1]:g} of {most:g}" for one, most in zip(values, largest[:, 0], strict=True)]
-    twin.set_yticks(range(len(names)), counts, fontsize=style.TEXT)
-    twin.tick_params(length=0)
-    twin.spines["right"].set_visible(False)
-    bar = drawn.colorbar(image, ax=axes, pad=0.02, aspect=30)
-    bar.set_label(f"share of the most {measure}", fontsize=style.TEXT)
-    bar.ax.tick_params(labelsize=style.TEXT)
-    axes.set_title(f"{measure} of each layer over time", fontsize=style.TITLE)
-    return style.saved(drawn, path)
+    return image
+
+
+MEASURES = {"channels": "channels", "span": "span of the kernel (samples)", "dilation": "dilation"}
 
 
 def costs_over_time(
@@ -117,6 +139,7 @@ def costs_over_time(
         else:
             axes.set_ylabel(style.unit(panel[0]), fontsize=style.TEXT)
             axes.set_title(panel[0], fontsize=style.TITLE)
+            style.few_ticks(axes.yaxis, 5)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("epoch of the search", fontsize=style.TEXT)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -68,18 +68,24 @@ def rows_named(axes: Any, names: Iterable[str]) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
 
 
-def few_ticks(axes: Any) -> None:
-    """So few numbers below an axis that they do not meet, large ones as 10 k and 2 M."""
+def few_ticks(axis: Any, most: int = 4) -> None:
+    """So few numbers along an axis that they do not meet, large ones as 10k and 2M."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_major_locator(MaxNLocator(most))
+    axis.set_major_formatter(EngFormatter(sep=""))
 
 
 def shortened(name: str, most: int = 28) -> str:
     """A name of at most so many letters, without its middle."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+
+def operators_named(operators: Iterable[str], layers: Iterable[str]) -> list[str]:
+    """What operators are called: by the layers that they come from, where these are known."""
+    both = enumerate(zip(operators, layers, strict=True))
+    return [f"{layer} ({name})" if layer else f"{name} {number}" for number, (name, layer) in both]
 
 
 def line(number: int) -> dict[str, Any]:

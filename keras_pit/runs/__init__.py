@@ -14,9 +14,12 @@ from .data import Data, read
 from .folder import Folder
 
 if TYPE_CHECKING:
+    from .layers import layers_of
     from .page import report
     from .steps import Settings, search
 else:
-    __getattr__, __dir__ = _lazy.names(__name__, {"page": ("report",), "steps": ("Settings", "search")})
+    __getattr__, __dir__ = _lazy.names(
+        __name__, {"layers": ("layers_of",), "page": ("report",), "steps": ("Settings", "search")}
+    )
 
-__all__ = ["Data", "Folder", "Settings", "read", "report", "search"]
+__all__ = ["Data", "Folder", "Settings", "layers_of", "read", "report", "search"]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from ..search.model import SearchModel
-from ..search.report import span, summary
+from ..search.report import summary
 from .folder import HISTORY, Folder
 
 
@@ -31,14 +31,6 @@ class Log(keras.callbacks.Callback):
             "logs": {name: float(value) for name, value in (logs or {}).items()},
         }
         if isinstance(self.model, SearchModel):
-            row["layers"] = {
-                layer.name: {
-                    "channels": layer.after.channels,
-                    "span": span(layer.after),
-                    "dilation": max(layer.after.dilation, default=1),
-                }
-                for layer in summary(self.model).layers
-                if layer.searched
-            }
+            row["layers"] = summary(self.model).architecture()
         with (self._folder / HISTORY).open("a") as file:
             file.write(json.dumps(row) + "\n")

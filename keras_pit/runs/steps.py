@@ -18,11 +18,9 @@ import keras
 import numpy as np
 
 from .. import checks
-from ..blueprint import Blueprint
 from ..deployment.profile import profile
 from ..deployment.quantize import to_tflite
 from ..errors import DeploymentError
-from ..graph import seeds
 from ..search.convert import convert
 from ..search.export import export
 from ..search.report import summary
@@ -31,6 +29,7 @@ from . import measure, score
 from . import task as tasks
 from .data import Data, spread
 from .folder import Folder
+from .layers import layers_of
 from .log import Log
 
 CALIBRATION = 200
@@ -279,7 +278,7 @@ class _Steps:
         report = profile(tflite)
         found: dict[str, Any] = {"profile": report.as_dict(), "boards": measure.fitting(tflite, self.settings.latency)}
         core = "cortex-m4"
-        layers = _layers(slim, len(report.operators))
+        layers = layers_of(slim, report)
         found["memory"] = {"core": core, "steps": layers, "rows": measure.memory(report, layers, core)}
         row = {"model": "slim int8 on TFLite-Micro", "costs": models[-1]["costs"], "file": len(tflite)}
         if len(slim.outputs) == 1 and isinstance(y, np.ndarray):
@@ -288,16 +287,6 @@ class _Steps:
             found["confusion"] = score.confusion(outputs, y, self.goal.kind)
         models.append(row)
         return found
-
-
-def _layers(model: keras.Model, operators: int) -> list[str]:
-    """The layer that each operator of a model's file comes from; the operators' numbers where that is not known."""
-    with seeds.functional(model) as graph:
-        try:
-            known = [op.layer for op in Blueprint.of(graph).program().operators]
-        except ValueError:
-            known = []
-    return known if len(known) == operators else [f"operator {number}" for number in range(operators)]
 
 
 def _first(x: Any) -> np.ndarray:
