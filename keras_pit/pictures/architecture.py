@@ -113,9 +113,7 @@ def _of_file(found: Mapping[str, Any], metric: str) -> tuple[list[str], list[Any
     cores = list(found["instructions"])
     checks.one_of(metric, "`metric`", ("macs", *cores))
     operators = found["operators"]
-    names = [
-        f"{op['layer']} ({op['name']})" if op.get("layer") else f"{op['name']} {n}" for n, op in enumerate(operators)
-    ]
+    names = style.operators_named((op["name"] for op in operators), (op.get("layer", "") for op in operators))
     if metric == "macs":
         return names, [op["macs"] for op in operators], style.unit(metric)
     return names, [op["instructions"][metric] for op in operators], f"instructions on {metric}"

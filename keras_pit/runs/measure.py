@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from .. import boards, costs
-from ..deployment.deployment_report import DeploymentReport
 from ..deployment.fits import fits
 from ..deployment.runtimes import run_tflite_micro
 from ..search.cost import cost
@@ -54,11 +53,6 @@ def fitting(tflite: bytes, latency: float | None) -> list[dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # faults of a board's kernels are in the answer, too
         return [fits(tflite, name, latency=latency).as_dict() for name in boards.with_room()]
-
-
-def memory(report: DeploymentReport, layers: list[str], core: str) -> list[dict[str, Any]]:
-    """What lies where in the arena, with the names of layers."""
-    return [{**row, "layer": layers[row["operator"]] if row["operator"] >= 0 else ""} for row in report.memory(core)]
 
 
 def samples(x: Any, y: Any) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import boards, checks, pictures
 from ..pictures.memory import drawing
+from ..pictures.style import operators_named
 from . import html
 from .folder import PAGE, REQUEST, RESULT, SEARCH, Folder
 from .html import Cell, Section, number
@@ -149,7 +150,7 @@ def _shaded(count: int, total: int, *, hit: bool) -> Cell:
 def _costs(result: Mapping[str, Any]) -> str:
     if "profile" not in result:
         return ""
-    profile, layers = result["profile"], result["memory"]["steps"]
+    profile, layers = result["profile"], result["memory"]["layers"]
     operators = [{**op, "layer": layer} for op, layer in zip(profile["operators"], layers, strict=True)]
     named = {**profile, "operators": operators}
     core = next(iter(profile["instructions"]))
@@ -162,10 +163,7 @@ def _memory(result: Mapping[str, Any]) -> str:
     if "memory" not in result:
         return ""
     memory, profile = result["memory"], result["profile"]
-    steps = [
-        f"{layer} ({op['name']})" if layer else op["name"]
-        for layer, op in zip(memory["steps"], profile["operators"], strict=True)
-    ]
+    steps = operators_named((op["name"] for op in profile["operators"]), memory["layers"])
     arena = profile["arena"][memory["core"]]
     flash = ", ".join(f"{name} {value:,}" for name, value in profile["flash"].items() if name != "total")
     text = (

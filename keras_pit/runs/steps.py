@@ -34,6 +34,8 @@ from .log import Log
 
 CALIBRATION = 200
 """Samples of which the ranges of the integers are taken."""
+CORE = "cortex-m4"
+"""Whose memory is told."""
 
 
 @dataclass(frozen=True)
@@ -277,9 +279,7 @@ class _Steps:
         tflite = (self.run / files.TFLITE).read_bytes()
         report = profile(tflite)
         found: dict[str, Any] = {"profile": report.as_dict(), "boards": measure.fitting(tflite, self.settings.latency)}
-        core = "cortex-m4"
-        layers = layers_of(slim, report)
-        found["memory"] = {"core": core, "steps": layers, "rows": measure.memory(report, layers, core)}
+        found["memory"] = {"core": CORE, "layers": layers_of(slim, report), "rows": report.memory(CORE)}
         row = {"model": "slim int8 on TFLite-Micro", "costs": models[-1]["costs"], "file": len(tflite)}
         if len(slim.outputs) == 1 and isinstance(y, np.ndarray):
             outputs, row["arena"] = measure.computed(tflite, x, tuple(slim.output_shape[1:]))
