@@ -93,7 +93,9 @@ def quietly() -> Iterator[None]:
         try:
             os.dup2(caught.fileno(), 2)
             import tensorflow  # noqa: F401
+            from absl import logging
 
+            logging.set_verbosity(logging.ERROR)
             yield
         finally:
             sys.stderr.flush()

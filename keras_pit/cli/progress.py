@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 
 class Bar(keras.callbacks.Callback):
@@ -20,12 +21,11 @@ class Bar(keras.callbacks.Callback):
     def __init__(self, title: str, console: Console) -> None:
         super().__init__()
         self._bar = Progress(
-            TextColumn(f"{title:<9}"),
-            BarColumn(20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[state]}"),
+            TextColumn(title, table_column=Column(no_wrap=True, min_width=9)),
+            BarColumn(10),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True, ratio=1)),
             console=console,
         )
 

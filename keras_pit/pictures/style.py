@@ -14,7 +14,7 @@ from typing import Any
 from .. import checks
 
 BEFORE, AFTER = "#c9ced6", "#0b4f8a"
-COLORS = ("#0072b2", "#e69f00", "#000000", "#56b4e9", "#d55e00", "#009e73", "#cc79a7")
+COLORS = ("#0072b2", "#e69f00", "#000000", "#56b4e9", "#d55e00", "#cc79a7", "#009e73")
 DASHES = ("-", "--", ":", "-.")
 MARKERS = "osD^vPX"
 SHARES = "cividis"
