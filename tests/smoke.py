@@ -1,4 +1,4 @@
-"""From a model to a bundle by the command line, in an environment that has the package alone: `python smoke.py FOLDER`."""
+"""From a model to a bundle where the package alone is installed, by the command line: `python smoke.py FOLDER`."""
 
 import subprocess
 import sys

@@ -92,10 +92,11 @@ def quietly() -> Iterator[None]:
         stderr = os.dup(2)
         try:
             os.dup2(caught.fileno(), 2)
-            import tensorflow  # noqa: F401
+            import tensorflow as tf
             from absl import logging
 
             logging.set_verbosity(logging.ERROR)
+            tf.get_logger().setLevel("ERROR")
             yield
         finally:
             sys.stderr.flush()

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from .. import checks
 from ..deployment.profile import profile
@@ -187,7 +188,10 @@ class _Steps:
     def _fit(self, model: keras.Model, epochs: int, phase: str, rate: Any) -> None:
         settings, data = self.settings, self.data
         optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
-        model.compile(optimizer, **self.goal.losses)
+        # On a CPU, XLA takes longer to compile such networks than it saves.
+        model.compile(
+            optimizer, **self.goal.losses, jit_compile="auto" if tf.config.list_physical_devices("GPU") else False
+        )
         backup = self.run / files.BACKUP / phase
         backup.mkdir(parents=True, exist_ok=True)
         model.fit(

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from small import samples
 
@@ -55,40 +56,38 @@ def one_line(error: str) -> str:
     return error
 
 
-def test_the_way_from_a_model_to_a_bundle(call, place, monkeypatch):
-    monkeypatch.chdir(place)
-    code, answer, error = call(
-        "search", "model.keras", "--data", "data.npz", "--target", "nano33ble", "--latency", "1", "--out", "run",
-        "--epochs", "2", "--fine-tune", "1", "--json",
-    )  # fmt: skip
+def test_files_on_the_way(call, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, data = place / "model.keras", place / "data.npz"
+    code, answer, error = call("convert", model, "--calibration", place / "x.npy", "-o", "new/model.tflite", "--json")
     assert code == 0, error
-    result = json.loads(answer)
-    names = [row["model"] for row in result["models"]]
-    assert names == ["seed", "slim", "slim int8 on TFLite-Micro"]
-    assert all(0 <= row["accuracy"] <= 1 for row in result["models"])
-    assert result["models"][1]["costs"]["latency"] <= 1 < result["models"][0]["costs"]["latency"]
-    assert np.sum(result["confusion"]) == result["measured on"]["samples"] == 51
-    code, answer, error = call("export", "run", "-o", "slim.keras", "--json")
+    assert json.loads(answer)["bytes"] == len(Path("new/model.tflite").read_bytes())
+    code, answer, error = call("verify", "new/model.tflite", "--data", data, "--json", "--limit", "20")
     assert code == 0, error
-    assert json.loads(answer)["size"] == keras_pit.cost(keras.saving.load_model("slim.keras"))
-    code, answer, error = call("convert", "slim.keras", "--calibration", "data.npz", "-o", "slim.tflite", "--json")
-    assert code == 0, error
-    assert json.loads(answer)["bytes"] == len(Path("slim.tflite").read_bytes())
-    assert keras_pit.fits("slim.tflite", "nano33ble")
-    code, answer, error = call("verify", "slim.tflite", "--data", "data.npz", "--json", "--limit", "20")
-    assert code == 0, error
-    assert json.loads(answer)["samples"] == 20 and "accuracy" in json.loads(answer)
-    code, answer, error = call("deploy", "slim.tflite", "--out", "firmware", "--labels", "slow,middle,fast", "--json")
+    assert json.loads(answer)["samples"] == 20 and 0 <= json.loads(answer)["accuracy"] <= 1
+    deploy = ("deploy", "new/model.tflite", "--data", data, "--out", "firmware")
+    code, answer, error = call(*deploy, "--labels", "slow,middle,fast", "--json")
     assert code == 0, error
     assert "model_data.cc" in json.loads(answer)["files"] and Path("firmware/README.md").is_file()
-    code, answer, error = call("deploy", "slim.tflite", "--out", "firmware")
+    code, answer, error = call(*deploy)
     assert code == 2 and "overwrite" in one_line(error)
+    code, _, error = call("verify", "new/model.tflite", "--data", "numbers.npy")
+    assert code == 2 and "There is no file 'numbers.npy'" in one_line(error)
+
+
+def test_a_file_that_differs_is_a_no(call, place, tmp_path):
+    """A file that leaves its shapes open computes something else on TFLite-Micro."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.saving.load_model(place / "model.keras"))
+    (tmp_path / "open.tflite").write_bytes(converter.convert())
+    code, answer, error = call("verify", tmp_path / "open.tflite", "--data", place / "data.npz", "--json")
+    assert code == 1 and "leaves a dimension open" in one_line(error)
+    assert json.loads(answer)["equal"] is False
 
 
 def test_a_search_goes_on_where_it_was(call, place, tmp_path, monkeypatch):
     asked = (
         "search", place / "model.keras", "--data", place / "data.npz", "--out", tmp_path / "run", "--cost", "macs",
-        "--strength", "1", "--epochs", "3", "--fine-tune", "0",
+        "--strength", "1", "--epochs", "3", "--fine-tune", "0", "--json",
     )  # fmt: skip
     from keras_pit.cli import progress
 
@@ -106,8 +105,10 @@ def test_a_search_goes_on_where_it_was(call, place, tmp_path, monkeypatch):
     assert code == 0, error
     epochs = [json.loads(line)["epoch"] for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert epochs == [0, 1, 2]
+    result = (tmp_path / "run" / "result.json").read_text()
     before = (tmp_path / "run" / "search.keras").stat().st_mtime_ns
-    assert call(*asked)[0] == 0
+    code, answer, _ = call(*asked)
+    assert code == 0 and json.loads(answer) == {"run": str(tmp_path / "run"), **json.loads(result)}
     assert (tmp_path / "run" / "search.keras").stat().st_mtime_ns == before
     code, _, error = call(*asked, "--epochs", "4")
     assert code == 2 and "epochs 3 then, 4 now" in one_line(error)
