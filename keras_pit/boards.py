@@ -191,5 +191,15 @@ def names() -> list[str]:
     return sorted(_boards)
 
 
+def with_room(reserved: Reserved = RESERVED) -> list[str]:
+    """The names of the boards that have something left for a network.
+
+    Raises:
+        TypeError: if `reserved` is no `Reserved`.
+    """
+    checks.instance(reserved, "`reserved`", Reserved, "a keras_pit.boards.Reserved(flash=..., ram=...)")
+    return [name for name in names() if _boards[name].flash > reserved.flash and _boards[name].ram > reserved.ram]
+
+
 for _name, _title, _chip, _core, _clock, _flash, _ram, _source, _external in _TABLE:
     register(Board(_name, _title, _chip, _core, _clock, _flash * KB, _ram * KB, _source, _external))

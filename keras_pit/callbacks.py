@@ -17,10 +17,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from . import checks
+from . import checks, pictures
 from .search.arguments import check_strength
 from .search.model import SearchModel, mask_variables, require_search
-from .search.report import Report, span, summary
+from .search.report import Report, summary
 
 
 class _SearchCallback(keras.callbacks.Callback):
@@ -151,24 +151,27 @@ class ArchitectureLog(_SearchCallback):
     def __init__(self) -> None:
         super().__init__()
         self.reports: list[Report] = []
+        self._logs: list[dict[str, float]] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.reports.append(summary(self.search))
+        self._logs.append({name: float(value) for name, value in (logs or {}).items()})
 
     def as_dict(self) -> dict[str, dict[str, list[int]]]:
         """For each layer its channels, kernel span (samples) and dilation, epoch by epoch."""
-        return {
-            layer.name: {
-                "channels": [report.layers[index].after.channels for report in self.reports],
-                "span": [span(report.layers[index].after) for report in self.reports],
-                "dilation": [max(report.layers[index].after.dilation, default=1) for report in self.reports],
-            }
-            for index, layer in enumerate(self.reports[0].layers if self.reports else ())
-            if layer.searched
-        }
+        now = [report.architecture() for report in self.reports]
+        layers = now[0] if now else {}
+        return {name: {measure: [one[name][measure] for one in now] for measure in layers[name]} for name in layers}
+
+    def history(self) -> list[dict[str, Any]]:
+        """For each epoch its logs, and of each layer that is searched channels, kernel span and dilation."""
+        both = zip(self.reports, self._logs, strict=True)
+        return [{"logs": logs, "layers": report.architecture()} for report, logs in both]
 
     def plot(self, path: str | pathlib.Path) -> pathlib.Path:
-        """Draw channels, kernel span, dilation and costs against epochs.
+        """Draw channels, kernel span and dilation of each layer over time.
+
+        `keras_pit.pictures.channels_over_time` and `costs_over_time` take the callback, too, and return figures.
 
         Args:
             path: file to write; the ending chooses the format (.png, .svg, .pdf).
@@ -178,35 +181,7 @@ class ArchitectureLog(_SearchCallback):
             ValueError: if nothing has been logged yet.
         """
         path = checks.path(path, "`path`")
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
         if not self.reports:
             raise ValueError("Nothing has been logged yet: pass the callback to `fit` first.")
-        figure = Figure(figsize=(13, 3.4), layout="constrained")
-        *axes, last = figure.subplots(1, 4)
-        epochs = np.arange(1, len(self.reports) + 1)
-        for axis, (measure, title) in zip(axes, _PANELS.items(), strict=True):
-            for name, values in self.as_dict().items():
-                axis.step(epochs, values[measure], where="mid", label=name)
-            axis.set_title(title, fontsize=10)
-        for metric in ("size", "macs"):
-            before = self.reports[0].total("before", metric)
-            if before:
-                shares = [(report.total("after", metric) or 0) / before for report in self.reports]
-                last.step(epochs, shares, where="mid", label=metric)
-        last.set_title("cost / cost of the seed", fontsize=10)
-        for axis in (*axes, last):
-            axis.set_ylim(bottom=0)
-            axis.set_xlabel("epoch", fontsize=8)
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.tick_params(labelsize=8)
-        axes[0].legend(fontsize=7)
-        last.legend(fontsize=7)
-        figure.suptitle(f"{self.reports[0].model}: architecture over time", fontsize=11)
-        figure.savefig(path, dpi=150)
+        pictures.layers_over_time(self.history(), path)
         return path
-
-
-_PANELS = {"channels": "channels", "span": "span of the kernel (samples)", "dilation": "dilation"}

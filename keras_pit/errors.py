@@ -9,5 +9,9 @@ class DeploymentError(RuntimeError):
     """A model or file that cannot be put, or must not be put, on a microcontroller."""
 
 
+class UnreadableFile(DeploymentError):
+    """A file that is no whole .tflite file."""
+
+
 class FarOff(DeploymentError):
     """A file of integers that has little to do with the network in floats."""

@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 FLOORS = (
+    ("__main__",),
+    ("cli",),
     ("keras_pit",),
+    ("runs",),
     ("callbacks", "deployment"),
     ("search",),
     ("blueprint",),
     ("layers", "lowering"),
-    ("graph",),
+    ("graph", "pictures"),
     ("costs",),
     ("boards",),
-    ("checks", "errors"),
+    ("_lazy", "checks", "errors"),
 )
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 

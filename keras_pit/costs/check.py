@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-import tensorflow as tf
-
 from ..errors import OpenLength
 from .geometry import Geometry
 from .program import Program, Tensor
@@ -31,6 +29,8 @@ def check(metric: Metric, stages: Iterable[Geometry]) -> None:
     Raises:
         ValueError: if it fails; names the cost and the layer.
     """
+    import tensorflow as tf
+
     # Stages of one kind and size are costed alike.
     different = {replace(stage, layer=""): stage for stage in stages}
     names = {stage: _called(metric, stage) for stage in different.values()}
@@ -52,6 +52,8 @@ def check_whole(metric: Metric, program: Program) -> None:
     Raises:
         ValueError: if it fails; names the cost.
     """
+    import tensorflow as tf
+
     name = _called(metric, program)
     number = cost_of(metric, program)
     trial = tf.function(
@@ -99,6 +101,8 @@ def _soft(
     metric: Metric, subject: Any, scaled: Callable[[Any, Any], Any], share: Any, name: str, cure: str
 ) -> tuple[Any, Any]:
     """The cost of a stage or program of which a share is left, and its slope; both tensors."""
+    import tensorflow as tf
+
     with tf.GradientTape() as tape:
         tape.watch(share)
         try:

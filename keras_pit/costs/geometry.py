@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras import ops
-
 from ..errors import OpenLength
 
 Scalar = Any
@@ -102,7 +100,11 @@ def where(condition: Any, yes: Scalar, no: Scalar) -> Scalar:
 
         cost = where(stage.pointwise, macs, 1.5 * macs)
     """
-    return (yes if condition else no) if isinstance(condition, bool) else ops.where(condition, yes, no)
+    if isinstance(condition, bool):
+        return yes if condition else no
+    from keras import ops
+
+    return ops.where(condition, yes, no)
 
 
 @dataclass(frozen=True)

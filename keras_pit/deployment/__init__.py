@@ -16,15 +16,25 @@ on, a `File`. What runs a file does so in a process of its own (`worker.py`). Us
 `..._file` and `..._run` do the same with a `File`, read once.
 """
 
+from typing import TYPE_CHECKING
+
+from .. import _lazy
 from ..errors import DeploymentError
-from .bundle import deploy
 from .deployment_report import DeploymentReport
 from .profile import profile
-from .qat import quantize_aware
-from .quantize import to_tflite
 from .runtimes import MicroRun, Run, run_litert, run_tflite_micro
 from .trim import trim
 from .verify import Verification, verify
+
+# What makes files of models needs TensorFlow, what reads files does not.
+if TYPE_CHECKING:
+    from .bundle import deploy
+    from .qat import quantize_aware
+    from .quantize import to_tflite
+else:
+    __getattr__, __dir__ = _lazy.names(
+        __name__, {"bundle": ("deploy",), "qat": ("quantize_aware",), "quantize": ("to_tflite",)}
+    )
 
 __all__ = [
     "DeploymentError",

@@ -21,7 +21,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from .. import checks
+from .. import checks, pictures
 from ..costs import arena as arenas
 from ..costs import cores
 from ..costs.arena import Arena
@@ -127,6 +127,34 @@ class DeploymentReport:
         least, most = interval(self.program, core, clock_mhz, external_flash=external_flash)
         return float(least), float(most)
 
+    def memory(self, core: str = "cortex-m4") -> list[dict[str, Any]]:
+        """What lies where in the head of the arena, and how long.
+
+        Args:
+            core: a name of `keras_pit.costs.cores`, whose scratch memory counts.
+
+        Returns:
+            For each buffer its "offset" and "bytes", the "first" and "last" step at which it is needed (inputs are
+            there at step 0, operator n runs at step n + 1), the number of the "tensor" in it (None: scratch memory),
+            and the number of the "operator" that makes it (-1: an input).
+
+        Raises:
+            TypeError: if `core` is no string.
+            ValueError: if it is unknown.
+        """
+        placed = arenas.plan(arenas.buffers(self.program, cores.get(core).name))
+        return [
+            {
+                "offset": int(one.offset),
+                "bytes": int(one.buffer.size),
+                "first": one.buffer.first,
+                "last": int(one.buffer.last),
+                "tensor": one.buffer.tensor,
+                "operator": one.buffer.first - 1,
+            }
+            for one in placed
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         return {
@@ -202,6 +230,8 @@ class DeploymentReport:
     def plot(self, path: str | pathlib.Path, core: str = "cortex-m4") -> pathlib.Path:
         """Draw the head of the arena over time: which buffer lies where, and while which operators run.
 
+        `keras_pit.pictures.arena` returns the figure, and takes names of layers.
+
         Args:
             path: file to write; the ending chooses the format (.png, .svg, .pdf).
             core: the core whose scratch memory is drawn.
@@ -212,34 +242,8 @@ class DeploymentReport:
         Raises:
             ImportError: if matplotlib is not installed.
         """
-        path, core = checks.path(path, "`path`"), cores.get(core).name
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.patches import Rectangle
-        except ImportError as error:
-            raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
-        steps = ["input", *(op.name for op in self.program.operators)]
-        placed = arenas.plan(arenas.buffers(self.program, core))
-        height = max((one.end for one in placed), default=1)
-        figure = Figure(figsize=(2.5 + 0.55 * len(steps), 4.8), layout="constrained")
-        axes = figure.subplots()
-        for one in placed:
-            buffer = one.buffer
-            corner, width = (buffer.first - 0.5, one.offset), buffer.last - buffer.first + 1
-            color = "#c8a45a" if buffer.tensor is None else "#1f6fb4"
-            axes.add_patch(Rectangle(corner, width, buffer.size, facecolor=color, edgecolor="white", alpha=0.85))
-            if buffer.size < 0.04 * height:
-                continue  # no room for text
-            label = "scratch" if buffer.tensor is None else str(buffer.tensor)
-            middle = (buffer.first + buffer.last) / 2, one.offset + buffer.size / 2
-            axes.annotate(label, middle, ha="center", va="center", fontsize=7, color="white")
-        axes.set_xlim(-0.5, len(steps) - 0.5)
-        axes.set_ylim(0, 1.05 * height)
-        axes.set_xticks(range(len(steps)), steps, rotation=60, ha="right", fontsize=7)
-        axes.set_ylabel("bytes from the start of the arena")
-        axes.set_title(f"arena on {core}: tensors by number", fontsize=10)
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(path, dpi=150)
+        path = checks.path(path, "`path`")
+        pictures.arena(self, path, core=core)
         return path
 
 

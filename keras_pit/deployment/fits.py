@@ -5,26 +5,24 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 from rich.console import Console
 from rich.table import Table
 
 from .. import boards, checks, costs
-from ..blueprint import Blueprint
 from ..costs import cores
 from ..costs.faults import faults
 from ..costs.latency import interval, unknown
 from ..costs.program import Program
 from ..errors import DeploymentError
-from ..graph import seeds
-from ..search.model import SearchModel
-from ..search.slim import slim
 from .advice import Advice, of_fault, require_runnable
 from .batch import is_open, require_only_batch
 from .file_graph import BRIDGES
 from .flatbuffer import File
+
+if TYPE_CHECKING:
+    import keras
 
 UNITS = {"flash": "B", "ram": "B", "latency": "ms"}
 
@@ -174,6 +172,12 @@ def _faults(program: Program, board: boards.Board) -> tuple[Advice, ...]:
 
 
 def _program(model: Any) -> Program:
+    # These need TensorFlow, a file does not.
+    from ..blueprint import Blueprint
+    from ..graph import seeds
+    from ..search.model import SearchModel
+    from ..search.slim import slim
+
     if isinstance(model, SearchModel):
         return Blueprint.of(slim(model, model.channels)).program()
     with seeds.functional(model) as graph:

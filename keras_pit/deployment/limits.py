@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import DeploymentError
+from ..errors import DeploymentError, UnreadableFile
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ LIMITS = Limits()
 
 def damaged(what: str) -> DeploymentError:
     """The error for a file that contradicts itself."""
-    return DeploymentError(
+    return UnreadableFile(
         f"The .tflite file is damaged: {what}. Expected a whole file as a converter writes it; copy or make it again."
     )
 

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import math
 import pathlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +23,7 @@ from ..graph.kinds import kind_of
 from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
 from ..layers.ownership import channel_masks
+from ..pictures.architecture import architecture, spanned
 from .model import SearchModel
 from .totals import layer_cost
 
@@ -105,6 +104,18 @@ class Report:
         values += [getattr(kept, metric) for kept in self.kept]
         return None if None in values else sum(values)
 
+    def architecture(self) -> dict[str, dict[str, int]]:
+        """What is left of each layer that is searched: "channels", "span" of the kernel (samples) and "dilation"."""
+        return {
+            layer.name: {
+                "channels": layer.after.channels,
+                "span": span(layer.after),
+                "dilation": max(layer.after.dilation, default=1),
+            }
+            for layer in self.layers
+            if layer.searched
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         totals = {when: {metric: self.total(when, metric) for metric in METRICS} for when in ("before", "after")}
@@ -145,6 +156,8 @@ class Report:
     def plot(self, path: str | pathlib.Path) -> pathlib.Path:
         """Draw channels, kernels and MACs of each layer, before and after.
 
+        `keras_pit.pictures.architecture` returns the figure.
+
         Args:
             path: file to write; the ending chooses the format (.png, .svg, .pdf).
 
@@ -152,32 +165,7 @@ class Report:
             ImportError: if matplotlib is not installed.
         """
         path = checks.path(path, "`path`")
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
-        measures: list[tuple[str, Callable[[Shape], float]]] = [
-            ("channels", lambda shape: shape.channels),
-            ("span of the kernel (samples)", span),
-            ("taps of the kernel", lambda shape: math.prod(shape.kernel)),
-            ("parameters", lambda shape: shape.size),
-        ]
-        if self.total("before", "macs") is not None:
-            measures.append(("MACs", lambda shape: shape.macs or 0))
-        figure = Figure(figsize=(3.2 * len(measures), 1.2 + 0.32 * len(self.layers)), layout="constrained")
-        axes = figure.subplots(1, len(measures), sharey=True)
-        rows = np.arange(len(self.layers))
-        for axis, (title, measure) in zip(axes, measures, strict=True):
-            axis.barh(rows, [measure(layer.before) for layer in self.layers], color="#d5dbe3", label="before")
-            axis.barh(rows, [measure(layer.after) for layer in self.layers], 0.5, color="#1f6fb4", label="after")
-            axis.set_title(title, fontsize=10)
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.tick_params(labelsize=8)
-        axes[0].set_yticks(rows, [layer.name for layer in self.layers], fontsize=8)
-        axes[0].invert_yaxis()
-        axes[-1].legend(fontsize=8, loc="lower right")
-        figure.suptitle(f"{self.model}: before and after the search", fontsize=11)
-        figure.savefig(path, dpi=150)
+        architecture(self, path)
         return path
 
 
@@ -257,7 +245,7 @@ def _along(values: tuple[int, ...], axis: int, value: int) -> tuple[int, ...]:
 
 def span(shape: Shape) -> int:
     """The samples from the first to the last tap of a kernel, along its longest axis."""
-    return max([(taps - 1) * step + 1 for taps, step in zip(shape.kernel, shape.dilation, strict=True)], default=1)
+    return spanned(shape.kernel, shape.dilation)
 
 
 def _change(before: Any, after: Any) -> str:
