@@ -9,14 +9,17 @@ from .search.cost import cost, get_regularization_loss, soft_cost
 from .search.export import export
 from .search.model import SearchModel, mask_variables, net_variables
 from .search.report import Report, summary
+from .sweep import Front, Stage, sweep
 
 __version__ = "0.2.0"
 
 __all__ = [
     "DeploymentError",
     "Fits",
+    "Front",
     "Report",
     "SearchModel",
+    "Stage",
     "boards",
     "callbacks",
     "convert",
@@ -33,5 +36,6 @@ __all__ = [
     "quantize_aware",
     "soft_cost",
     "summary",
+    "sweep",
     "to_tflite",
 ]

@@ -12,6 +12,7 @@ import pytest
 
 FLOORS = (
     ("keras_pit",),
+    ("sweep",),
     ("callbacks", "deployment"),
     ("search",),
     ("blueprint",),
