@@ -9,7 +9,7 @@ from .search.cost import cost, get_regularization_loss, soft_cost
 from .search.export import export
 from .search.model import SearchModel, mask_variables, net_variables
 from .search.report import Report, summary
-from .sweep import Front, Stage, sweep
+from .sweeps import Front, Stage, sweep
 
 __version__ = "0.2.0"
 

@@ -12,7 +12,7 @@ import pytest
 
 FLOORS = (
     ("keras_pit",),
-    ("sweep",),
+    ("sweeps",),
     ("callbacks", "deployment"),
     ("search",),
     ("blueprint",),

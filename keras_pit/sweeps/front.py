@@ -13,100 +13,22 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import keras
 from rich.console import Console
 from rich.table import Table
 
 from .. import checks
 from . import measure
+from .page import page
 from .pareto import undominated
+from .picture import draw
 from .plan import Plan
+from .points import Point, read
 from .samples import Samples
 from .store import Failure, Store
-
-UNITS = {"size": "parameters", "macs": "MACs", "flash": "flash (B)", "ram": "RAM (B)", "latency": "latency (ms)"}
-"""How costs are called in tables and pictures."""
-
-
-@dataclass(frozen=True, eq=False)
-class Point:
-    """A model of a front."""
-
-    label: str
-    accuracy: float | None
-    """Of the floats, on the validation data: the log that the sweep monitors, accuracy or whatever the seed has."""
-    accuracy_int8: float | None
-    """The same of the int8 file, computed by TFLite-Micro; None where there is no file."""
-    costs: dict[str, float]
-    """By name: "size" (parameters), "macs", "flash" (bytes of the file), "ram" (bytes of the arena on the board),
-    "latency" (milliseconds there), and the user's own."""
-    seed: int | None = None
-    """The random seed; None of a point that was added."""
-    number: int = 0
-    """The number of its bound, from 1; 0 for the seed."""
-    bound: dict[str, float] | None = None
-    """What it had to meet."""
-    layers: tuple[dict[str, Any], ...] = ()
-    """The architecture: name, kind, channels, kernel, dilation and size of each convolution and Dense layer."""
-    figures: dict[str, Any] = field(default_factory=dict, repr=False)
-    """All that was measured: metrics in float and in int8, seconds, the arena that TFLite-Micro took here."""
-    directory: pathlib.Path | None = None
-    """Where its files are."""
-
-    @property
-    def value(self) -> float:
-        """What counts: the accuracy in int8, or where there is none that in float."""
-        value = self.accuracy if self.accuracy_int8 is None else self.accuracy_int8
-        return float("nan") if value is None else value
-
-    @property
-    def is_seed(self) -> bool:
-        """Whether it is what the sweep started from."""
-        return self.seed is not None and self.number == 0
-
-    @property
-    def added(self) -> bool:
-        """Whether it was added to the front, and has no model."""
-        return self.directory is None
-
-    def model(self) -> keras.Model:
-        """The Keras model.
-
-        Raises:
-            ValueError: if the point was added, and has none.
-        """
-        return keras.models.load_model(self._folder() / "model.keras")
-
-    def tflite(self) -> bytes:
-        """The content of the int8 file.
-
-        Raises:
-            ValueError: if there is none.
-        """
-        path = self._folder() / "model.tflite"
-        if not path.exists():
-            raise ValueError(
-                f"Point '{self.label}' has no int8 file, as the sweep was called with quantization=None: make one with "
-                "keras_pit.to_tflite(point.model(), calibration)."
-            )
-        return path.read_bytes()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain dictionaries and lists, for JSON."""
-        own = {name: getattr(self, name) for name in ("label", "seed", "number", "bound", "accuracy", "accuracy_int8")}
-        rest = {
-            name: value for name, value in self.figures.items() if name not in ("accuracy", "accuracy_int8", "point")
-        }
-        return {**rest, **own, "costs": dict(self.costs), "layers": list(self.layers)}
-
-    def _folder(self) -> pathlib.Path:
-        if self.directory is None:
-            raise ValueError(f"Point '{self.label}' was added to the front by its figures: it has no model.")
-        return self.directory
+from .table import table
 
 
 class Front:
@@ -126,7 +48,7 @@ class Front:
         self.others: list[Point] = []
         self.missing = missing
         """Points that the sweep has not come to yet."""
-        self._tests: dict[Point, tuple[float, float | None]] = {}
+        self.tests: dict[Point, tuple[float, float | None]] = {}
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Front:
@@ -146,7 +68,7 @@ class Front:
                 "that keras_pit.sweep was called with."
             )
         plan = Plan.from_dict(content)
-        found = [_point(store, step, plan) for step in store.steps() if step.kind != "search"]
+        found = [read(store, step, plan) for step in store.steps() if step.kind != "search"]
         points = sorted((point for point in found if point.number), key=lambda point: (point.number, point.seed))
         failures = store.failures()
         missing = len(plan.bounds) * len(plan.seeds) - len(points)
@@ -176,6 +98,10 @@ class Front:
     def worth(self, point: Point) -> float:
         """What a point is worth, so that more is better whatever is monitored."""
         return point.value if self.higher_is_better else -point.value
+
+    def knows(self, cost: str) -> bool:
+        """Whether a cost is known of all points."""
+        return all(cost in point.costs for point in self.points)
 
     def rank(self, cost: str) -> list[tuple[Point, bool]]:
         """All points, by a cost, each with whether no other of the sweep's is as good for less.
@@ -292,7 +218,7 @@ class Front:
             in_float, in_int8 = measure.evaluate(model, samples)[self.monitor], None
             if point.accuracy_int8 is not None:
                 in_int8 = measure.evaluate_int8(model, point.tflite(), samples)[0][self.monitor]
-            self._tests[point] = in_float, in_int8
+            self.tests[point] = in_float, in_int8
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
@@ -312,40 +238,12 @@ class Front:
     def _row(self, point: Point) -> dict[str, Any]:
         kept = {id(one): kept for one, kept in self.rank(self.plan.costs[0])}
         row = {**point.as_dict(), "dominated": not kept.get(id(point), True)}
-        if point in self._tests:
-            row["test"], row["test_int8"] = self._tests[point]
+        if point in self.tests:
+            row["test"], row["test_int8"] = self.tests[point]
         return row
 
     def __rich__(self) -> Table:
-        first = self.plan.costs[0]
-        notes = [f"RAM and latency on board '{self.plan.board}'", "dim: another point is as good for less"]
-        notes += [f"{self.missing} points are not finished"] * bool(self.missing)
-        notes += [f"{failure.step.name} has failed: {failure.reason.splitlines()[0]}" for failure in self.failures]
-        table = Table(title=f"Front of {self.monitor} over {first}", caption="\n".join(notes))
-        table.add_column("point")
-        names = [*UNITS, *(name for name in self.plan.costs if name not in UNITS and self._has(name))]
-        for title in (*self._values(), *(UNITS.get(name, name) for name in names)):
-            table.add_column(title, justify="right")
-        for point in self.seeds:
-            table.add_row(*self._cells(point, names), style="italic")
-        for point, kept in reversed(self.rank(first)):
-            table.add_row(*self._cells(point, names), style=None if kept else "dim")
-        for point in self.others:
-            table.add_row(*self._cells(point, names))
-        return table
-
-    def _has(self, name: str) -> bool:
-        return all(name in point.costs for point in self.points)
-
-    def _values(self) -> list[str]:
-        return [self.monitor, "in int8", *(["test", "test in int8"] if self._tests else [])]
-
-    def _cells(self, point: Point, names: list[str]) -> list[str]:
-        values = [point.accuracy, point.accuracy_int8]
-        if self._tests:
-            values += self._tests.get(point, (None, None))
-        numbers = [f"{point.costs[name]:,.6g}" if name in point.costs else "" for name in names]
-        return [point.label, *("" if value is None else f"{value:.4f}" for value in values), *numbers]
+        return table(self)
 
     def __str__(self) -> str:
         console = Console(width=140, color_system=None)
@@ -367,8 +265,6 @@ class Front:
             ImportError: if matplotlib is not installed.
             ValueError: if the cost is not known of the points.
         """
-        from .picture import draw
-
         return draw(self, checks.path(path, "`path`"), self._axis(x))
 
     def html(self, path: str | os.PathLike[str], x: str | None = None) -> pathlib.Path:
@@ -386,8 +282,6 @@ class Front:
         Raises:
             ValueError: if the cost is not known of the points.
         """
-        from .page import page
-
         path = checks.path(path, "`path`")
         path.write_text(page(self, self._axis(x)), encoding="utf-8")
         return path
@@ -401,25 +295,3 @@ class Front:
 def _known(point: Point, cost: str) -> None:
     if cost not in point.costs:
         raise ValueError(f"The cost {cost!r} is not known of the points: expected one of {', '.join(point.costs)}.")
-
-
-def _point(store: Store, step: Any, plan: Plan) -> Point:
-    figures = store.figures(step)
-    label = f"point {step.point}" if step.point else "seed"
-    return Point(
-        label + f" ({step.seed})" * (len(plan.seeds) > 1),
-        figures["accuracy"],
-        figures["accuracy_int8"],
-        _costs(figures["costs"], plan),
-        step.seed,
-        step.point,
-        figures.get("bound"),
-        tuple(figures["layers"]),
-        figures,
-        store.folder(step),
-    )
-
-
-def _costs(found: dict[str, float], plan: Plan) -> dict[str, float]:
-    """The costs, also by the names that the plan has for them: "latency:pico" is the latency on the plan's board."""
-    return {**{name: found[name.partition(":")[0]] for name in plan.costs if name not in found}, **found}

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .job import Job
+from .job import Data, Job
 
 LOOKS = 200
 """How many values of a schedule are looked at for the highest."""
@@ -113,7 +113,7 @@ def train(model: keras.Model, stage: Stage, job: Job) -> dict[str, list[float]]:
     if job.train is not None:
         found = job.train(model, stage)
     else:
-        data = job.data
+        data = job.data or Data()
         own = (CosineDecay(),) if stage.kind == "fine-tune" and _can_be_set(model.optimizer) else ()
         found = model.fit(
             data.x, data.y, epochs=stage.epochs, verbose=0, callbacks=[*own, *stage.callbacks], **data.options

@@ -184,6 +184,8 @@ def _job(model: Any, x: Any, y: Any, validation: Any, calibration: Any, train: A
     for name in fit:
         if name in OWN:
             raise ValueError(f"`{name}` of `fit` is the sweep's own: pass epochs, search_epochs and fine_tune_epochs.")
+    if hasattr(x, "element_spec"):
+        fit = {"shuffle": False, **fit}  # a dataset shuffles itself, and Keras warns of the default
     samples = Samples.of(validation)
     if calibration is None:
         arrays = x is not None and not isinstance(x, keras.utils.PyDataset) and not hasattr(x, "element_spec")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from .points import UNITS
+
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Of Okabe and Ito: told apart by those who see fewer colours, too."""
 MARKERS = "osD^vP"
@@ -25,8 +27,6 @@ def draw(front: Any, path: pathlib.Path, x: str) -> pathlib.Path:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
-    from .front import UNITS
-
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.subplots()
     ranked = front.rank(x)

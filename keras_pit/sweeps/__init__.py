@@ -11,8 +11,9 @@ Open `sweep.py` first, then `plan.py` (what is to be done) and `steps.py` (how).
 """
 
 from .executors import Processes
-from .front import Front, Point
+from .front import Front
 from .pareto import hypervolume
+from .points import Point
 from .store import Failure
 from .sweep import sweep
 from .training import Stage
