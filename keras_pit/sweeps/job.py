@@ -24,8 +24,10 @@ from .. import boards, costs
 from .samples import Samples
 from .store import write
 
-FAIL = 2
-"""What TensorFlow shall do about state outside of a dataset's graph, as Python code that it calls."""
+IGNORE = 1
+"""What TensorFlow shall do about state outside of a dataset's graph, as that of generators of random numbers."""
+PYTHON = "PyFunc", "PyFuncStateless", "EagerPyFunc"
+"""Operations that call Python code."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,16 @@ def _packed(x: Any) -> Any:
     if not isinstance(x, tf.data.Dataset):
         return x
     variant = tf.data.experimental.to_variant(x)
-    try:
-        graph = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=FAIL)
-    except tf.errors.OpError as error:
+    content = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=IGNORE).numpy()
+    graph = tf.compat.v1.GraphDef.FromString(content)
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    if any(node.op in PYTHON for node in nodes):
         raise ValueError(
             "This tf.data.Dataset calls Python code (from_generator, py_function, ...), which cannot be passed to "
             "other processes. Pass the data as arrays or as a keras.utils.PyDataset, or a function train(model, stage) "
             "that makes the dataset and calls `fit`."
-        ) from error
-    return _Graph(graph.numpy(), x.element_spec)
+        )
+    return _Graph(content, x.element_spec)
 
 
 def _unpacked(x: Any) -> Any:

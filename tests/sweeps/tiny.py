@@ -76,7 +76,7 @@ def forks():
 
 
 def logged(directory, log):
-    """A sweep of three points in a process of its own, which writes down what it trains."""
+    """A sweep in a process of its own, which writes down what it trains."""
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for number in (1, 2):
         os.dup2(file, number)
@@ -85,7 +85,7 @@ def logged(directory, log):
         os.write(file, f"{stage.kind} {stage.point}\n".encode())
         return train(model, stage)
 
-    sweep(directory, points=3, train=training)
+    sweep(directory, train=training)
 
 
 def dying(model, stage):
