@@ -96,7 +96,7 @@ def _point(point: Any, front: Any, known: list[boards.Board]) -> dict[str, Any]:
             }
             for name, found in taken.items()
         },
-        "memory": memory(_program(point), front.plan.board),
+        "memory": memory(program_of(point), front.plan.board),
     }
 
 
@@ -104,7 +104,8 @@ def _network(point: Any) -> Any:
     return point.model() if point.accuracy_int8 is None else point.tflite()
 
 
-def _program(point: Any) -> Program:
+def program_of(point: Any) -> Program:
+    """What a board runs for a point."""
     if point.accuracy_int8 is not None:
         return File.of(point.tflite()).program
     model: keras.Model = point.model()

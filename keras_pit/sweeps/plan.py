@@ -23,7 +23,7 @@ from .store import Step
 
 UNKNOWN_LENGTH = 30
 """Epochs of a seed that is not trained yet, and of one that does not tell how long it was."""
-SHARES = {True: (1 / 4, 1 / 3), False: (3 / 4, 1 / 2)}
+SHARES = {True: (1 / 5, 1 / 4), False: (3 / 4, 1 / 2)}
 """Epochs of a search and of fine-tuning, relative to those of the seed: in a descent, and of independent searches. A
 descent's search starts from a network that is close, and passes on what it has trained."""
 

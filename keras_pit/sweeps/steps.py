@@ -125,8 +125,9 @@ class _Work:
         begin = time.perf_counter()
         bound = plan.bounds[step.point - 1] if step.point else {}
         epochs = plan.length(step)
-        stage = Stage(kind, epochs, step.seed, step.point, dict(bound), (training.Progress(self._tell),))
-        self._history[kind] = training.train(model, stage, self._job)
+        progress = training.Progress(self._tell)
+        stage = Stage(kind, epochs, step.seed, step.point, dict(bound), (progress,))
+        self._history[kind] = {**training.train(model, stage, self._job), "seconds": progress.seconds}
         self._seconds[kind] = time.perf_counter() - begin
 
     def _measured(self, model: keras.Model, folder: Path) -> None:

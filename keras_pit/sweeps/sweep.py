@@ -81,8 +81,8 @@ def sweep(
         seeds: random seeds: how many, or a list of them. Each has its own points; the front is that of all.
         descent: whether each search starts from what the last one exported; if not, each starts from the seed.
         epochs: how long the seed is trained, or was. Default: as many as its optimizer has made, else 30.
-        search_epochs: of each search. Default: a quarter of the seed's epochs (without descent three quarters).
-        fine_tune_epochs: of each point. Default: a third of the seed's epochs (without descent a half).
+        search_epochs: of each search. Default: a fifth of the seed's epochs (without descent three quarters).
+        fine_tune_epochs: of each point. Default: a quarter of the seed's epochs (without descent a half).
         train: a function of yours, `train(model, stage)`, which trains the model it is given in place (a search model
             by `fit`, or in a loop with `model.controller.step()`). A `keras_pit.Stage` says what for, and how long.
             What it returns is kept as the history, if it is a `History` or a dictionary of lists.

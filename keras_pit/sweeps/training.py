@@ -10,6 +10,7 @@ the highest of its values takes its place.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,16 +43,25 @@ class Stage:
 
 
 class Progress(keras.callbacks.Callback):
-    """Tells a function the number of finished epochs."""
+    """Tells a function the number of finished epochs, and takes their time.
 
-    def __init__(self, tell: Callable[[int], None]) -> None:
+    Attributes:
+        seconds: of each epoch; the first one has the tracing in it.
+    """
+
+    def __init__(self, tell: Callable[[int], None] = lambda epoch: None) -> None:
         super().__init__()
-        self._tell = tell
+        self._tell, self._begin = tell, 0.0
+        self.seconds: list[float] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._tell(0)
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._begin = time.perf_counter()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seconds.append(time.perf_counter() - self._begin)
         self._tell(epoch + 1)
 
 

@@ -163,7 +163,7 @@ def test_the_first_one_to_finish_a_step_has_made_it(tmp_path):
 def test_steps_are_named():
     assert Step.named("point-3-12") == Step("point", 3, 12) and Step("point", 3, 12).name == "point-3-12"
     for name in ("point-1", "seed-1-1", "other-1", "point-1-x"):
-        with pytest.raises(ValueError, match="is no step|invalid literal"):
+        with pytest.raises(ValueError, match=r"is no step|invalid literal"):
             Step.named(name)
 
 
