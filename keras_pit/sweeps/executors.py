@@ -1,6 +1,7 @@
 """The default executor: each task in a process of its own, which takes what TensorFlow keeps of it along when it ends.
 
-    Processes(2).submit(function, *strings).result()
+    with Processes(2) as executor:
+        executor.submit(function, *strings).result()
 
 An executor is anything with `submit(function, *arguments)` that returns something with `result()`. Here a task is a
 fresh Python (`_process.py`), which needs nothing of the script that called: no `if __name__ == "__main__"`, nothing
@@ -34,13 +35,23 @@ class Processes:
 
     def __init__(self, workers: int = 1) -> None:
         self._threads = ThreadPoolExecutor(workers)
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End whatever runs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in list(self._running):
+            process.kill()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[None]:
         """Run a function of a module, with arguments that JSON can hold, in a process; what it returns is lost."""
-        return self._threads.submit(_run, f"{function.__module__}:{function.__qualname__}", arguments)
+        return self._threads.submit(_run, f"{function.__module__}:{function.__qualname__}", arguments, self._running)
 
 
-def _run(function: str, arguments: Any) -> None:
+def _run(function: str, arguments: Any, running: set[subprocess.Popen[bytes]]) -> None:
     """Run a function in a fresh process.
 
     Raises:
@@ -50,9 +61,11 @@ def _run(function: str, arguments: Any) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
+        running.add(process)
         try:
             process.wait()
         finally:
+            running.discard(process)
             process.kill()
             process.wait()
             process.stdin.close()  # type: ignore[union-attr]

@@ -7,6 +7,7 @@ layers     its architecture
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -112,6 +113,11 @@ def figures(model: keras.Model, tflite: bytes | None, samples: Samples, plan: Pl
     """
     found = {"float": evaluate(model, samples)}
     name = monitored(found["float"], plan.monitor)
+    if not math.isfinite(found["float"][name]):
+        raise ValueError(
+            f"The {name} of model '{model.name}' is {found['float'][name]}: its training has diverged. Compile the "
+            "seed with a lower learning rate, or with an optimizer that clips gradients (clipnorm=1.0)."
+        )
     arena = None
     if tflite is not None:
         found["int8"], arena = evaluate_int8(model, tflite, samples)
@@ -141,7 +147,9 @@ def costs_of(model: keras.Model, tflite: bytes | None, plan: Plan) -> dict[str, 
 
 
 def board_of(names: Any) -> str:
-    """The board that costs are for: that of the first which names one."""
+    """The board that figures are for: that of the first cost which names one, unless another goes without."""
+    if {"ram", "latency"} & set(names):
+        return costs.registry.BOARD
     return next((board for name in names if (board := name.partition(":")[2])), costs.registry.BOARD)
 
 

@@ -6,17 +6,17 @@ The figures are JSON inside of `page.html`; what would end the script they stand
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from .. import boards
+from .. import boards, costs
 from ..blueprint import Blueprint
 from ..costs import arena, cores
+from ..costs.faults import faults
 from ..costs.program import Program
-from ..deployment.fits import fits
+from ..deployment.advice import of_fault
 from ..deployment.flatbuffer import File
 from ..graph import seeds
 from .points import UNITS
@@ -47,7 +47,7 @@ def escaped(content: Any) -> str:
 def _content(front: Any, x: str) -> dict[str, Any]:
     measured = [*front.seeds, *front.points]
     names = [name for name in (*UNITS, *front.plan.costs) if all(name in point.costs for point in measured)]
-    known = [boards.get(name) for name in boards.names()]
+    known = [board for board in map(boards.get, boards.names()) if _has_room(board)]
     return {
         "title": f"{front.monitor} against cost",
         "monitor": front.monitor,
@@ -62,6 +62,14 @@ def _content(front: Any, x: str) -> dict[str, Any]:
     }
 
 
+def _has_room(board: boards.Board) -> bool:
+    """Whether anything is left of a board for a network."""
+    try:
+        return bool(board.bounds())
+    except ValueError:
+        return False
+
+
 def _board(board: boards.Board) -> dict[str, Any]:
     left = board.bounds()
     return {
@@ -73,9 +81,7 @@ def _board(board: boards.Board) -> dict[str, Any]:
 
 
 def _point(point: Any, front: Any, known: list[boards.Board]) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # faults of kernels are told on the page
-        taken = {board.name: fits(_network(point), board) for board in known}
+    program = program_of(point)
     return {
         "label": point.label,
         "seed": point.is_seed,
@@ -86,22 +92,22 @@ def _point(point: Any, front: Any, known: list[boards.Board]) -> dict[str, Any]:
         "bound": point.bound,
         "costs": dict(point.costs),
         "layers": [dict(layer) for layer in point.layers],
-        "boards": {
-            name: {
-                "fits": bool(found),
-                "flash": found.flash.used,
-                "ram": found.ram.used,
-                "latency": found.latency.used,
-                "faults": [f"{fault.place}: {fault.problem}" for fault in found.faults],
-            }
-            for name, found in taken.items()
-        },
-        "memory": memory(program_of(point), front.plan.board),
+        "boards": {board.name: _taken(program, point.costs["flash"], board) for board in known},
+        "memory": memory(program, front.plan.board),
     }
 
 
-def _network(point: Any) -> Any:
-    return point.model() if point.accuracy_int8 is None else point.tflite()
+def _taken(program: Program, flash: float, board: boards.Board) -> dict[str, Any]:
+    """What a network takes of a board, and whether that is there; as `keras_pit.fits` tells it."""
+    ram, left = float(costs.ram(program, board)), board.bounds()
+    found = map(of_fault, faults(program, cores.of_board(board).library))
+    return {
+        "fits": flash <= left["flash"] and ram <= left["ram"],
+        "flash": flash,
+        "ram": ram,
+        "latency": float(costs.latency(program, board)),
+        "faults": [f"{fault.place}: {fault.problem}" for fault in found],
+    }
 
 
 def program_of(point: Any) -> Program:

@@ -26,6 +26,9 @@ from .plan import Plan
 from .store import Step, Store
 from .training import Stage
 
+PAUSE = 0.5
+"""Seconds between two files that tell how far a step is."""
+
 
 class Missing(RuntimeError):
     """A step whose search has failed."""
@@ -58,6 +61,7 @@ class _Work:
         self._compiled = compiled
         self._seconds: dict[str, float] = {}
         self._history: dict[str, Any] = {}
+        self._told = 0.0
 
     def attempt(self) -> None:
         """Do it, and leave the results, or the reason why not."""
@@ -145,4 +149,7 @@ class _Work:
         (folder / "history.json").write_text(json.dumps(self._history))
 
     def _tell(self, epoch: int) -> None:
+        if epoch and time.monotonic() < self._told + PAUSE:
+            return
+        self._told = time.monotonic()
         self._store.report(self._step, epoch=epoch, epochs=self._plan.length(self._step), time=time.time())

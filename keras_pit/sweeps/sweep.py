@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -154,8 +156,9 @@ def sweep(
         if any(not store.done(step) for step in plan.steps()):
             save(job, store.job)
             store.forgive()
-            with Show(store, plan, bool(verbose)) as show:
-                conduct(store, plan, executor or Processes(), steps.run, executor is not None, show)
+            own = Processes() if executor is None else contextlib.nullcontext(executor)
+            with Show(store, plan, bool(verbose)) as show, own as place:
+                conduct(store, plan, place, steps.run, executor is not None, show)
                 show()
             store.job.unlink(missing_ok=True)
     front = Front.load(store.directory)
@@ -181,7 +184,10 @@ def _job(model: Any, x: Any, y: Any, validation: Any, calibration: Any, train: A
         )
     if validation is None:
         raise ValueError("`validation_data` is missing: accuracies of the front are measured on it.")
+    known = inspect.signature(keras.Model.fit).parameters
     for name in fit:
+        if name not in known:
+            raise TypeError(f"sweep() has no argument `{name}`, and neither has `fit`: see help(keras_pit.sweep).")
         if name in OWN:
             raise ValueError(f"`{name}` of `fit` is the sweep's own: pass epochs, search_epochs and fine_tune_epochs.")
     if hasattr(x, "element_spec"):

@@ -7,7 +7,7 @@ import pytest
 from sweeps import tiny
 from sweeps.tiny import forks, sweep
 
-import keras_pit
+from keras_pit.sweeps import Processes
 from keras_pit.sweeps.lock import locked
 from keras_pit.sweeps.plan import Epochs, Plan
 from keras_pit.sweeps.schedule import tasks
@@ -168,8 +168,9 @@ def test_steps_are_named():
 
 
 def test_processes_tell_what_they_printed():
-    with pytest.raises(RuntimeError, match=r"(?s)ended with exit code 1\. It printed: .*No module named 'nowhere'"):
-        keras_pit.sweeps.Processes().submit(Nowhere.run).result()
+    expected = r"(?s)ended with exit code 1\. It printed: .*No module named 'nowhere'"
+    with Processes() as executor, pytest.raises(RuntimeError, match=expected):
+        executor.submit(Nowhere.run).result()
 
 
 class Nowhere:

@@ -29,7 +29,7 @@ def test_best(front):
     assert front.best() is large
     assert front.best(max_flash=large.costs["flash"]) is large
     assert front.best(max_flash=large.costs["flash"] - 1) is small
-    assert front.best(max_ram=small.costs["ram"], max_latency=1e6) is small
+    assert front.best(max_latency=small.costs["latency"], max_ram=1e6) is small
     assert front.best(max_macs=1e9, min_accuracy=0.7) is large
     assert front.best(min_accuracy=0.6) is small  # nothing but an accuracy: the cheapest
     assert front.best(min_accuracy=0.7) is large

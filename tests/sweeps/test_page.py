@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
+import warnings
 
 import pytest
 from sweeps.fake import fronts
 
+import keras_pit
 from keras_pit.sweeps import page
 
 NASTY = "</script><script>document.title = 'broken'</script><b>&amp;\u2028"
@@ -27,6 +29,14 @@ def test_one_file_that_needs_no_other(front, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"(src|href)\s*=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
     data = content(path)
+    for shown, point in zip(data["points"][1:], front, strict=True):
+        for board, taken in shown["boards"].items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                found = keras_pit.fits(point.tflite(), board)
+            assert taken["fits"] == bool(found) and len(taken["faults"]) == len(found.faults)
+            used = {name: getattr(found, name).used for name in ("flash", "ram", "latency")}
+            assert {name: taken[name] for name in used} == used
     assert data["x"] == "flash" and [point["label"] for point in data["points"]] == ["seed", "point 1", "point 2"]
     with pytest.raises(ValueError, match="'speed' is not known of the points: expected one of size"):
         front.html(tmp_path / "front.html", x="speed")
