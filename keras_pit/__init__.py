@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .search.model import SearchModel, mask_variables, net_variables
     from .search.report import Report, summary
     from .search.widen import widen
+    from .sweeps.front import Front
+    from .sweeps.sweep import sweep
+    from .sweeps.training import Stage
 else:
     __getattr__, __dir__ = _lazy.names(
         __name__,
@@ -38,6 +41,7 @@ else:
                 "pictures",
                 "runs",
                 "search",
+                "sweeps",
             ),
             "deployment.bundle": ("deploy",),
             "deployment.fits": ("Fits", "fits"),
@@ -51,6 +55,9 @@ else:
             "search.model": ("SearchModel", "mask_variables", "net_variables"),
             "search.report": ("Report", "summary"),
             "search.widen": ("widen",),
+            "sweeps.front": ("Front",),
+            "sweeps.sweep": ("sweep",),
+            "sweeps.training": ("Stage",),
         },
     )
 
@@ -62,8 +69,10 @@ __version__ = "0.2.0"
 __all__ = [
     "DeploymentError",
     "Fits",
+    "Front",
     "Report",
     "SearchModel",
+    "Stage",
     "boards",
     "callbacks",
     "convert",
@@ -82,6 +91,7 @@ __all__ = [
     "runs",
     "soft_cost",
     "summary",
+    "sweep",
     "to_tflite",
     "widen",
 ]

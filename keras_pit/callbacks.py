@@ -21,6 +21,7 @@ from . import checks, pictures
 from .search.arguments import check_strength
 from .search.model import SearchModel, mask_variables, require_search
 from .search.report import Report, summary
+from .search.variables import number
 
 
 class _SearchCallback(keras.callbacks.Callback):
@@ -102,7 +103,7 @@ class StopWhenSettled(_SearchCallback):
         controller = self.search.controller
         if self._end is None and not controller.fixed:
             now = controller.architecture()
-            open_yet = now.all() or (controller.bounds is not None and float(controller.bounds.tightness) < 1)
+            open_yet = now.all() or (controller.bounds is not None and number(controller.bounds.tightness) < 1)
             self._unchanged = self._unchanged + 1 if np.array_equal(now, self._last) and not open_yet else 0
             self._last = now
             if self._unchanged >= self.patience:

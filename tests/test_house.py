@@ -14,7 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("keras_pit",),
-    ("runs",),
+    ("runs", "sweeps"),
     ("callbacks", "deployment"),
     ("search",),
     ("blueprint",),

@@ -132,3 +132,8 @@ def get(name: str) -> Metric:
 def names() -> list[str]:
     """The registered names."""
     return sorted(_metrics)
+
+
+def own() -> list[Metric]:
+    """The costs that users have registered, as they registered them."""
+    return [_metrics[name] for name in names() if not _metrics[name].built_in]

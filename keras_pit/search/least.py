@@ -1,5 +1,6 @@
-"""What makes the least that a search can reach: the largest shares of a cost, by layer.
+"""The least that a search can reach, and what makes it: the largest shares of a cost, by layer.
 
+    least(search, "size")      118
     largest(search, "size")    "Most of it is in 'out' (99), 'conv1' (12) and 'conv0' (7). "
     largest(search, "ram")     "It peaks at 'conv0' (CONV_2D), which needs 1x1x64x6 and 1x1x64x1 at once ..."
 
@@ -11,17 +12,39 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+import numpy as np
+
 from .. import boards, costs
 from ..blueprint import Blueprint
 from ..costs import cores
 from ..costs.arena import buffers
 from ..costs.latency import operator_instructions
 from ..costs.program import Program
+from ..layers.masks import MARGIN, THRESHOLD
 from .slim import slim
 from .totals import layer_cost
 
 MOST = 3
 """How many shares are named."""
+
+
+def least(search: Any, metric: str) -> float:
+    """What a search model costs with everything switched off that is searched.
+
+    Args:
+        search: a search model; its masks are afterwards what they were.
+        metric: name of a cost.
+    """
+    masks = [mask for layer in search.search_layers for mask in layer.mask_variables]
+    before = [keras.ops.convert_to_numpy(mask) for mask in masks]
+    try:
+        for mask in masks:
+            mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
+        return float(search.cost(metric))
+    finally:
+        for mask, value in zip(masks, before, strict=True):
+            mask.assign(value)
 
 
 def largest(search: Any, metric: str) -> str:

@@ -35,7 +35,7 @@ from keras import ops
 
 from ..layers.masks import THRESHOLD
 from .targets import Bounds
-from .variables import apart, parts, state
+from .variables import apart, number, parts, state
 
 FREEZE = 0.8
 """Share of a `fit` from which on the architecture is fixed."""
@@ -88,7 +88,7 @@ class Controller:
     @property
     def fixed(self) -> bool:
         """Whether the architecture is fixed."""
-        return float(self._since) > 0
+        return number(self._since) > 0
 
     def architecture(self) -> np.ndarray:
         """The masks that are on, on average."""
@@ -186,15 +186,15 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
-        self._begin = 0
+        self._begin = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._begin = int(self.model.optimizer.iterations)
-        steps, waiting = self.params["steps"] or int(self._controller.steps), self._controller.waits
+        self._begin = number(self.model.optimizer.iterations)
+        steps, waiting = self.params["steps"] or number(self._controller.steps), self._controller.waits
         epochs = max(self.params["epochs"] - waiting, 1)
         self._controller.progress.assign(max(epoch - waiting, 0) / epochs)
         # In the first epoch of data without a length the number of steps is not known: the search waits.
         self._controller.pace.assign(1 / (epochs * steps) if steps and epoch >= waiting else 0.0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._controller.steps.assign(int(self.model.optimizer.iterations) - self._begin)
+        self._controller.steps.assign(number(self.model.optimizer.iterations) - self._begin)

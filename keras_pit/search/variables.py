@@ -16,6 +16,11 @@ def state(name: str, value: Any) -> keras.Variable:
     return keras.Variable(value, dtype="float32", trainable=False, name=name)
 
 
+def number(variable: Any) -> float:
+    """The value of a variable of one number, wherever it lies: of those on several devices, the first one's."""
+    return float(ops.convert_to_numpy(variable))
+
+
 def parts(values: Any, masks: Sequence[keras.Variable]) -> Any:
     """The values of each mask variable, out of those of all."""
     ends = np.cumsum([mask.shape[0] for mask in masks])[:-1].tolist()

@@ -1,0 +1,20 @@
+"""The example of a front, in a short form."""
+
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_front(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import front
+
+    given = ["--points", "1", "--epochs", "1", "--every", "60", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["front.py", *given])
+    found = front.main(front.parser().parse_args())
+    assert len(found) == 1 and not found.failures
+    assert found[0].costs["size"] <= found[0].bound["size"]
+    assert json.loads((tmp_path / "front.json").read_text())["points"][0]["costs"] == found[0].costs
+    assert (tmp_path / "front.png").stat().st_size > 5000 and (tmp_path / "front.html").stat().st_size > 5000
