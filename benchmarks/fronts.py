@@ -56,7 +56,7 @@ def hypervolume(points: Iterable[Point], whole: Point, cost: str) -> float:
             chance = 1 / point.classes
             front.append((min(max(reduction, 0.0), 1.0), max((point.test - chance) / (1 - chance), 0.0)))
     # The front runs from the smallest network to the largest: each rules from its own reduction down to the next one's.
-    ends = [reduction for reduction, _ in front[1:]] + [0.0]
+    ends = [reduction for reduction, _ in front[1:]] + [0.0] * bool(front)
     return sum((reduction - end) * height for (reduction, height), end in zip(front, ends, strict=True))
 
 
