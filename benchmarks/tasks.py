@@ -39,21 +39,21 @@ def smartwatch(data: pathlib.Path) -> Split:
 
 def ecg5000(data: pathlib.Path) -> Split:
     """Heart beats of 140 samples, five classes."""
-    arrays = _arrays(data, "ecg5000.npz")
+    arrays = read(data, "ecg5000.npz")
     x_train, x_test = (arrays[name].astype("float32")[..., None] for name in ("x_train", "x_test"))
     return x_train, arrays["y_train"].astype(int), x_test, arrays["y_test"].astype(int)
 
 
 def keywords(data: pathlib.Path) -> Split:
     """49 frames of 10 MFCC, twelve classes; speakers apart."""
-    arrays = _arrays(data, "kws_mfcc.npz")
+    arrays = read(data, "kws_mfcc.npz")
     x, y, split = arrays["x"].astype("float32")[..., None], arrays["y"].astype(int), arrays["split"]
     train, test = split == 0, split == 2
     x = (x - x[train].mean((0, 1))) / x[train].std((0, 1))
     return x[train], y[train], x[test], y[test]
 
 
-def _arrays(data: pathlib.Path, name: str) -> Any:
+def read(data: pathlib.Path, name: str) -> Any:
     path = data / name
     if not path.is_file():
         raise SystemExit(f"No file {path}: pass --data, the directory with {name}.")

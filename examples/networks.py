@@ -140,7 +140,7 @@ def ecgtcn(seed: bool = True) -> keras.Model:
     return keras.Model(inputs, outputs, name="ecgtcn")
 
 
-def tc_resnet14(seed: bool = True) -> keras.Model:
+def tc_resnet14(seed: bool = True, frames: int = 98) -> keras.Model:
     """TC-ResNet14: keywords (Speech Commands) in 98 frames, in six causal residual blocks.
 
     Blocks 0, 2 and 4 halve the time with their first convolution, which is never dilated. PIT's
@@ -148,13 +148,14 @@ def tc_resnet14(seed: bool = True) -> keras.Model:
 
     Args:
         seed: True for the PIT seed (3,850,812 parameters), False for the hand-tuned (323,388).
+        frames: length of the input.
 
     Returns:
-        A model from (98, 40) to 12 class probabilities.
+        A model from (frames, 40) to 12 class probabilities.
 
     Source: arXiv 2301.10281, after Choi et al., arXiv 1904.03814.
     """
-    inputs = keras.Input((98, 40))
+    inputs = keras.Input((frames, 40))
     x = _conv(inputs, 24, "stem", kernel_size=3)
     for i, filters in enumerate((36, 36, 48, 48, 72, 72)):
         taps = _taps(9, 2**i, seed)

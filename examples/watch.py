@@ -62,20 +62,25 @@ class Row:
     arena: int | None
 
 
-def load() -> Data:
-    """Cut the recordings into windows and split them by person."""
+def windows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All windows (count, 128, 6), the exercise of each, and who did it."""
     package = importlib.util.find_spec("seglearn")
     if package is None or package.origin is None:
         raise SystemExit('The recordings come with seglearn: pip install "keras_pit[examples]"')
     path = pathlib.Path(package.origin).parent / "data" / "watch_dataset.npy"
     recordings = np.load(path, allow_pickle=True).item()
-    windows, labels, people = [], [], []
+    cut, labels, people = [], [], []
     for signal, label, person in zip(recordings["X"], recordings["y"], recordings["subject"], strict=True):
         for start in range(0, len(signal) - WINDOW + 1, STEP):
-            windows.append(signal[start : start + WINDOW])
+            cut.append(signal[start : start + WINDOW])
             labels.append(label)
             people.append(person)
-    x, y = np.array(windows, "float32"), np.array(labels, "int32")
+    return np.array(cut, "float32"), np.array(labels, "int32"), np.array(people)
+
+
+def load() -> Data:
+    """Cut the recordings into windows and split them by person."""
+    x, y, people = windows()
     test = np.isin(people, HELD_OUT)
     mean, deviation = x[~test].mean((0, 1)), x[~test].std((0, 1))
     x = (x - mean) / deviation
