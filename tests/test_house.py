@@ -17,6 +17,7 @@ FLOORS = (
     ("blueprint",),
     ("layers", "lowering"),
     ("graph",),
+    ("streaming",),
     ("costs",),
     ("boards",),
     ("checks", "errors"),

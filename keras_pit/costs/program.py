@@ -55,6 +55,8 @@ class Tensor:
     """Whether it is a state, which is kept from one inference to the next."""
     centred: bool = False
     """Whether its zero point is known to be 0, as that of a TANH: some kernels are faster then."""
+    lowest: bool = field(default=False, compare=False)
+    """Whether its zero point is known to be the smallest integer, as behind a ReLU."""
 
     @property
     def elements(self) -> Scalar:
@@ -96,6 +98,14 @@ class Operator:
     """Whether a RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR measures from the middle of pixels."""
     rank: int = 1
     """Filters for each unit of an SVDF."""
+    amounts: tuple[tuple[Scalar, Scalar], ...] = field(default=(), compare=False)
+    """What a PAD adds before and behind, for each axis."""
+    begin: tuple[int, ...] = field(default=(), compare=False)
+    """Of a SLICE or STRIDED_SLICE: the first position along each axis."""
+    axes: tuple[int, ...] = field(default=(), compare=False)
+    """Along which a reduction works."""
+    cycles: int = 1
+    """A CIRCULAR_BUFFER ends the run in all but every so many steps."""
     layer: str = field(default="", compare=False)
     """The layer that it comes from, where that is known; it makes no difference."""
     presence: Scalar = 1

@@ -11,9 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from .schema import optional
+
 _INT32 = 2
+REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")
 _MOST = 64
 """Numbers of a constant that are read: more of them are no setting."""
+
+
+def cycles_max(custom: Any) -> int:
+    """The setting of a CIRCULAR_BUFFER: it ends the run in all but every so many steps. Without one, 1."""
+    if custom is None or len(custom) == 0:
+        return 1
+    try:
+        found = optional("flatbuffers.flexbuffers").Loads(bytes(custom))
+    except Exception:  # noqa: BLE001  # whatever the parser meets in damaged bytes
+        return 1
+    number = found[0] if isinstance(found, list) and found else 1
+    return number if isinstance(number, int) and number > 0 else 1
 
 
 def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> dict[str, Any]:
@@ -31,7 +46,13 @@ def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> d
     if name == "TRANSPOSE" and len(constants) > 1:
         return {"permutation": constants[1]}
     if name == "STRIDED_SLICE" and len(constants) > 3:
-        return {"strides": constants[3]}
+        return {"begin": constants[1], "strides": constants[3]}
+    if name == "SLICE" and len(constants) > 1:
+        return {"begin": constants[1]}
+    if name == "PAD" and len(constants) > 1:
+        return {"amounts": tuple(zip(constants[1][::2], constants[1][1::2], strict=False))}
+    if name in REDUCTIONS and len(constants) > 1:
+        return {"axes": constants[1]}
     if name == "BATCH_MATMUL" and options is not None:
         return {"transposed": (bool(getattr(options, "adjX", False)), bool(getattr(options, "adjY", False)))}
     if name in ("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR") and options is not None:
@@ -52,7 +73,9 @@ def integers(model: Any, subgraph: Any, number: int) -> tuple[int, ...]:
     return tuple(np.frombuffer(bytes(data), "<i4").tolist())
 
 
-def is_centred(tensor: Any) -> bool:
-    """Whether a tensor of the schema has one zero point, and that is 0."""
+def zero_point(tensor: Any) -> int | None:
+    """The zero point of a tensor of the schema, if it has one for all channels."""
     record = tensor.quantization
-    return record is not None and record.zeroPoint is not None and list(record.zeroPoint) == [0]
+    if record is None or record.zeroPoint is None or len(record.zeroPoint) != 1:
+        return None
+    return int(record.zeroPoint[0])

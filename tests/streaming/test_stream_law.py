@@ -1,0 +1,36 @@
+"""A streaming file computes at each step, bit for bit, what the network of a window computes of the whole sequence."""
+
+import numpy as np
+import pytest
+from streamable import NETWORKS, built
+
+from keras_pit.deployment import run_tflite_micro, to_tflite
+from keras_pit.deployment.flatbuffer import File
+from keras_pit.deployment.runtimes import step_run
+from keras_pit.deployment.stream_file import timing_of
+
+NO_HEAD = {"sequence"}
+AHEAD = {"same": 6, "look_ahead_twice": 1, "frames": 0}
+"""Networks that look ahead, whose windows see zeros at their end where a stream goes on; and by how many steps."""
+
+
+def run(tflite, x):
+    """A streaming file on one sequence of integers."""
+    file = File.of(tflite)
+    (tensor,) = file.graph.inputs
+    return timing_of(file), step_run(file, [tensor.quantize(x)[None]])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equal_at_each_step(name):
+    """`to_tflite` compares with the whole sequence itself; the first window's own inference tells the same."""
+    model, x = built(name)
+    window, tflite = to_tflite(model, x, verify=False), to_tflite(model, x, streaming=True)
+    timing, steps = run(tflite, np.concatenate(x[:3]))
+    (expected,) = run_tflite_micro(window, x[:1]).outputs
+    assert timing.window == len(x[0])
+    if timing.delay <= 0:
+        computed = steps.outputs[0][0, timing.window - 1 + timing.delay]
+        last = expected[0, :, -1:] if name in NO_HEAD else expected[0]
+        assert np.array_equal(computed.reshape(-1), last.reshape(-1))
+        assert len(np.unique(expected)) > 1
