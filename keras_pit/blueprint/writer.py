@@ -57,7 +57,17 @@ class Writer:
                 self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
                 self.nodes += [node] * (len(self.operators) - first)
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
-        return Program(tuple(self.operators), tuple(self.tensors), inputs, outputs)
+        return Program(tuple(self.operators), tuple(self._at_the_end()), inputs, outputs)
+
+    def _at_the_end(self) -> list[Tensor]:
+        """The tensors, those marked whose smallest number is 0."""
+        lowest: set[int] = set()
+        for operator in self.operators:
+            if operator.activation in _LOW or operator.name.lower() in _LOW:
+                lowest.update(operator.outputs)
+            elif operator.name in _KEEPS_LOW and lowest.issuperset(operator.inputs[:1]):
+                lowest.update(operator.outputs)
+        return [replace(one, lowest=number in lowest) for number, one in enumerate(self.tensors)]
 
     def fuse(self, activation: str, made: int) -> None:
         for place, operator in enumerate(self.operators):
@@ -267,7 +277,9 @@ class Writer:
             number = self.tensor(shape)
             code = self.code(pads)
             presence = self.share(Padded(number, code, frozenset({code}), 1), source)
-            self.add(Operator("PAD", (source, paddings), (number,), presence=presence), sees_zeros=True)
+            amounts = ((0, 0), *pads, (0, 0))
+            operator = Operator("PAD", (source, paddings), (number,), amounts=amounts, presence=presence)
+            self.add(operator, sees_zeros=True)
             self.padded[source, pads] = number
         return self.padded[source, pads]
 
@@ -347,6 +359,10 @@ class Writer:
         """A tensor with so many rows and columns, and the channels of another one; its number."""
         return self.tensor((1, *size, self.tensors[source].shape[3]))
 
+
+_LOW = ("relu", "relu6", "logistic", "softmax")
+_KEEPS_LOW = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "SLICE", "STRIDED_SLICE", "TRANSPOSE")
+"""Operators whose results have no number below 0, and those that keep it so."""
 
 Choice = tuple[int, Scalar]
 """A tensor that an operator may read, and its presence."""

@@ -14,7 +14,7 @@ all that comes behind it is head.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..costs.program import Call, Program, product
 from . import taps
@@ -139,6 +139,8 @@ class _Work:
         read = [*(one for _, call in self.head for one in call.op.inputs), *outputs]
         found = {one: self.values.get(one) for one in read}
         streams = {one: value for one, value in found.items() if isinstance(value, Stream)}
+        if every > 1 and not self.head:
+            raise CannotStream("has no layer that needs a whole window, and decides at each step: leave out decide_every")
         slowest = max((stream.period for stream in streams.values()), default=1)
         complete = aligned(max((stream.complete for stream in streams.values()), default=0), slowest)
         period = slowest * (every if self.head else 1)
@@ -158,11 +160,11 @@ class _Work:
             self.inputs,
             tuple(result.number for result in results),
         )
+        program, origins = _compact(program, self.builder.origins)
         first = complete if self.head else max(result.ready for result in results if isinstance(result, Stream))
         timing = Timing(int(self.length), period, first, complete - int(self.length) + 1)
         sources, head = tuple(one.of for one in written), tuple(number for number, _ in self.head)
         body = {one: (v.axis, v.period) for one, v in self.values.items() if isinstance(v, Stream)}
-        origins = tuple(self.builder.origins)
         return Streamed(program, origins, sources, timing, tuple(results), head, streams, body)
 
     def _write_head(self, complete: int, period: int) -> None:
@@ -186,3 +188,20 @@ class _Work:
                 f"makes an output every {stream.period} steps beside another one every {period}: expected the same rate"
             )
         return self.builder.delayed(stream, stream.ready + complete - stream.complete)
+
+
+def _compact(program: Program, origins: Sequence[Origin]) -> tuple[Program, tuple[Origin, ...]]:
+    """A program without tensors that nothing uses, and where those that stay are from."""
+    read = (number for op in program.operators for number in (*op.inputs, *op.outputs) if number >= 0)
+    used = sorted({*program.inputs, *program.outputs, *read})
+    places = {-1: -1} | {number: place for place, number in enumerate(used)}
+
+    def renumbered(numbers: Sequence[int]) -> tuple[int, ...]:
+        return tuple(places[number] for number in numbers)
+
+    operators = tuple(
+        replace(op, inputs=renumbered(op.inputs), outputs=renumbered(op.outputs)) for op in program.operators
+    )
+    tensors = tuple(program.tensors[number] for number in used)
+    compact = Program(operators, tensors, renumbered(program.inputs), renumbered(program.outputs))
+    return compact, tuple(origins[number] for number in used)

@@ -122,7 +122,7 @@ def render(bundle: Bundle) -> dict[str, bytes]:
         "target_text": f"{arena.size(arena.estimate, arena.needed):,}",
         "flash": f"{len(content):,}",
     }
-    place = "decision" if bundle.timing else "test"
+    indent, place = ("      ", "decision") if bundle.timing else ("    ", "test")
     blanks: dict[str, dict[str, Any]] = {
         "model_data.h": {"size": len(content)},
         "model_data.cc": {"bytes": byte_rows(content)},
@@ -142,7 +142,7 @@ def render(bundle: Bundle) -> dict[str, bytes]:
                 f"SetInput(kTest{name}[test], interpreter.input({i}))" for i, name in enumerate(inputs)
             ),
             "count_wrong": "\n".join(
-                f"    wrong += CountWrong(kTest{name}[{place}], interpreter->output({i}), kTest{name}Tolerance);"
+                f"{indent}wrong += CountWrong(kTest{name}[{place}], interpreter->output({i}), kTest{name}Tolerance);"
                 for i, name in enumerate(outputs)
             ),
             "outputs": f"static_cast<int>({' + '.join(f'k{name}Size' for name in outputs)})",
