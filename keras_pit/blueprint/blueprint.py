@@ -42,6 +42,7 @@ from ..lowering import operators as kinds
 from .axes import ChannelAxis, axis_of
 from .folds import folds_of
 from .parts import Parts
+from .plain import PlainWriter
 from .scales import rescaled
 from .states import States, searches_kernel
 from .writer import Writer
@@ -91,7 +92,11 @@ class Blueprint(Parts):
         program = writer.build(self.nodes)
         turns = ({node: turn for turn, node in enumerate(nodes)} for nodes in self.other_orders)
         orders = [by_turns(program, [turn[node] for node in writer.nodes]) for turn in turns]
-        return replace(program, orders=tuple(orders))
+        return replace(program, orders=tuple(orders), plain=lambda: self._plain(reader or Reader()))
+
+    def _plain(self, reader: Reader) -> Program:
+        """The program with a single operator for each kernel that is searched."""
+        return PlainWriter(self, reader).build(self.nodes)
 
     @cached_property
     def nodes(self) -> list[Node]:

@@ -63,9 +63,9 @@ class Writer:
         """The tensors, those marked whose smallest number is 0."""
         lowest: set[int] = set()
         for operator in self.operators:
-            if operator.activation in _LOW or operator.name.lower() in _LOW:
-                lowest.update(operator.outputs)
-            elif operator.name in _KEEPS_LOW and lowest.issuperset(operator.inputs[:1]):
+            is_made = operator.activation in _LOW or operator.name.lower() in _LOW
+            is_kept = operator.name in _KEEPS_LOW and lowest.issuperset(operator.inputs[:1])
+            if is_made or is_kept:
                 lowest.update(operator.outputs)
         return [replace(one, lowest=number in lowest) for number, one in enumerate(self.tensors)]
 

@@ -104,6 +104,10 @@ class Operator:
     """Of a SLICE or STRIDED_SLICE: the first position along each axis."""
     axes: tuple[int, ...] = field(default=(), compare=False)
     """Along which a reduction works."""
+    ahead: Scalar | None = field(default=None, compare=False)
+    """Of a convolution that adds its zeros itself along time, as a causal one: how many steps it looks ahead."""
+    zeros: Scalar = field(default=0, compare=False)
+    """The zeros that it adds in front of the first step."""
     cycles: int = 1
     """A CIRCULAR_BUFFER ends the run in all but every so many steps."""
     layer: str = field(default="", compare=False)
@@ -123,6 +127,8 @@ class Program:
     orders: tuple[tuple[int, ...], ...] = ()
     """Other orders of its operators, as their places: the network has the one that needs the least arena, and which one
     that is depends on its sizes while these are soft."""
+    plain: Callable[[], Program] | None = field(default=None, compare=False, repr=False)
+    """Of a search: makes the same network with a single operator for each kernel that is searched."""
 
     def calls(self) -> Iterator[Call]:
         """Each operator with its tensors, in execution order."""

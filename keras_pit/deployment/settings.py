@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .schema import optional
-
 _INT32 = 2
 REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")
 _MOST = 64
@@ -20,15 +18,33 @@ _MOST = 64
 
 
 def cycles_max(custom: Any) -> int:
-    """The setting of a CIRCULAR_BUFFER: it ends the run in all but every so many steps. Without one, 1."""
-    if custom is None or len(custom) == 0:
+    """The setting of a CIRCULAR_BUFFER, which ends the run in all but every so many steps; 1 if there is none.
+
+    It is the first element of a flexbuffer vector: elements, in typed ones no more, and at the end where the vector
+    begins (counted backwards), its type and the width of that number.
+
+    Args:
+        custom: the operator's custom options, or None.
+    """
+    content = b"" if custom is None else bytes(custom)
+    width = content[-1] if len(content) > 2 else 0
+    if width not in _WIDTHS or content[-2] >> 2 not in _VECTORS:
         return 1
-    try:
-        found = optional("flatbuffers.flexbuffers").Loads(bytes(custom))
-    except Exception:  # noqa: BLE001  # whatever the parser meets in damaged bytes
+    place = len(content) - 2 - width
+    start, each = place - _number(content, place, width), 1 << (content[-2] & 3)
+    if start - each < 0 or _number(content, start - each, each) < 1:
         return 1
-    number = found[0] if isinstance(found, list) and found else 1
-    return number if isinstance(number, int) and number > 0 else 1
+    return max(_number(content, start, each), 1)
+
+
+def _number(content: bytes, place: int, width: int) -> int:
+    """An unsigned integer of a flexbuffer; 0 where there is none."""
+    return int.from_bytes(content[place : place + width], "little") if 0 <= place <= len(content) - width else 0
+
+
+_WIDTHS = (1, 2, 4, 8)
+_VECTORS = (9, 10, 11, 12)
+"""Types of flexbuffers with elements: maps, vectors of anything, of integers and of unsigned ones."""
 
 
 def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> dict[str, Any]:

@@ -63,7 +63,9 @@ def _place(file: File, number: int, layers: Sequence[str]) -> str:
     op = file.graph.ops[number]
     words = dict.fromkeys(word for tensor in op.outputs for word in re.split("[/;]", tensor.name))
     names = {scope(name): name for name in layers}
-    found = [names[word] for word in words if word in names]
+    # TensorFlow numbers what has the same name.
+    candidates = dict.fromkeys(one for word in words for one in (word, re.sub(r"_\d+$", "", word)) if one in names)
+    found = [names[one] for one in candidates]
     return f"layer {' and '.join(map(repr, found))} ({op.name})" if found else f"{op.name} ({file.graph.place(op)})"
 
 

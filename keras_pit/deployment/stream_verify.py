@@ -11,6 +11,7 @@ from ..streaming import Streamed
 from .flatbuffer import File
 from .runtimes import StepRun, step_run
 from .stream_file import stream, write
+from .trim import arranged_file
 from .whole_sequence import decisions, sequence_length
 
 SEQUENCES = 2
@@ -29,6 +30,7 @@ def streaming_file(window: File, every: int, samples: Sequence[np.ndarray] | Non
     Raises:
         DeploymentError: if it cannot stream, which names the layer; or if a single number differs.
     """
+    window = arranged_file(window)
     steps = stream(window, every, layers)
     file = write(window, steps)
     if samples is not None:

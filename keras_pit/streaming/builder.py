@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ..costs.program import Operator, Program, Tensor
+from ..costs.program import Operator, Program, Scalar, Tensor, choose, is_number
 from .values import CannotStream, Origin, Shape, Stream, Window, aligned, placed
 
 BUFFER = "CIRCULAR_BUFFER"
@@ -43,10 +43,17 @@ class Taken:
     """What a window of taps reads: a tensor with `slots` elements along time, of which the taps span the oldest."""
 
     number: int
-    span: int
-    slots: int
+    span: Scalar
+    slots: Scalar
     ready: int
     period: int
+    newest: int
+    """The tensor with the newest element alone: what is read where one slot is all."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be one slot or more, as its number is still searched."""
+        return not is_number(self.slots) and self.slots is self.span
 
     @property
     def is_clean(self) -> bool:
@@ -76,16 +83,18 @@ class Builder:
 
     def constant(self, of: int, shape: Shape) -> int:
         """A constant of the whole network in another shape, of the same order."""
-        return self._once(("constant", of, shape), lambda: self._add(self._constant(of, shape), Origin(of)))
+        return self._once(("constant", of, *_hashable(shape)), lambda: self._add(self._constant(of, shape), Origin(of)))
 
     def _constant(self, of: int, shape: Shape) -> Tensor:
         return replace(self.whole.tensors[of], shape=shape)
 
-    def setting(self, values: Sequence[int], shape: Shape | None = None) -> int:
+    def setting(self, values: Sequence[Scalar], shape: Shape | None = None) -> int:
         """A constant of int32."""
         shape = shape or (len(values),)
         tensor = Tensor(shape, "int32", constant=True)
-        return self._once(("setting", tuple(values), shape), lambda: self._add(tensor, Origin(values=tuple(values))))
+        numbers = tuple(int(value) if is_number(value) else -1 for value in values)
+        key = ("setting", *_hashable(tuple(values)), *shape)
+        return self._once(key, lambda: self._add(tensor, Origin(values=numbers)))
 
     def level(self, value: int, of: int) -> int:
         """A constant integer that is quantized as a tensor of the whole network."""
@@ -120,22 +129,22 @@ class Builder:
 
     def reshaped(self, number: int, of: int, shape: Shape, period: int) -> int:
         """A tensor in another shape."""
-        if self.tensors[number].shape == shape:
+        if _hashable(self.tensors[number].shape) == _hashable(shape):
             return number
-        return self.make("RESHAPE", (number, self.setting([int(size) for size in shape])), of, shape, period)
+        return self.make("RESHAPE", (number, self.setting(shape)), of, shape, period)
 
     def oldest(self, number: int, of: int, count: int, period: int) -> int:
         """The first elements along time of a map."""
         shape = self.tensors[number].shape
         first = (shape[0], count, *shape[2:])
-        begin, size = self.setting([0] * len(shape)), self.setting([int(n) for n in first])
+        begin, size = self.setting([0] * len(shape)), self.setting(first)
         return self.make("SLICE", (number, begin, size), of, first, period)
 
     # -- state --------------------------------------------------------------------------------------------------------
 
-    def buffer(self, number: int, of: int, slots: int, period: int, reads: int) -> int:
+    def buffer(self, number: int, of: int, slots: Scalar, period: int, reads: int) -> int:
         """The newest elements of a stream that comes every `period` steps, for what runs every `reads` steps."""
-        key = (BUFFER, number, slots, reads)
+        key = (BUFFER, number, *_hashable((slots,)), reads)
         if key not in self._known:
             one = self.tensors[number]
             if one.dtype != "int8":
@@ -143,21 +152,34 @@ class Builder:
             map_of_one = one.shape if len(one.shape) == 4 else (1, 1, 1, one.shape[-1])
             number = self.reshaped(number, of, map_of_one, period)
             made = self.tensor(of, (1, slots, *map_of_one[2:]), variable=True)
-            operator = Operator(BUFFER, (number,), (made,), layer=self._layer)
+            there = 1 if is_number(slots) else choose(slots > 1, 1, 0)
+            operator = Operator(BUFFER, (number,), (made,), layer=self._layer, presence=there)
             self._known[key] = self.put(operator, period, is_gate=reads != period)
         return self._known[key]
 
-    def taken(self, stream: Stream, span: int, stride: int = 1, before: int = 0) -> Taken:
-        """The elements that a window of taps reads, with so many zeros in front of element 0."""
+    def taken(
+        self, stream: Stream, span: Scalar, stride: int = 1, before: Scalar = 0, ahead: int | None = None
+    ) -> Taken:
+        """The elements that a window of taps reads.
+
+        Args:
+            stream: what it reads.
+            span: elements from its first tap to its last one.
+            stride: of its positions.
+            before: zeros in front of element 0.
+            ahead: the element that the first position reads last; None: that follows from the others.
+        """
         period = stream.period * stride
-        # Element 0 of the result reads element span - 1 - before of the stream last.
-        least = stream.ready + (span - 1 - before) * stream.period
+        least = stream.ready + (int(span - 1 - before) if ahead is None else ahead) * stream.period
         ready = aligned(max(least, period - 1), period)
-        slots = span + (ready - least) // stream.period
-        source = self._masked(stream) if stream.zeros or before > 0 else stream.number
-        if slots > 1:
-            source = self.buffer(source, stream.of, slots, stream.period, period)
-        return Taken(source, span, slots, ready, period)
+        late = (ready - least) // stream.period
+        sees_zeros = bool(stream.zeros) or not is_number(before) or before > 0
+        newest = self._masked(stream) if sees_zeros else stream.number
+        slots = span + late if late else span
+        kept = newest
+        if not is_number(slots) or slots > 1:
+            kept = self.buffer(newest, stream.of, slots, stream.period, period)
+        return Taken(kept, span, slots, ready, period, newest)
 
     def delayed(self, stream: Stream, ready: int) -> Stream:
         """A stream whose element 0 is there at a later step; its zeros come, too."""
@@ -227,3 +249,8 @@ class Builder:
         of = self.whole.inputs[0]
         operator = Operator(BUFFER, (self.level(HIGHEST, of),), (self.tensor(of, (1, 1, 1, 1), variable=True),))
         return Placed(operator, None)
+
+
+def _hashable(values: Sequence[Scalar]) -> tuple[object, ...]:
+    """Sizes to compare: of those that are still searched, whether they are the same tensor."""
+    return tuple(value if is_number(value) else ("soft", id(value)) for value in values)

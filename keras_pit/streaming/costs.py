@@ -29,6 +29,7 @@ def of_a_step(program: Program, every: int = 1) -> Program:
     Raises:
         ValueError: names the layer that cannot run step by step, and why.
     """
+    program = program if program.plain is None else program.plain()
     try:
         return streamed(program, every=every).program
     except CannotStream as error:

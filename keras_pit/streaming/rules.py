@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..costs.program import is_number, product
 from . import taps
@@ -98,7 +99,7 @@ def transpose(site: Site) -> Value:
     axis = None if value.axis is None else order.index(value.axis)
     if axis is not None and product(site.shape[:axis]) != 1:
         raise CannotStream("moves time behind other axes, as attention or a softmax over time does")
-    moved = [place for place in order if value.shape[place] != 1 and place != value.axis]
+    moved = [place for place in order if place != value.axis and not _is_one(value.shape[place])]
     if moved == sorted(moved):
         number = site.builder.reshaped(value.number, site.of, _placed(site, axis), site.period)
         return _as(site, value, number, axis)
@@ -257,6 +258,8 @@ def _kept_axis(value: Stream | Window, shape: Shape) -> int | None:
         return None
     before, length = product(value.shape[: value.axis]), value.shape[value.axis]
     for axis, size in enumerate(shape):
+        if not is_number(size):
+            return None
         if size == length and product(shape[:axis]) == before and (length != 1 or axis == value.axis):
             return axis
     return None
@@ -280,6 +283,10 @@ def _as(site: Site, value: Stream | Window, number: int, axis: int | None) -> Va
 
 def _at(shape: Shape, axis: int, size: int) -> Shape:
     return (*shape[:axis], size, *shape[axis + 1 :])
+
+
+def _is_one(size: Any) -> bool:
+    return is_number(size) and size == 1
 
 
 def _span(count: int, step: int) -> int:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..costs.program import Call, Program, product
+from ..costs.program import Call, Program
 from . import taps
 from .builder import Builder
 from .rules import RULES, UNABLE, is_row
@@ -121,7 +121,7 @@ class _Work:
             return stream.axis in [axis % len(stream.shape) for axis in call.op.axes]
         if name in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
             return is_row(stream, call.result.shape)
-        return name == "FULLY_CONNECTED" and product(stream.shape) == call.weights.shape[1] * call.result.shape[0]
+        return name == "FULLY_CONNECTED"
 
     def _apply(self, number: int, site: Body | Head) -> None:
         self.builder.doing = number
@@ -140,7 +140,9 @@ class _Work:
         found = {one: self.values.get(one) for one in read}
         streams = {one: value for one, value in found.items() if isinstance(value, Stream)}
         if every > 1 and not self.head:
-            raise CannotStream("has no layer that needs a whole window, and decides at each step: leave out decide_every")
+            raise CannotStream(
+                "has no layer that needs a whole window, and decides at each step: leave out decide_every"
+            )
         slowest = max((stream.period for stream in streams.values()), default=1)
         complete = aligned(max((stream.complete for stream in streams.values()), default=0), slowest)
         period = slowest * (every if self.head else 1)

@@ -222,6 +222,6 @@ def test_models_and_recordings(tmp_path):
     assert "kPeriod = 4" in (place / "model_settings.h").read_text()
     with pytest.raises(ValueError, match="expected steps of shape"):
         deploy(place / "model.tflite", tmp_path / "other", test_data=x[..., :1])
-    with pytest.raises(ValueError, match="received a .tflite file of a whole window"):
+    with pytest.raises(ValueError, match=r"received a \.tflite file of a whole window"):
         deploy(to_tflite(model, x, verify=False), tmp_path / "other", streaming=True)
     deploy(place / "model.tflite", place, overwrite=True)

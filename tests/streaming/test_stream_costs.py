@@ -45,7 +45,7 @@ def test_a_step_takes_less_than_one_that_decides():
     for op, told in zip(program.operators, report.operators, strict=True):
         wanted += share * told.instructions["cortex-m4"]
         share /= op.cycles
-    assert 0 < first and share == 0.25
+    assert first > 0 and share == 0.25
     overhead = instructions_per_step(program) - wanted
     assert 0 < overhead < instructions(program) - sum(told.instructions["cortex-m4"] for told in report.operators)
     assert report.stream.per_step["cortex-m4"] < report.instructions["cortex-m4"]

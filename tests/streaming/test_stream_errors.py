@@ -40,11 +40,6 @@ def bidirectional(x):
 
 
 def backwards(x):
-    class Flip(layers.Layer):
-        def call(self, x):
-            return ops.flip(x, 1)
-
-    del Flip
     return layers.Flatten()(layers.Conv1D(4, 3)(ops.flip(x, 1)))
 
 
@@ -108,7 +103,7 @@ def test_the_layer_and_the_reason(build):
 
 def test_backwards():
     model, x = model_of(backwards)
-    with pytest.raises(DeploymentError, match="cannot stream: .*backwards in time"):
+    with pytest.raises(DeploymentError, match=r"cannot stream: .*backwards in time"):
         to_tflite(model, x, streaming=True, verify=False)
 
 
@@ -120,7 +115,7 @@ def test_a_vector_has_no_time():
 
 def test_the_costs_name_it_too():
     model, _ = model_of(upsampling)
-    with pytest.raises(ValueError, match="cannot stream: layer 'culprit' .*upsampling.*whole windows"):
+    with pytest.raises(ValueError, match=r"cannot stream: layer 'culprit' .*upsampling.*whole windows"):
         keras_pit.cost(model, "streaming_ram")
 
 

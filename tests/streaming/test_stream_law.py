@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
+from random_streams import random_stream, windows
 from streamable import NETWORKS, built
 
-from keras_pit.deployment import run_tflite_micro, to_tflite
+from keras_pit.deployment import DeploymentError, run_tflite_micro, to_tflite
 from keras_pit.deployment.flatbuffer import File
 from keras_pit.deployment.runtimes import step_run
 from keras_pit.deployment.stream_file import timing_of
 
 NO_HEAD = {"sequence"}
-AHEAD = {"same": 6, "look_ahead_twice": 1, "frames": 0}
-"""Networks that look ahead, whose windows see zeros at their end where a stream goes on; and by how many steps."""
 
 
 def run(tflite, x):
@@ -34,3 +33,32 @@ def test_equal_at_each_step(name):
         last = expected[0, :, -1:] if name in NO_HEAD else expected[0]
         assert np.array_equal(computed.reshape(-1), last.reshape(-1))
         assert len(np.unique(expected)) > 1
+
+
+def check_random(seed):
+    """`to_tflite` raises if a single number of a step differs; what it refuses to stream is told by its reason."""
+    model = random_stream(seed)
+    x = windows(model, 6)
+    try:
+        to_tflite(model, x, verify=False)
+    except DeploymentError:  # random weights may leave nothing to quantize
+        return "not quantized"
+    try:
+        tflite = to_tflite(model, x, streaming=True, decide_every=1)
+    except DeploymentError as error:
+        if "is off the float network" in str(error) or "The quantised network is not the float one" in str(error):
+            return "far off"
+        raise
+    return timing_of(File.of(tflite))
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_random_networks(number, request):
+    """New ones in each run."""
+    check_random(request.config.option.fresh_seed + 7919 * number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200))
+def test_200_random_networks(seed):
+    check_random(seed)
