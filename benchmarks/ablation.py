@@ -12,8 +12,9 @@
     kernels           channels alone are searched
     weights           the architecture that was found, trained from random weights, as many epochs as all together
 
-Adam at 1e-3, fine-tuned along a cosine. `right after` is the score of the validation data before fine-tuning. Validation
-data tell what to keep, test data are only reported. A run goes on where an earlier one with the same --output ended.
+Adam at 1e-3, fine-tuned along a cosine. `right after` is the score of the validation data before fine-tuning.
+Validation data tell what to keep, test data are only reported. A run goes on where an earlier one with the same
+--output ended.
 Tasks and data: see `divided`.
 """
 

@@ -20,6 +20,7 @@ FLOORS = (
     ("blueprint",),
     ("layers", "lowering"),
     ("graph", "pictures"),
+    ("streaming",),
     ("costs",),
     ("boards",),
     ("_lazy", "checks", "errors"),

@@ -41,6 +41,7 @@ from .axes import ChannelAxis, axis_of
 from .folds import folds_of
 from .orders import orders_of
 from .parts import Parts
+from .plain import PlainWriter
 from .scales import rescaled
 from .states import States, searches_kernel
 from .writer import Writer
@@ -94,10 +95,17 @@ class Blueprint(Parts):
     def program(self, reader: Reader | None = None) -> Program:
         """The operators and tensors; of a search model with the sizes that the reader's masks leave."""
         if self.is_searched:
-            program = replace(Writer(self, reader or Reader()).build(self.nodes), orders=self.orders)
+            reader = reader or Reader()
+            program = replace(
+                Writer(self, reader).build(self.nodes), orders=self.orders, plain=lambda: self._plain(reader)
+            )
         else:
             program = arranged(Writer(self, Reader()).build(self.network.nodes()))
         return replace(program, variants=tuple(variant.program(reader) for variant in self.variants))
+
+    def _plain(self, reader: Reader) -> Program:
+        """The program with a single operator for each kernel that is searched."""
+        return PlainWriter(self, reader).build(self.nodes)
 
     @cached_property
     def nodes(self) -> list[Node]:

@@ -89,7 +89,9 @@ class Convolutions(Sheet):
             number = self.tensor(shape)
             code = self.code(pads)
             presence = self.share(Padded(number, code, frozenset({code}), 1), source)
-            self.add(Operator("PAD", (source, paddings), (number,), presence=presence), sees_zeros=True)
+            amounts = ((0, 0), *pads, (0, 0))
+            operator = Operator("PAD", (source, paddings), (number,), amounts=amounts, presence=presence)
+            self.add(operator, sees_zeros=True)
             self.padded[source, pads] = number
         return self.padded[source, pads]
 

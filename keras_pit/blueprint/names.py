@@ -83,8 +83,14 @@ def settings(operator: kinds.Operator) -> dict[str, Any]:
         return {"permutation": operator.axes}
     if isinstance(operator, kinds.Resize):
         return {"half_pixel": operator.kind == "bilinear"}
-    if isinstance(operator, kinds.Slice) and _has_steps(operator):
-        return {"strides": tuple(positions.step for positions in operator.ranges)}
+    if isinstance(operator, kinds.Slice):
+        begin = {"begin": tuple(positions.start for positions in operator.ranges)}
+        steps = {"strides": tuple(positions.step for positions in operator.ranges)}
+        return begin | (steps if _has_steps(operator) else {})
+    if isinstance(operator, kinds.Pad):
+        return {"amounts": operator.amounts}
+    if isinstance(operator, kinds.Reduce):
+        return {"axes": operator.axes}
     return {}
 
 

@@ -55,6 +55,10 @@ class State:
     """The zeros that it sees along rows and columns, by whomever they are added."""
     padded: int
     cropped: int
+    spacing: int
+    """From one tap to the next."""
+    ahead: int
+    """Steps from the first position of the output to the last tap of its kernel there."""
     begin: int = 0
     """What is cropped at the front."""
 
@@ -98,7 +102,7 @@ class State:
             padding="valid" if is_padded else str(word).lower(),
         )
         padded = length + (sum(pads) if is_padded else 0)
-        return cls(form, alone.pads, padded, padded + cut, -min(before, 0))
+        return cls(form, alone.pads, padded, padded + cut, spacing, span - 1 - before, -min(before, 0))
 
 
 class States:

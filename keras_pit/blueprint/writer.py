@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import Program, Scalar, product
+from ..costs.program import Program, Scalar, Tensor, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
@@ -44,7 +44,17 @@ class Writer(Convolutions):
                 self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
                 self.nodes += [node] * (len(self.operators) - first)
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
-        return Program(tuple(self.operators), tuple(self.tensors), inputs, outputs)
+        return Program(tuple(self.operators), tuple(self._at_the_end()), inputs, outputs)
+
+    def _at_the_end(self) -> list[Tensor]:
+        """The tensors, those marked whose smallest number is 0."""
+        lowest: set[int] = set()
+        for operator in self.operators:
+            is_made = operator.activation in _LOW or operator.name.lower() in _LOW
+            is_kept = operator.name in _KEEPS_LOW and lowest.issuperset(operator.inputs[:1])
+            if is_made or is_kept:
+                lowest.update(operator.outputs)
+        return [replace(one, lowest=number in lowest) for number, one in enumerate(self.tensors)]
 
     def given(self, node: Node) -> int:
         """An input, or a constant that is computed with."""
@@ -128,3 +138,8 @@ class Writer(Convolutions):
         if limits[0] == 0:
             return self.put("RELU", [number], shape)
         return self.put("MAXIMUM", [number, self.tensor((), constant=True)], shape)
+
+
+_LOW = ("relu", "relu6", "logistic", "softmax")
+_KEEPS_LOW = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "SLICE", "STRIDED_SLICE", "TRANSPOSE")
+"""Operators whose results have no number below 0, and those that keep it so."""

@@ -34,14 +34,20 @@ _ACTIVATION = (4, 1, 0, 0, 4)
 _WEIGHTS = (4, 1, 4, 0, 4)
 _CONSTANT = (4, 1, 4)
 _INTEGERS = (4, 1)
+_STATE = (4, 1, 0, 0, 4, 1)
 _QUANTIZATION = (0, 0, 4, 4)
 _ALONG_LAST_AXIS = (0, 0, 4, 4, 0, 0, 4)
+# A custom operator: its code and its name; its options are a vector of bytes, with one number in it.
+_CUSTOM, _NAME, _SETTING = (1, 4), 20, 6
+# What the file says of time, behind its length.
+_DESCRIPTION = 64
 # Operators that the schema has no options for, and those in the first version of their kernel.
-_BARE = {"LOGISTIC", "RESHAPE", "TANH", "RELU", "RELU6", "PRELU", "ELU"}
+_BARE = {"CIRCULAR_BUFFER", "LOGISTIC", "RESHAPE", "TANH", "RELU", "RELU6", "PRELU", "ELU"}
 _FIRST_VERSION = {"RESHAPE", "ELU"}
 # Operators whose result has the quantisation of what they read, and those whose result has a fixed one.
 _HAND_ON = {"AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "STRIDED_SLICE", "TRANSPOSE", "CONCATENATION"}
 _HAND_ON |= {"GATHER", "REDUCE_MAX", "REDUCE_MIN", "MAXIMUM", "MINIMUM", "RESIZE_NEAREST_NEIGHBOR"}
+_HAND_ON |= {"CIRCULAR_BUFFER"}
 _FIXED_RANGE = ("SOFTMAX", "LOGISTIC", "TANH")
 
 
@@ -104,9 +110,15 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
     """Lists of operators and of their codes; their tables and those of their options."""
     names = dict.fromkeys(op.name for op in program.operators)
     for name in names:
+        if name == "CIRCULAR_BUFFER":
+            tables.add(_CUSTOM)
+            continue
         tables.add((int(name != "ADD"), 0, 0 if name in _FIRST_VERSION else 4)[: 1 if name in _FIRST_VERSION else 3])
     for op in program.operators:
         code = 0 if op.name == next(iter(names)) else 4
+        if op.name == "CIRCULAR_BUFFER":
+            tables.add((code, 4, 4, 0, 0, 4), op.presence)
+            continue
         tables.add((code, 4, 4) if op.name in _BARE else (code, 4, 4, 1, 4), op.presence)
     written: set[tuple[Any, ...]] = set()
     for call in calls:
@@ -120,7 +132,16 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
             tables.add(layout)
             written.add(key)
     places = (Part(op.presence, _WORD) for op in program.operators)
-    return [_vector(len(names)), Part(fixed=_WORD), *places]
+    return [_vector(len(names)), Part(fixed=_WORD), *places, *_streaming(program, tables)]
+
+
+def _streaming(program: Program, tables: _Tables) -> list[Part]:
+    """What a file of one time step has besides: the name and settings of CIRCULAR_BUFFER, and what it says of time."""
+    cycles = {op.cycles for op in program.operators if op.name == "CIRCULAR_BUFFER"}
+    if not cycles:
+        return []
+    tables.add(_STATE, 0)
+    return [Part(fixed=_NAME + _DESCRIPTION + 2 * _WORD), *(_vector(_SETTING, 1) for _ in cycles)]
 
 
 def _options(call: Call) -> tuple[tuple[int, Any, Any], ...]:
@@ -196,7 +217,13 @@ def _activations(program: Program, tables: _Tables) -> list[Part]:
     tables.add(_QUANTIZATION, len(distinct))
     tables.add(_ACTIVATION, 0)
     quantization = [_vector(1, 4, len(distinct)), _vector(1, 8, len(apart) + (apart != distinct))]
-    equal = once(((scale[n], *program.tensors[n].shape), [Part(fixed=_table(_ACTIVATION))]) for n in scale)
+    equal = once(
+        (
+            (scale[n], program.tensors[n].variable, *program.tensors[n].shape),
+            [Part(fixed=_table(_STATE if program.tensors[n].variable else _ACTIVATION))],
+        )
+        for n in scale
+    )
     integers = [n for n in (*program.inputs, *makers) if n not in scale]
     tables.add(_INTEGERS, 0) if integers else None
     equal += once((program.tensors[n].shape, [Part(fixed=_table(_INTEGERS))]) for n in integers)

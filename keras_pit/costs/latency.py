@@ -48,6 +48,25 @@ def instructions(program: Program, core: str = "cortex-m4") -> Scalar:
     return overhead + sum(call.op.presence * operator_instructions(call, core) for call in program.calls())
 
 
+def instructions_per_step(program: Program, core: str = "cortex-m4") -> Scalar:
+    """Instructions of a step on average, of a network that runs step by step: a CIRCULAR_BUFFER may end a run early.
+
+    Args:
+        program: the network; sizes may be soft.
+        core: a name of `costs.cores`.
+
+    Example:
+        >>> instructions_per_step(program, "cortex-m4")
+        34749.0
+    """
+    share, total = 1.0, _weigh(Path(INVOKE, {"call": 1, "operator": 0}), core)
+    for call in program.calls():
+        own = operator_instructions(call, core) + _weigh(Path(INVOKE, {"call": 0, "operator": 1}), core)
+        total = total + share * call.op.presence * own
+        share /= call.op.cycles
+    return total
+
+
 def milliseconds(program: Program, core: str, clock_mhz: float) -> Scalar:
     """Time of one inference.
 

@@ -61,6 +61,8 @@ class Tensor:
     """Whether its zero point is known to be 0, as that of a TANH: some kernels are faster then."""
     content: tuple[Scalar, ...] = ()
     """What a constant holds, where that may turn out to be what another one of this shape does: equal ones are one."""
+    lowest: bool = field(default=False, compare=False)
+    """Whether its zero point is known to be the smallest integer, as behind a ReLU."""
 
     @property
     def elements(self) -> Scalar:
@@ -102,6 +104,18 @@ class Operator:
     """Whether a RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR measures from the middle of pixels."""
     rank: int = 1
     """Filters for each unit of an SVDF."""
+    amounts: tuple[tuple[Scalar, Scalar], ...] = field(default=(), compare=False)
+    """What a PAD adds before and behind, for each axis."""
+    begin: tuple[int, ...] = field(default=(), compare=False)
+    """Of a SLICE or STRIDED_SLICE: the first position along each axis."""
+    axes: tuple[int, ...] = field(default=(), compare=False)
+    """Along which a reduction works."""
+    ahead: Scalar | None = field(default=None, compare=False)
+    """Of a convolution that adds its zeros itself along time, as a causal one: how many steps it looks ahead."""
+    zeros: Scalar = field(default=0, compare=False)
+    """The zeros that it adds in front of the first step."""
+    cycles: int = 1
+    """A CIRCULAR_BUFFER ends the run in all but every so many steps."""
     layer: str = field(default="", compare=False)
     """The layer that it comes from, where that is known; it makes no difference."""
     presence: Scalar = 1
@@ -121,6 +135,8 @@ class Program:
     that need the least arena, and which these are depends on its sizes while they are soft."""
     variants: tuple[Program, ...] = ()
     """The same network as the file may have it instead; the arena is that of the one that needs most."""
+    plain: Callable[[], Program] | None = field(default=None, compare=False, repr=False)
+    """Of a search: makes the same network with a single operator for each kernel that is searched."""
 
     def calls(self) -> Iterator[Call]:
         """Each operator with its tensors, in execution order."""

@@ -54,7 +54,7 @@ class Metric:
     @property
     def built_in(self) -> bool:
         """Whether it is one of keras_pit's own."""
-        return self.source[0].startswith(__name__.rpartition(".")[0])
+        return self.source[0].partition(".")[0] == __name__.partition(".")[0]
 
 
 _metrics: dict[str, Metric] = {}

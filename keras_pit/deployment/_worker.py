@@ -53,6 +53,32 @@ def tflite_micro(content: bytes, inputs: Arrays, arena_bytes: int, outputs: int,
     return list(map(np.stack, results))
 
 
+def tflite_micro_steps(content: bytes, inputs: Arrays, arena_bytes: int, outputs: int, steps: int) -> Arrays:
+    """The outputs of samples that are steps of sequences, with a reset before each, and the status of each run.
+
+    A CIRCULAR_BUFFER ends a run with the status `kTfLiteAbort`; outputs are those of the run before then.
+    """
+    import numpy as np
+    from tflite_micro import runtime
+
+    kinds = runtime.InterpreterConfig
+    interpreter = runtime.Interpreter.from_bytes(
+        content, arena_size=arena_bytes, intrepreter_config=kinds.kAllocationRecording
+    )
+    results: list[list[Any]] = [[] for _ in range(outputs + 1)]
+    for sample in range(len(inputs[0])):
+        if sample % steps == 0:
+            interpreter.reset()
+        for index, array in enumerate(inputs):
+            interpreter.set_input(array[sample], index)
+        status = interpreter.invoke()
+        results[-1].append(np.array(status))
+        for index, result in enumerate(results[:-1]):
+            result.append(np.array(interpreter.get_output(index)))
+    interpreter.print_allocations()
+    return list(map(np.stack, results))
+
+
 def litert(content: bytes, inputs: Arrays) -> Arrays:
     """The outputs from LiteRT's reference kernels."""
     import numpy as np
@@ -80,7 +106,11 @@ def litert(content: bytes, inputs: Arrays) -> Arrays:
     return list(map(np.stack, results))
 
 
-RUNTIMES: dict[str, Callable[..., Arrays]] = {"TFLite-Micro": tflite_micro, "LiteRT": litert}
+RUNTIMES: dict[str, Callable[..., Arrays]] = {
+    "TFLite-Micro": tflite_micro,
+    "TFLite-Micro, steps": tflite_micro_steps,
+    "LiteRT": litert,
+}
 
 
 def leave_no_core() -> None:

@@ -37,7 +37,10 @@ from .operands import work
 from .profile import profile_file
 from .qat import aware_inputs, is_quantize_aware
 from .quantize import make_file
+from .rate import decision_rate
 from .runtimes import micro_run, prepare, require_feedable
+from .step_tests import step_tests
+from .stream_file import timing_of
 from .verify import spread, verified_run
 
 # So many samples are tested, fewer where one of them is large.
@@ -57,6 +60,8 @@ def deploy(
     labels: Sequence[str] | None = None,
     name: str = "model",
     quantization: str | None = "int8",
+    streaming: bool = False,
+    decide_every: int = 1,
     core: str = "cortex-m4",
     margin: float = 0.1,
     overwrite: bool = False,
@@ -73,6 +78,10 @@ def deploy(
         labels: names for the numbers of the first output.
         name: C++ namespace of the sources, and name of the Arduino sketch.
         quantization: as for `to_tflite`; does not matter for a .tflite file.
+        streaming: as for `to_tflite`: the bundle then has `bool Push(const float* sample, float* output)` and
+            `void Reset()` in stream.h, and the self-test replays a sequence. A streaming file is one in any case; its
+            test data may be windows, one after the other, or a single recording of shape (steps, channels).
+        decide_every: as for `to_tflite`.
         core: processor whose tensor arena is reserved, a name of `keras_pit.costs.cores`: which kernels run there
             decides the arena. Known faults of these kernels are warned of.
         margin: share by which the arena is made larger than the estimate of what is used (which is an upper bound for
@@ -86,7 +95,8 @@ def deploy(
 
     Raises:
         TypeError: if an argument is of a wrong type.
-        ValueError: if a name, label or number does not fit, or the data does not fit the model.
+        ValueError: if a name, label or number does not fit, or the data does not fit the model; if `streaming` is set
+            for a file of a whole window.
         FileExistsError: if the directory holds anything else, or a bundle and `overwrite` is not set.
         NotADirectoryError: if there is a file in its place.
         PermissionError: if it cannot be written there.
@@ -106,11 +116,17 @@ def deploy(
     restore(target)
     _check_target(target, checks.flag(overwrite, "`overwrite`"))
     made_here = not isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike))
+    every = decision_rate(streaming, decide_every)
     if made_here:
-        file, batch_fixed = make_file(model, calibration, quantization=quantization, core=core), False
+        file, batch_fixed = make_file(model, calibration, quantization=quantization, core=core, every=every), False
     else:
         file, batch_fixed = _read(model)
-    graph = file.graph
+    graph, timing = file.graph, timing_of(file)
+    if every is not None and timing is None:
+        raise ValueError(
+            "streaming=True is for a Keras model; received a .tflite file of a whole window. Make a streaming file "
+            "with keras_pit.to_tflite(model, calibration, streaming=True)."
+        )
     _check_limits(file)
     _check_label_count(graph, names)
     if not made_here:
@@ -120,20 +136,25 @@ def deploy(
         if test_data is None and calibration is not None:
             calibration = as_samples(inputs, calibration)
     _check_kernels(file, core)
-    samples, origin = _test_samples(graph, inputs, test_data, calibration)
-    run = micro_run(file, samples) if made_here else verified_run(file, samples, LIMITS.seconds)[1]
+    if timing is None:
+        samples, origin = _test_samples(graph, inputs, test_data, calibration)
+        run = micro_run(file, samples) if made_here else verified_run(file, samples, LIMITS.seconds)[1]
+        tests = sources.Tests(tuple(samples), run.outputs, origin)
+    else:
+        tests, run = step_tests(file, timing, test_data if test_data is not None else calibration)
     if batch_fixed:
         warnings.warn(f"{TAKEN} The bundle holds the file with this size, verified.", stacklevel=2)
     report = profile_file(file)
     bundle = sources.Bundle(
         name,
         file,
-        sources.Tests(tuple(samples), run.outputs, origin),
+        tests,
         names,
         sources.ArenaSize(
             core, report.arena[core].total, report.arena[core].needed, run.arena_bytes, margin, ARENA_SLACK
         ),
         {**report.as_dict(), "batch_fixed": batch_fixed},
+        timing,
     )
     _write(sources.render(bundle), target, overwrite)
     return target

@@ -16,10 +16,12 @@ from ..costs.faults import faults
 from ..costs.latency import interval, unknown
 from ..costs.program import Program
 from ..errors import DeploymentError
+from ..streaming import of_a_step
 from .advice import Advice, of_fault, require_runnable
 from .batch import is_open, require_only_batch
 from .file_graph import BRIDGES
 from .flatbuffer import File
+from .rate import decision_rate
 
 if TYPE_CHECKING:
     import keras
@@ -110,6 +112,8 @@ def fits(
     board: str | boards.Board,
     *,
     latency: float | None = None,
+    streaming: bool = False,
+    decide_every: int = 1,
     reserved: boards.Reserved = boards.RESERVED,
 ) -> Fits:
     """Tell whether a network fits a board, as the int8 file that `to_tflite` makes.
@@ -119,6 +123,9 @@ def fits(
             .tflite file for int8.
         board: a board or its name.
         latency: milliseconds that one inference may take by the estimate; None: any. See `Fits.interval`.
+        streaming: of a model, its streaming file, as `to_tflite(..., streaming=True)` makes it: `latency` is then that
+            of a step that decides. A file is what it is.
+        decide_every: as for `to_tflite`.
         reserved: flash and RAM that are not for the network.
 
     Returns:
@@ -127,7 +134,7 @@ def fits(
     Raises:
         TypeError: if it is neither a model nor a file, or another argument is of a wrong type.
         ValueError: if the board is unknown, or has nothing left for a network; if `latency` is no number above 0; if
-            the model's operators are not known before it is converted.
+            the model's operators are not known before it is converted; if it cannot stream.
         DeploymentError: if a file is damaged or beyond the limits, leaves more open than the batch, computes with
             other numbers than int8, or holds what TFLite-Micro cannot run on this board, as the operator of an Ethos-U.
 
@@ -138,6 +145,7 @@ def fits(
     board = boards.get(board) if isinstance(board, str) else board
     checks.instance(board, "`board`", boards.Board, f"a keras_pit.boards.Board or the name of one ({_names()})")
     latency = None if latency is None else checks.number(latency, "`latency`", positive=True)
+    every = decision_rate(streaming, decide_every)
     bounds = board.bounds(reserved)
     open_batch = False
     if isinstance(model, (bytes, bytearray, memoryview, str, os.PathLike)):
@@ -145,6 +153,7 @@ def fits(
         program, flash, open_batch = _read(file, board), len(file.content), is_open(file.graph)
     else:
         program = _program(model)
+        program = program if every is None else of_a_step(program, every)
         flash = costs.flash(program, board)
     core = cores.of_board(board)
     least, most = interval(program, core.name, board.clock_mhz, external_flash=board.external_flash)

@@ -28,7 +28,7 @@ from . import contents, layout, operands
 from .file_graph import Graph, OpInfo, TensorInfo
 from .limits import damaged
 from .schema import names, operator_name, schema, type_name
-from .settings import integers, is_centred, settings
+from .settings import cycles_max, integers, settings, zero_point
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,10 @@ def program_of(model: Any, number: int = 0) -> Program:
         data, record = model.buffers[one.buffer].data, one.quantization
         channels = len(record.scale) if record is not None and record.scale is not None else 0
         constant = data is not None and len(data) > 0
-        return Tensor(_sizes(one.shape), type_name(one.type), constant, channels, bool(one.isVariable), is_centred(one))
+        point, dtype = zero_point(one), type_name(one.type)
+        centred, lowest = point == 0, dtype == "int8" and point == -128
+        is_state = bool(one.isVariable)
+        return Tensor(_sizes(one.shape), dtype, constant, channels, is_state, centred=centred, lowest=lowest)
 
     def operator(one: Any) -> Operator:
         options = one.builtinOptions
@@ -201,6 +204,7 @@ def program_of(model: Any, number: int = 0) -> Program:
             return getattr(options, height, 1), getattr(options, width, 1)
 
         name = operators[one.opcodeIndex]
+        cycles = cycles_max(one.customOptions) if name == "CIRCULAR_BUFFER" else 1
         constants = [integers(model, subgraph, number) for number in _sizes(one.inputs)]
         return Operator(
             name,
@@ -212,6 +216,7 @@ def program_of(model: Any, number: int = 0) -> Program:
             multiplier=getattr(options, "depthMultiplier", 1),
             padding="same" if getattr(options, "padding", None) == same else "valid",
             activation=activations.get(getattr(options, "fusedActivationFunction", 0), "unknown").lower(),
+            cycles=cycles,
             **settings(name, options, constants),
         )
 

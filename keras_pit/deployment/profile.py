@@ -14,15 +14,16 @@ import numpy as np
 
 from ..costs import arena as arenas
 from ..costs import cores
-from ..costs.latency import instructions, operator_instructions, unknown
+from ..costs.latency import instructions, instructions_per_step, operator_instructions, unknown
 from ..costs.program import BIAS, Call, Program
 from ..errors import DeploymentError
 from .advice import Advice, advise, obstacles
-from .deployment_report import DeploymentReport, Flash, OperatorReport, TensorReport
+from .deployment_report import DeploymentReport, Flash, OperatorReport, StreamReport, TensorReport
 from .flatbuffer import File
 from .limits import LIMITS
 from .operands import work
 from .runtimes import micro_run, require_feedable
+from .stream_file import timing_of
 
 CORES = tuple(dict.fromkeys(cores.get(name).measured for name in cores.names()))
 """The cores whose instructions are counted."""
@@ -65,7 +66,17 @@ def profile_file(file: File) -> DeploymentReport:
         tensors=_largest(program),
         advice=(*refusal, *advise(program, file.graph)),
         program=program,
+        stream=_stream(file),
     )
+
+
+def _stream(file: File) -> StreamReport | None:
+    """What there is to say of a file that runs step by step."""
+    program = file.program
+    if all(op.name != "CIRCULAR_BUFFER" for op in program.operators):
+        return None
+    per_step = {core: round(instructions_per_step(program, core)) for core in CORES}
+    return StreamReport(timing_of(file), sum(one.bytes for one in program.tensors if one.variable), per_step)
 
 
 def _operator(call: Call) -> OperatorReport:

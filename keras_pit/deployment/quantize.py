@@ -28,6 +28,8 @@ from .converter import SCHEMES, Computation, evaluate, freeze, to_flatbuffer
 from .flatbuffer import File
 from .qat import aware_computation, aware_functions, aware_inputs, is_quantize_aware
 from .ranges import blame, require_ranges, unequal
+from .rate import decision_rate
+from .stream_verify import streaming_file
 from .tables import cut, join
 from .trim import trim_file
 from .verify import LIMIT, require_close, require_integer, require_static, spread, verified_run
@@ -40,6 +42,8 @@ def to_tflite(
     quantization: str | None = "int8",
     logits: bool = False,
     core: str | None = None,
+    streaming: bool = False,
+    decide_every: int = 1,
     verify: bool = True,
 ) -> bytes:
     """Convert a Keras model to a .tflite file for TFLite-Micro, checked there.
@@ -58,20 +62,28 @@ def to_tflite(
             avoided: for "esp32-s3", Dense layers get further outputs up to a multiple of 8, which are cut off again
             (not those of `quantize_aware`, which are trained as they are). What is needed for other cores is always
             done.
+        streaming: make a file of one time step: it takes the newest step of the input, keeps what it needs of older
+            ones as state, and returns the decision about the window that ends there (docs/streaming.md). Its integers
+            are those of the file of the whole window. For int8.
+        decide_every: of a streaming file, how often it computes what needs the whole window, as global pooling and
+            what follows it: at each possible step, or at every so many of them, which takes less work.
         verify: run up to 32 calibration samples (random ones, if there are none) on TFLite-Micro and on LiteRT's
             reference kernels, and compare; for integers, compare them with the float network, too (one from
-            `quantize_aware` as it computes in training). False for the file as it comes.
+            `quantize_aware` as it computes in training). A streaming file is run over sequences of them, and must be
+            equal to the network of the window on the whole sequence at each step, bit for bit. False for the file as
+            it comes.
 
     Returns:
         The content of the .tflite file; batch size 1, inputs and outputs in the model's order. A sequence (T, C) is a
-        map (1, T, C) in the file: the same numbers in the same order.
+        map (1, T, C) in the file: the same numbers in the same order. A streaming file takes one step (1, 1, 1, C), and
+        its state is part of the tensor arena; a run that has no decision ends with `kTfLiteAbort`.
 
     Raises:
         TypeError: if an argument is of a wrong type.
         ValueError: if the model or the calibration data is not of the form above.
         DeploymentError: if the model cannot be converted, is left with floats between the integers, has an operator
             that TFLite-Micro lacks, computes something else there, or is off the float network by more than half of the
-            outputs' standard deviation.
+            outputs' standard deviation; or if it cannot stream, which names the layer.
         ImportError: if ai_edge_litert or tflite_micro is not installed.
 
     Example:
@@ -80,7 +92,10 @@ def to_tflite(
         pathlib.Path("model.tflite").write_bytes(tflite)
     """
     logits, verify = checks.flag(logits, "`logits`"), checks.flag(verify, "`verify`")
-    return make_file(model, calibration, quantization=quantization, logits=logits, core=core, verify=verify).content
+    every = decision_rate(streaming, decide_every)
+    return make_file(
+        model, calibration, quantization=quantization, logits=logits, core=core, every=every, verify=verify
+    ).content
 
 
 def make_file(
@@ -90,12 +105,18 @@ def make_file(
     quantization: str | None,
     logits: bool = False,
     core: str | None = None,
+    every: int | None = None,
     verify: bool = True,
 ) -> File:
-    """What `to_tflite` does."""
+    """What `to_tflite` does; `every` is None for the file of a whole window."""
     multiple = faults.MULTIPLE if core is not None and cores.get(core).library == "ESP-NN" else 1
     if quantization is not None:
         checks.one_of(quantization, "`quantization`", SCHEMES, "None stands for float32.")
+    if every is not None and quantization != "int8":
+        raise ValueError(
+            f"A streaming file needs quantization='int8', received {quantization!r}: TFLite-Micro keeps states of int8 "
+            "alone (CIRCULAR_BUFFER)."
+        )
     trained = is_quantize_aware(model)
     if trained and quantization != "int8":
         raise ValueError(
@@ -121,21 +142,24 @@ def make_file(
         for array, each in zip(samples, plan.whole.inputs, strict=True)
     ]
     try:
-        return _made(plan, quantization, feeds, verify)
+        window, whole = _made(plan, quantization, feeds, verify)
     except DeploymentError as error:
         missing = _without_table(plan, quantization, error)
         if missing is None:
             raise
         raise DeploymentError(missing) from error
+    if every is None:
+        return window
+    return streaming_file(whole, every, feeds if verify else None, plan.layers)
 
 
-def _made(plan: _Plan, quantization: str | None, feeds: list[np.ndarray], verify: bool) -> File:
-    """The file, checked; an error names the cause where the ranges show it."""
+def _made(plan: _Plan, quantization: str | None, feeds: list[np.ndarray], verify: bool) -> tuple[File, File]:
+    """The file, checked, and the same before it was trimmed; an error names the cause where the ranges show it."""
     whole = _convert(plan, quantization, feeds)
     _check_result(plan.whole, whole, quantised=quantization is not None)
     file = trim_file(whole)
     if not verify:
-        return file
+        return file, whole
     try:
         _verify(file, whole, plan.whole, [spread(feed, LIMIT) for feed in feeds])
     except DeploymentError as error:
@@ -146,7 +170,7 @@ def _made(plan: _Plan, quantization: str | None, feeds: list[np.ndarray], verify
                 _made(plan, "int16x8", feeds, verify)
                 said += " Or convert with quantization='int16x8': that file is close to the float network."
         raise type(error)(said + f" (What failed: {_first(error)})" * bool(cause)) from error
-    return file
+    return file, whole
 
 
 def _without_table(plan: _Plan, quantization: str | None, error: DeploymentError) -> str | None:
@@ -181,12 +205,17 @@ class _Plan:
     """The layers that the functions are of."""
     results: Computation | None
     """What the functions make of samples; None if the computation itself says how its tensors are quantised."""
+    layers: tuple[str, ...]
+    """The names of all layers."""
 
 
 def _trained(model: Any, *, logits: bool) -> _Plan:
     whole, rest = (aware_computation(model, logits=logits, cut=cut) for cut in (False, True))
     functions = aware_functions(model)
-    return _Plan(whole, rest, tuple(function for _, function in functions), tuple(x.name for x, _ in functions), None)
+    names = tuple(layer.name for layer in model.layers)
+    return _Plan(
+        whole, rest, tuple(function for _, function in functions), tuple(x.name for x, _ in functions), None, names
+    )
 
 
 def _lowered(model: keras.Model, *, logits: bool, multiple: int) -> _Plan:
@@ -205,6 +234,7 @@ def _lowered(model: keras.Model, *, logits: bool, multiple: int) -> _Plan:
         tuple(node.operator for node in functions),
         tuple(node.name for node in functions),
         Computation.of(Network(network.inputs, functions)),
+        tuple(dict.fromkeys(node.name for node in network.nodes())),
     )
 
 

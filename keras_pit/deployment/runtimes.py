@@ -34,6 +34,9 @@ LARGEST_ARENA = 256 * 2**20
 NUMBERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32")
 """Types of inputs that both runtimes take."""
 
+_OK, _ABORTED = 0, 15
+"""What a run returns: `kTfLiteOk`, or `kTfLiteAbort` where a CIRCULAR_BUFFER ended it early."""
+
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 _FAILED = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
 _OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|Too many buffers")
@@ -99,14 +102,48 @@ def micro_run(
 ) -> MicroRun:
     """What `run_tflite_micro` does."""
     results, log = micro_results(file, prepare(file.graph, inputs), timeout=timeout, arena_bytes=arena_bytes)
+    run = _finish(file.graph, results)
+    return MicroRun(run.outputs, run.dequantized, _arena_used(log))
+
+
+def _arena_used(log: str) -> int:
     used = re.search(r"Arena allocation total (\d+) bytes", log)
     if used is None:
         raise DeploymentError(
             "TFLite-Micro ran but did not print 'Arena allocation total N bytes': this version of tflite_micro is not "
             f"understood. {INSTALL}\nIt printed:\n{log.strip()}"
         )
-    run = _finish(file.graph, results)
-    return MicroRun(run.outputs, run.dequantized, int(used[1]))
+    return int(used[1])
+
+
+@dataclass(frozen=True)
+class StepRun(MicroRun):
+    """A `MicroRun` of sequences, whose outputs have the shape (sequences, steps, *output)."""
+
+    decided: np.ndarray
+    """Whether a step came to its end, of shape (sequences, steps); outputs of the others are none."""
+
+
+def step_run(file: File, sequences: Sequence[np.ndarray], timeout: float = worker.SECONDS) -> StepRun:
+    """Run a streaming file on TFLite-Micro, in a process of its own, with a reset before each sequence.
+
+    Args:
+        file: of one time step.
+        sequences: per input an array of shape (sequences, steps, *element), as `run_tflite_micro` takes values.
+        timeout: limit for all, in seconds.
+
+    Raises:
+        DeploymentError: as `run_tflite_micro`.
+    """
+    count, steps = np.shape(sequences[0])[:2]
+    flat = [np.asarray(part).reshape(count * steps, *np.shape(part)[2:]) for part in sequences]
+    feeds = prepare(file.graph, flat)
+    results, log = micro_results(file, feeds, timeout=timeout, steps=steps)
+    run = _finish(file.graph, results[:-1])
+    if not np.isin(results[-1], (_OK, _ABORTED)).all():
+        raise DeploymentError(f"TFLite-Micro failed at a step of the file. It printed:\n{log.strip()}")
+    outputs, reals = (tuple(y.reshape(count, steps, *y.shape[1:]) for y in ys) for ys in (run.outputs, run.dequantized))
+    return StepRun(outputs, reals, _arena_used(log), results[-1].reshape(count, steps) == _OK)
 
 
 def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray], *, timeout: float = worker.SECONDS) -> Run:
@@ -149,17 +186,20 @@ def micro_results(
     tensors: Sequence[int] = (),
     timeout: float,
     arena_bytes: int = FIRST_ARENA,
+    steps: int | None = None,
 ) -> tuple[list[np.ndarray], str]:
     """Arrays of shape (samples, *tensor) from TFLite-Micro, and what it printed.
 
-    The outputs are returned, or the tensors of the given numbers, whichever operator makes them.
+    The outputs are returned, or the tensors of the given numbers, whichever operator makes them. With `steps`, there is
+    a reset before every so many samples instead of each, and behind the outputs comes the status of each run.
     """
     _require(
         "tflite_micro", " (Linux on x86-64 only; elsewhere, to_tflite(..., verify=False) makes an unverified file.)"
     )
     limits, outputs = worker.Limits(timeout), len(file.graph.outputs)
     while True:
-        ended = worker.run("TFLite-Micro", file.content, feeds, limits, arena_bytes, outputs, *tensors)
+        runtime, more = ("TFLite-Micro", tensors) if steps is None else ("TFLite-Micro, steps", (steps,))
+        ended = worker.run(runtime, file.content, feeds, limits, arena_bytes, outputs, *more)
         if ended.results is not None:
             return ended.results, ended.log
         # A crash tells nothing about its cause: a larger arena is worth a try.

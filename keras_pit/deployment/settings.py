@@ -12,8 +12,39 @@ from typing import Any
 import numpy as np
 
 _INT32 = 2
+REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")
 _MOST = 64
 """Numbers of a constant that are read: more of them are no setting."""
+
+
+def cycles_max(custom: Any) -> int:
+    """The setting of a CIRCULAR_BUFFER, which ends the run in all but every so many steps; 1 if there is none.
+
+    It is the first element of a flexbuffer vector: elements, in typed ones no more, and at the end where the vector
+    begins (counted backwards), its type and the width of that number.
+
+    Args:
+        custom: the operator's custom options, or None.
+    """
+    content = b"" if custom is None else bytes(custom)
+    width = content[-1] if len(content) > 2 else 0
+    if width not in _WIDTHS or content[-2] >> 2 not in _VECTORS:
+        return 1
+    place = len(content) - 2 - width
+    start, each = place - _number(content, place, width), 1 << (content[-2] & 3)
+    if start - each < 0 or _number(content, start - each, each) < 1:
+        return 1
+    return max(_number(content, start, each), 1)
+
+
+def _number(content: bytes, place: int, width: int) -> int:
+    """An unsigned integer of a flexbuffer; 0 where there is none."""
+    return int.from_bytes(content[place : place + width], "little") if 0 <= place <= len(content) - width else 0
+
+
+_WIDTHS = (1, 2, 4, 8)
+_VECTORS = (9, 10, 11, 12)
+"""Types of flexbuffers with elements: maps, vectors of anything, of integers and of unsigned ones."""
 
 
 def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> dict[str, Any]:
@@ -31,7 +62,13 @@ def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> d
     if name == "TRANSPOSE" and len(constants) > 1:
         return {"permutation": constants[1]}
     if name == "STRIDED_SLICE" and len(constants) > 3:
-        return {"strides": constants[3]}
+        return {"begin": constants[1], "strides": constants[3]}
+    if name == "SLICE" and len(constants) > 1:
+        return {"begin": constants[1]}
+    if name == "PAD" and len(constants) > 1:
+        return {"amounts": tuple(zip(constants[1][::2], constants[1][1::2], strict=False))}
+    if name in REDUCTIONS and len(constants) > 1:
+        return {"axes": constants[1]}
     if name == "BATCH_MATMUL" and options is not None:
         return {"transposed": (bool(getattr(options, "adjX", False)), bool(getattr(options, "adjY", False)))}
     if name in ("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR") and options is not None:
@@ -52,7 +89,9 @@ def integers(model: Any, subgraph: Any, number: int) -> tuple[int, ...]:
     return tuple(np.frombuffer(bytes(data), "<i4").tolist())
 
 
-def is_centred(tensor: Any) -> bool:
-    """Whether a tensor of the schema has one zero point, and that is 0."""
+def zero_point(tensor: Any) -> int | None:
+    """The zero point of a tensor of the schema, if it has one for all channels."""
     record = tensor.quantization
-    return record is not None and record.zeroPoint is not None and list(record.zeroPoint) == [0]
+    if record is None or record.zeroPoint is None or len(record.zeroPoint) != 1:
+        return None
+    return int(record.zeroPoint[0])

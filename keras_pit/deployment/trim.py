@@ -29,7 +29,7 @@ import numpy as np
 from ..costs.program import BIAS, BYTES
 from ..costs.schedule import order
 from .flatbuffer import File, operator_names, program_of
-from .packing import pack
+from .packing import pack, repack
 from .schema import schema
 
 _WEIGHTS = 1
@@ -84,6 +84,16 @@ def trim_file(file: File) -> File:
     _number(model)
     _keep(model, _MODEL)
     return File(pack(model, schema(), b"TFL3"))
+
+
+def arranged_file(file: File) -> File:
+    """A file with the operators of its trimmed form, in their order, but with the names of its tensors."""
+    model = copy.deepcopy(file.tree)
+    builtin = operator_names(model)
+    for subgraph in model.subgraphs:
+        _skip_reshapes(subgraph, [(builtin[op.opcodeIndex], op) for op in subgraph.operators])
+    _put_in_order(model)
+    return repack(model)
 
 
 def _skip_reshapes(subgraph: Any, operators: Sequence[tuple[str, Any]]) -> None:

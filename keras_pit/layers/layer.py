@@ -25,8 +25,8 @@ from .reader import Reader
 from .wiring import Wiring
 
 SEARCHES = ("channels", "kernel", "dilation", "kernel_2d", "inputs")
-"""What can be searched. "kernel_2d" extends the two before it to Conv2D kernels of shape (K, 1) and (1, K); "inputs" are
-channels of the model's inputs."""
+"""What can be searched. "kernel_2d" extends the two before it to Conv2D kernels of shape (K, 1) and (1, K); "inputs"
+are channels of the model's inputs."""
 
 
 def check_search(search: Any, name: str, least: int = 1) -> tuple[str, ...]:

@@ -196,9 +196,9 @@ def _report(name: str, channels: Channels) -> Report:
 
 
 def _input(layer: PITInput, channels: Channels) -> InputReport:
-    read = channel_masks(channels, channels.layers[layer].roles)["out"].kept()
-    found = tuple(np.flatnonzero(read).tolist())
-    return InputReport(layer.name, len(read), found, channels.layers[layer].frozen)
+    kept = channel_masks(channels, channels.layers[layer].roles)["out"].kept()
+    found = tuple(place for place, stays in enumerate(kept) if stays)
+    return InputReport(layer.name, len(kept), found, channels.layers[layer].frozen)
 
 
 def _kept(operation: Any, reason: str, channels: Channels) -> Kept:

@@ -28,6 +28,6 @@ T Quantize(float value, float scale, std::int32_t zero_point) {
 }
 
 $tensors
-$labels}  // namespace $name
+$labels$stream}  // namespace $name
 
 #endif  // ${guard}_MODEL_SETTINGS_H_

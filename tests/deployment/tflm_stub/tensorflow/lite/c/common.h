@@ -8,7 +8,7 @@
 #error "TFLite-Micro's library is built with TF_LITE_STATIC_MEMORY; so must be what uses it"
 #endif
 
-enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1 };
+enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1, kTfLiteAbort = 15 };
 
 union TfLitePtrUnion {
   std::int8_t* int8;

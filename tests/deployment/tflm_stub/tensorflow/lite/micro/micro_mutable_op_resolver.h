@@ -1,6 +1,8 @@
 #ifndef TFLM_STUB_MICRO_MUTABLE_OP_RESOLVER_H_
 #define TFLM_STUB_MICRO_MUTABLE_OP_RESOLVER_H_
 
+#include <cstring>
+
 #include "tensorflow/lite/c/common.h"
 #include "tensorflow/lite/micro/micro_log.h"
 #include "tensorflow/lite/schema/schema_generated.h"
@@ -183,6 +185,9 @@ using TfLiteBridgeBuiltinParseFunction = TfLiteStatus (*)(const Operator*, Built
 TFLM_STUB_OPERATORS(TFLM_STUB_DECLARE)
 #undef TFLM_STUB_DECLARE
 
+// A custom operator, known by its name; its registration is there once.
+TFLMRegistration* Register_CIRCULAR_BUFFER();
+
 #define TFLM_STUB_DECLARE(parse) TfLiteStatus parse(const Operator*, BuiltinDataAllocator*, void**);
 TFLM_STUB_PARSERS(TFLM_STUB_DECLARE)
 #undef TFLM_STUB_DECLARE
@@ -214,7 +219,16 @@ class MicroMutableOpResolver : public MicroOpResolver {
     return nullptr;
   }
 
-  const TFLMRegistration* FindOp(const char*) const override { return nullptr; }
+  const TFLMRegistration* FindOp(const char* op) const override {
+    for (unsigned int i = 0; i < length_; ++i) {
+      if (registrations_[i].builtin_code == kCustom && std::strcmp(registrations_[i].custom_name, op) == 0) {
+        return &registrations_[i];
+      }
+    }
+    return nullptr;
+  }
+
+  TfLiteStatus AddCircularBuffer() { return AddCustom("CIRCULAR_BUFFER", Register_CIRCULAR_BUFFER()); }
 
   TfLiteBridgeBuiltinParseFunction GetOpDataParser(BuiltinOperator op) const override {
     const TFLMRegistration* const found = FindOp(op);
@@ -222,6 +236,20 @@ class MicroMutableOpResolver : public MicroOpResolver {
   }
 
  private:
+  static constexpr int kCustom = 32;
+
+  TfLiteStatus AddCustom(const char* op, const TFLMRegistration* registration) {
+    if (FindOp(op) != nullptr || length_ >= tOpCount) {
+      MicroPrintf("Couldn't register %s: it is there, or the resolver full (%u)", op, tOpCount);
+      return kTfLiteError;
+    }
+    registrations_[length_] = *registration;
+    registrations_[length_].builtin_code = kCustom;
+    registrations_[length_].custom_name = op;
+    parsers_[length_++] = nullptr;
+    return kTfLiteOk;
+  }
+
   TfLiteStatus AddBuiltin(BuiltinOperator number, const TFLMRegistration& registration,
                           TfLiteBridgeBuiltinParseFunction parser, const char* op) {
     if (FindOp(number) != nullptr || length_ >= tOpCount) {

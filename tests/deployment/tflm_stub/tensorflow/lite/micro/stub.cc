@@ -1,5 +1,6 @@
 // Plays back a recording. It is a file of lines, each a key and its values:
 //   arena BYTES, op NUMBER KERNEL, model HEX, and for each inference the lines input HEX... and output HEX...
+// With a line "status NUMBER" for each inference, they are the steps of one sequence, which Reset brings to its start.
 // An operator, by its number in the schema, must be registered with this kernel.
 #include <cstdarg>
 #include <cstdio>
@@ -31,6 +32,7 @@ struct Recording {
   Bytes model;
   std::vector<Op> ops;
   std::vector<std::vector<Bytes>> inputs, outputs;
+  std::vector<int> statuses;
 };
 
 // What the interpreter was made with.
@@ -45,6 +47,7 @@ Recording recording;
 Given given;
 std::vector<TfLiteTensor> inputs, outputs;
 bool initialized = false;
+std::size_t step = 0;
 
 Bytes FromHex(const std::string& hex) {
   Bytes bytes;
@@ -66,6 +69,7 @@ Recording Read() {
     for (std::string value; words >> value;) values.push_back(value);
     if (key == "arena") read.arena = std::stoul(values[0]);
     if (key == "model") read.model = FromHex(values[0]);
+    if (key == "status") read.statuses.push_back(std::stoi(values[0]));
     if (key == "op") read.ops.push_back({std::stoi(values[0]), values[1]});
     if (key == "input" || key == "output") {
       std::vector<Bytes> tensors;
@@ -102,6 +106,11 @@ namespace micro {
     return {nullptr, nullptr, nullptr, nullptr, nullptr, 0, #op};                      \
   }
 TFLM_STUB_OPERATORS(TFLM_STUB_DEFINE)
+
+TFLMRegistration* Register_CIRCULAR_BUFFER() {
+  static TFLMRegistration registration = {nullptr, nullptr, nullptr, nullptr, nullptr, 0, "CIRCULAR_BUFFER"};
+  return &registration;
+}
 
 #define TFLM_STUB_DEFINE_PARSER(parse) \
   TfLiteStatus parse(const Operator*, BuiltinDataAllocator*, void**) { return kTfLiteOk; }
@@ -158,7 +167,10 @@ TfLiteStatus MicroInterpreter::AllocateTensors() {
 }
 
 TfLiteStatus MicroInterpreter::Invoke() {
-  for (std::size_t run = 0; run < recording.inputs.size(); ++run) {
+  const bool is_sequence = !recording.statuses.empty();
+  const std::size_t now = is_sequence ? step++ : 0;
+  for (std::size_t run = now; run < (is_sequence ? now + 1 : recording.inputs.size()); ++run) {
+    if (run >= recording.inputs.size()) break;
     bool same = true;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const Bytes& content = recording.inputs[run][i];
@@ -169,13 +181,16 @@ TfLiteStatus MicroInterpreter::Invoke() {
       const Bytes& content = recording.outputs[run][i];
       std::memcpy(outputs[i].data.data, content.data(), content.size());
     }
-    return kTfLiteOk;
+    return is_sequence ? static_cast<TfLiteStatus>(recording.statuses[run]) : kTfLiteOk;
   }
   MicroPrintf("These inputs were not recorded");
   return kTfLiteError;
 }
 
-TfLiteStatus MicroInterpreter::Reset() { return kTfLiteOk; }
+TfLiteStatus MicroInterpreter::Reset() {
+  step = 0;
+  return kTfLiteOk;
+}
 
 TfLiteTensor* MicroInterpreter::input(size_t index) { return index < inputs.size() ? &inputs[index] : nullptr; }
 

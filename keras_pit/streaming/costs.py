@@ -1,0 +1,41 @@
+"""What a board charges for a network that runs step by step."""
+
+from __future__ import annotations
+
+from ..boards import Board
+from ..costs import cores, register
+from ..costs.arena import arena
+from ..costs.latency import milliseconds
+from ..costs.program import Program, Scalar
+from .transform import streamed
+from .values import CannotStream
+
+
+@register("streaming_ram", whole=True)
+def streaming_ram(program: Program, board: Board) -> Scalar:
+    """Bytes of the tensor arena of a streaming file, with its states, that must be there on the board's core."""
+    return arena(of_a_step(program), cores.of_board(board).name).needed
+
+
+@register("streaming_latency", whole=True)
+def streaming_latency(program: Program, board: Board) -> Scalar:
+    """Milliseconds of a step that decides, on the board's core at its clock; other steps take less."""
+    return milliseconds(of_a_step(program), cores.of_board(board).name, board.clock_mhz)
+
+
+def of_a_step(program: Program, every: int = 1) -> Program:
+    """The program of one time step of a network that is known by its layers.
+
+    Raises:
+        ValueError: names the layer that cannot run step by step, and why.
+    """
+    program = program if program.plain is None else program.plain()
+    try:
+        return streamed(program, every=every).program
+    except CannotStream as error:
+        operator = None if error.number is None else program.operators[error.number]
+        place = f"layer '{operator.layer}' ({operator.name})" if operator and operator.layer else "it"
+        raise ValueError(
+            f"The network cannot stream: {place} {error.reason}. Ask for its costs on whole windows, or replace the "
+            "layer."
+        ) from error
