@@ -72,6 +72,8 @@ def search(
     """
     from ..runs import read
 
+    if Path(model).is_dir():
+        raise ValueError(f"{model!r} is a SavedModel, which Keras 3 reads as one layer: a search needs .keras or .h5.")
     bounds, told = _bounds(target, latency)
     found = read(data).require_targets()
     loaded = models.load(model)

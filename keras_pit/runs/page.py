@@ -98,7 +98,7 @@ def _question(asked: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         ("channels in blocks of", str(asked["round_to"])),
         ("random seed", str(asked["seed"])),
     ]
-    return html.table(("what", ""), rows)
+    return html.table(("asked for", ""), rows)
 
 
 def _curves(history: list[dict[str, Any]], asked: Mapping[str, Any]) -> str:
@@ -110,9 +110,9 @@ def _curves(history: list[dict[str, Any]], asked: Mapping[str, Any]) -> str:
     if searched[0].get("layers"):
         words = "Channels of each layer, by epoch; on the right those that are left."
         parts.append((lambda: pictures.channels_over_time(searched), words))
-    tuned = [{**row, "phase": "search"} for row in history if row["phase"] == "fine-tune"]
-    if tuned:
-        parts.append((lambda: pictures.costs_over_time(tuned, costs=()), "Losses of fine-tuning, by epoch."))
+    if any(row["phase"] == "fine-tune" for row in history):
+        words = "Losses of fine-tuning, by epoch."
+        parts.append((lambda: pictures.costs_over_time(history, costs=(), phase="fine-tune"), words))
     return _pictures(parts)
 
 
