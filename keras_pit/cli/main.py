@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 yes, 1 no, 2 wrong use, 130 interrupted.
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     session = Session()
     with warnings.catch_warnings():
         session.catch_warnings()

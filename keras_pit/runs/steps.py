@@ -267,12 +267,14 @@ class _Steps:
             }
             for name, model in (("seed", seed), ("slim", slim))
         ]
+        found = self._load(files.SEARCH)
         result: dict[str, Any] = {
             "measured on": {"data": what, "samples": len(_first(x))},
             "task": self.goal.kind,
             "told": self.goal.told,
             "models": models,
-            "layers": summary(self._load(files.SEARCH)).as_dict(),
+            "layers": summary(found).as_dict(),
+            "unmet": found.unmet(),
         }
         return {**result, **self._of_file(slim, x, y, models)} if self.run.has(files.TFLITE) else result
 

@@ -185,6 +185,7 @@ def test_help_has_examples(call):
     for name in COMMANDS:
         code, answer, _ = call(name, "--help")
         assert code == 0 and f"keras-pit {name} " in answer and "--json" in answer and "--debug" in answer
+    assert call() == call("--help")
     assert call("--version")[1] == f"keras-pit, version {keras_pit.__version__}\n"
 
 
