@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
-from ..errors import DeploymentError, UnreadableFile
+from ..errors import DeploymentError, UnreadableFileError
 from . import look, make, run
 from .options import debug
 from .session import Session
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         except DeploymentError as error:
             session.fail(error)
-            return WRONG if isinstance(error, UnreadableFile) else NO
+            return WRONG if isinstance(error, UnreadableFileError) else NO
         except Exception as error:  # noqa: BLE001  whatever it is, the user gets a line
             session.fail(error)
             return WRONG

@@ -79,7 +79,10 @@ def _result(result: Mapping[str, Any], asked: Mapping[str, Any], history: list[A
                      number(costs["latency"])))  # fmt: skip
     header = ("model", "mean error" if numbers else "accuracy", "parameters", "MACs", "flash (B)", "RAM (B)",
               "arena here (B)", "ms")  # fmt: skip
-    caption = f"Measured on {on['samples']:,} samples of {on['data']}. Flash, RAM and time in int8 on {_board(asked)}."
+    seen = ", held out of x, on which the seed may have been trained" * on["held out"]
+    caption = (
+        f"Measured on {on['samples']:,} samples of {on['data']}{seen}. Flash, RAM and time in int8 on {_board(asked)}."
+    )
     return html.table(header, [(row[0], *(Cell(text) for text in row[1:])) for row in rows], caption)
 
 
