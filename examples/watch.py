@@ -152,7 +152,8 @@ def micro_row(name: str, slim: keras.Model, tflite: bytes, data: Data) -> Row:
 
 
 def show(rows: list[Row]) -> None:
-    table = Table(title=f"Smartwatch exercises, people {HELD_OUT} held out")
+    # Without lines and wide gaps, so that it fits into 80 columns.
+    table = Table(title=f"Smartwatch exercises, people {HELD_OUT} held out", box=None, padding=(0, 1, 0, 0))
     for index, name in enumerate(("model", "accuracy", "parameters", "MACs", "file (B)", "arena (B)")):
         table.add_column(name, justify="right" if index else "left")
     for row in rows:

@@ -9,7 +9,7 @@ class DeploymentError(RuntimeError):
     """A model or file that cannot be put, or must not be put, on a microcontroller."""
 
 
-class UnreadableFile(DeploymentError):
+class UnreadableFileError(DeploymentError):
     """A file that is no whole .tflite file."""
 
 

@@ -16,7 +16,8 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 def browser():
     """A Chromium without a window, and without a network: what it opens must be in the page."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
-    binary, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    binary = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
     if binary is None or driver is None:
         pytest.skip("there is no chromium with its chromedriver: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()

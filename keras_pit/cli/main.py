@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
-from ..errors import DeploymentError, UnreadableFile
+from ..errors import DeploymentError, UnreadableFileError
 from . import look, make, run
 from .options import debug
 from .session import Session
@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 yes, 1 no, 2 wrong use, 130 interrupted.
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     session = Session()
     with warnings.catch_warnings():
         session.catch_warnings()
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         except DeploymentError as error:
             session.fail(error)
-            return WRONG if isinstance(error, UnreadableFile) else NO
+            return WRONG if isinstance(error, UnreadableFileError) else NO
         except Exception as error:  # noqa: BLE001  whatever it is, the user gets a line
             session.fail(error)
             return WRONG

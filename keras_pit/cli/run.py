@@ -54,7 +54,9 @@ def _target(_: click.Context, __: click.Parameter, text: str | None) -> Any:
 @click.option("--round-to", type=int, default=1, show_default=True, help="Channels live and die in blocks of so many.")
 @click.option("--exclude", multiple=True, metavar="LAYER", help="A layer that is left as it is; repeat for more.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.pass_context
 def search(
+    context: click.Context,
     session: Session,
     model: str,
     data: str,
@@ -68,10 +70,12 @@ def search(
     """Search the small network inside a MODEL, fine-tune it, make its int8 file, and measure it.
 
     The loss and metrics are those that the model was compiled with, else what the data says. If it is interrupted,
-    the same command goes on where it was.
+    the same command goes on where it was. Exit code 1 if the target is not met in the end.
     """
     from ..runs import read
 
+    if Path(model).is_dir():
+        raise ValueError(f"{model!r} is a SavedModel, which Keras 3 reads as one layer: a search needs .keras or .h5.")
     bounds, told = _bounds(target, latency)
     found = read(data).require_targets()
     loaded = models.load(model)
@@ -89,6 +93,9 @@ def search(
     )
     result = run.json("result.json")
     session.show(_found(result, run.path), {"run": str(run.path), **result})
+    for complaint in result["unmet"]:
+        session.warn(complaint)
+    context.exit(1 if result["unmet"] else 0)
 
 
 def _bounds(target: Any, latency: float | None) -> tuple[Any, str | None]:

@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UnreadableFile
+from ..errors import UnreadableFileError
 from .limits import LIMITS, beyond, damaged
 from .schema import names
 
@@ -129,7 +129,7 @@ def check(content: bytes) -> None:
         check(tflite[:-100])  # DeploymentError: The .tflite file is damaged: ...
     """
     if content[4:8] != _IDENTIFIER:
-        raise UnreadableFile(
+        raise UnreadableFileError(
             "Expected the content of a .tflite file (with the identifier 'TFL3'); received "
             f"{len(content):,} bytes starting with {bytes(content[:8])!r}. Make one of a Keras model with "
             "keras_pit.to_tflite."

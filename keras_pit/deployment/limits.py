@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import DeploymentError, UnreadableFile
+from ..errors import DeploymentError, UnreadableFileError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ LIMITS = Limits()
 
 def damaged(what: str) -> DeploymentError:
     """The error for a file that contradicts itself."""
-    return UnreadableFile(
+    return UnreadableFileError(
         f"The .tflite file is damaged: {what}. Expected a whole file as a converter writes it; copy or make it again."
     )
 

@@ -19,12 +19,12 @@ from . import style
 SEARCH = "search"
 
 
-def _epochs(history: Any) -> list[Mapping[str, Any]]:
-    """The epochs of the search, of those that are told."""
+def _epochs(history: Any, phase: str = SEARCH) -> list[Mapping[str, Any]]:
+    """The epochs of a phase, of those that are told."""
     rows = history.history() if hasattr(history, "history") else history
-    found = [row for row in checks.listed(rows, "`history`", _HISTORY) if row.get("phase", SEARCH) == SEARCH]
+    found = [row for row in checks.listed(rows, "`history`", _HISTORY) if row.get("phase", SEARCH) == phase]
     if not found:
-        raise ValueError(f"`history` has no epoch of a search: expected {_HISTORY}.")
+        raise ValueError(f"`history` has no epoch of {phase!r}: expected {_HISTORY}.")
     return found
 
 
@@ -88,7 +88,7 @@ def _shares(axes: Any, values: np.ndarray) -> Any:
         text = f"{last:g} of {most:g}"
         axes.annotate(text, (1, row), (4, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
                       va="center", fontsize=style.TEXT, annotation_clip=False)  # fmt: skip
-    axes.set_xlabel("epoch of the search", fontsize=style.TEXT)
+    axes.set_xlabel(f"epoch ({SEARCH})", fontsize=style.TEXT)
     axes.xaxis.get_major_locator().set_params(integer=True)
     return image
 
@@ -102,6 +102,7 @@ def costs_over_time(
     *,
     costs: Sequence[str] | None = None,
     target: Mapping[str, float] | None = None,
+    phase: str = SEARCH,
 ) -> Any:
     """Draw the costs of a search, epoch by epoch, each in its own unit.
 
@@ -110,6 +111,7 @@ def costs_over_time(
         path: where the picture is saved, if anywhere.
         costs: their names in the logs; None: all whose names are those of costs.
         target: bounds, drawn as lines.
+        phase: "search", or "fine-tune" of the history of a run.
 
     Returns:
         A Matplotlib figure, with a panel for each cost and one for the losses.
@@ -119,7 +121,7 @@ def costs_over_time(
         ValueError: if it has no epochs.
         ImportError: if matplotlib is not installed.
     """
-    epochs, target = _epochs(history), target or {}
+    epochs, target = _epochs(history, phase), target or {}
     logged = list(epochs[0]["logs"])
     names = [name for name in logged if name.partition(":")[0] in style.UNITS] if costs is None else list(costs)
     losses = [name for name in logged if name.endswith(("loss", "accuracy"))]
@@ -141,6 +143,6 @@ def costs_over_time(
             axes.set_title(panel[0], fontsize=style.TITLE)
             style.few_ticks(axes.yaxis, 5)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("epoch of the search", fontsize=style.TEXT)
+        axes.set_xlabel(f"epoch ({phase})", fontsize=style.TEXT)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return style.saved(drawn, path)

@@ -3,7 +3,7 @@
     model, data --search--> run/  request.json  seed.keras  search.keras  slim.keras  slim.tflite  result.json
 
 Each step leaves its file, whole or not at all, and `search` on the same folder goes on behind the last one. `data` are
-the arrays that users have in files or make in functions; `task` is what a model is trained for, `measure` how well it
+the arrays that users have in files or make in functions; `task` is what a model is trained for, `result` how well it
 does that, `page` makes a report of it all. Only `steps` needs TensorFlow. Open `steps` first.
 """
 

@@ -15,7 +15,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from .. import checks
 
 KINDS = "an .npz file with x and y, an .npy file with x, or module:function that returns them"
+ARRAYS = ("x", "y", "x_val", "y_val", "x_test", "y_test")
 HELD_OUT = 0.2
 """Share of the samples that are held out where no validation data is given."""
 
@@ -38,6 +39,8 @@ class Data:
     y_val: Any = None
     x_test: Any = None
     y_test: Any = None
+    held_out: bool = False
+    """Whether the validation data was taken from the samples to train on (so the seed may have been trained on it)."""
 
     @property
     def measured(self) -> tuple[Any, Any, str]:
@@ -65,14 +68,19 @@ class Data:
             raise ValueError(f"The data has {len(order)} samples: too few to hold some out. Give x_val and y_val, too.")
         out, kept = np.sort(order[:held]), np.sort(order[held:])
         return replace(
-            self, x=take(self.x, kept), y=take(self.y, kept), x_val=take(self.x, out), y_val=take(self.y, out)
+            self,
+            x=take(self.x, kept),
+            y=take(self.y, kept),
+            x_val=take(self.x, out),
+            y_val=take(self.y, out),
+            held_out=True,
         )
 
     def fingerprint(self) -> str:
         """A short text that other data would not have."""
         digest = hashlib.blake2b(digest_size=16)
-        for field in fields(self):
-            for name, array in _parts(getattr(self, field.name), field.name):
+        for field in ARRAYS:
+            for name, array in _parts(getattr(self, field), field):
                 digest.update(f"{name} {array.dtype} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -159,19 +167,17 @@ def _named(found: Any, source: str) -> Mapping[str, Any]:
     """What a function returned, by name."""
     if isinstance(found, Mapping):
         return found
-    names = [field.name for field in fields(Data)]
     if isinstance(found, (list, tuple)) and found:
         if all(isinstance(part, (list, tuple)) and len(part) == 2 for part in found):
             found = [array for pair in found for array in pair]
         if len(found) in (2, 4, 6):
-            return dict(zip(names, found, strict=False))
+            return dict(zip(ARRAYS, found, strict=False))
     expected = "(x, y), (x, y, x_val, y_val), ((x, y), (x_val, y_val)) or a dictionary of these names"
     raise ValueError(f"The data {source!r} returned {checks.described(found)}: expected {expected}.")
 
 
 def _checked(arrays: Mapping[str, Any], source: str) -> Data:
-    names = [field.name for field in fields(Data)]
-    unknown = [name for name in arrays if name not in names]
+    unknown = [name for name in arrays if name not in ARRAYS]
     if "x" not in arrays or unknown:
         raise ValueError(
             f"The data {source!r} holds {', '.join(arrays) or 'nothing'}: expected x and y, and if there are some "

@@ -82,10 +82,8 @@ def picture(drawn: Any, words: str) -> str:
         drawn: the figure.
         words: what it shows, also for those who do not see it.
     """
-    content = io.BytesIO()
+    content, width = io.BytesIO(), round(96 * drawn.get_figwidth())
     drawn.savefig(content, format="svg", metadata={"Date": None})
     data = base64.b64encode(content.getvalue()).decode()
-    return (
-        f'<figure><div class="wide"><img alt="{escape(words)}" src="data:image/svg+xml;base64,{data}"></div>'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
-    )
+    image = f'<img width="{width}" alt="{escape(words)}" src="data:image/svg+xml;base64,{data}">'
+    return f'<figure><div class="wide">{image}</div><figcaption>{escape(words)}</figcaption></figure>'

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import keras
 
 from ..search.model import SearchModel
 from ..search.report import summary
-from .folder import HISTORY, Folder
+from .folder import Folder
 
 
 class Log(keras.callbacks.Callback):
@@ -32,5 +31,4 @@ class Log(keras.callbacks.Callback):
         }
         if isinstance(self.model, SearchModel):
             row["layers"] = summary(self.model).architecture()
-        with (self._folder / HISTORY).open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        self._folder.log(row)

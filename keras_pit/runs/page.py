@@ -79,7 +79,10 @@ def _result(result: Mapping[str, Any], asked: Mapping[str, Any], history: list[A
                      number(costs["latency"])))  # fmt: skip
     header = ("model", "mean error" if numbers else "accuracy", "parameters", "MACs", "flash (B)", "RAM (B)",
               "arena here (B)", "ms")  # fmt: skip
-    caption = f"Measured on {on['samples']:,} samples of {on['data']}. Flash, RAM and time in int8 on {_board(asked)}."
+    seen = ", held out of x, on which the seed may have been trained" * on["held out"]
+    caption = (
+        f"Measured on {on['samples']:,} samples of {on['data']}{seen}. Flash, RAM and time in int8 on {_board(asked)}."
+    )
     return html.table(header, [(row[0], *(Cell(text) for text in row[1:])) for row in rows], caption)
 
 
@@ -98,7 +101,7 @@ def _question(asked: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         ("channels in blocks of", str(asked["round_to"])),
         ("random seed", str(asked["seed"])),
     ]
-    return html.table(("what", ""), rows)
+    return html.table(("asked for", ""), rows)
 
 
 def _curves(history: list[dict[str, Any]], asked: Mapping[str, Any]) -> str:
@@ -110,9 +113,9 @@ def _curves(history: list[dict[str, Any]], asked: Mapping[str, Any]) -> str:
     if searched[0].get("layers"):
         words = "Channels of each layer, by epoch; on the right those that are left."
         parts.append((lambda: pictures.channels_over_time(searched), words))
-    tuned = [{**row, "phase": "search"} for row in history if row["phase"] == "fine-tune"]
-    if tuned:
-        parts.append((lambda: pictures.costs_over_time(tuned, costs=()), "Losses of fine-tuning, by epoch."))
+    if any(row["phase"] == "fine-tune" for row in history):
+        words = "Losses of fine-tuning, by epoch."
+        parts.append((lambda: pictures.costs_over_time(history, costs=(), phase="fine-tune"), words))
     return _pictures(parts)
 
 

@@ -19,24 +19,19 @@ import numpy as np
 import tensorflow as tf
 
 from .. import checks
-from ..deployment.profile import profile
 from ..deployment.quantize import to_tflite
 from ..errors import DeploymentError
 from ..search.convert import convert
 from ..search.export import export
-from ..search.report import summary
 from . import folder as files
-from . import measure, score
 from . import task as tasks
 from .data import Data, spread
 from .folder import Folder
-from .layers import layers_of
 from .log import Log
+from .result import of_run
 
 CALIBRATION = 200
 """Samples of which the ranges of the integers are taken."""
-CORE = "cortex-m4"
-"""Whose memory is told."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +138,19 @@ def _begin(run: Folder, model: keras.Model, data: Data, settings: Settings) -> N
                 f"{str(run.path)!r} holds another run ({found}): go on with the same arguments, or choose "
                 "another folder."
             )
-        return
+    else:
+        _require_empty(run)
+        run.put_json(files.REQUEST, asked)
+    if not run.has(files.SEED):
+        run.put(files.SEED, model.save)
+
+
+def _require_empty(run: Folder) -> None:
     others = [path.name for path in run.path.iterdir() if path.name != files.LOCK and not path.name.startswith(".new.")]
     if others:
         raise FileExistsError(
             f"{str(run.path)!r} holds {sorted(others)[0]!r}, which is of no run: expected a new or empty folder."
         )
-    run.put(files.SEED, model.save)
-    run.put_json(files.REQUEST, asked)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class _Steps:
         optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
         # On a CPU, XLA takes longer to compile such networks than it saves.
         model.compile(
-            optimizer, **self.goal.losses, jit_compile="auto" if tf.config.list_physical_devices("GPU") else False
+            optimizer, **self.goal.losses(), jit_compile="auto" if tf.config.list_physical_devices("GPU") else False
         )
         backup = self.run / files.BACKUP / phase
         backup.mkdir(parents=True, exist_ok=True)
@@ -253,44 +253,9 @@ class _Steps:
         if self.run.has(files.RESULT):
             return
         self.tell("measuring")
-        self.run.put_json(files.RESULT, self._result())
-
-    def _result(self) -> dict[str, Any]:
-        x, y, what = self.data.measured
-        x, y = measure.samples(x, y)
-        seed, slim = self._load(files.SEED), self._load(files.SLIM)
-        models = [
-            {
-                "model": name,
-                **self._scored(measure.predicted(model, x), y),
-                "costs": measure.costs_of(model, self.settings.board),
-            }
-            for name, model in (("seed", seed), ("slim", slim))
-        ]
-        result: dict[str, Any] = {
-            "measured on": {"data": what, "samples": len(_first(x))},
-            "task": self.goal.kind,
-            "told": self.goal.told,
-            "models": models,
-            "layers": summary(self._load(files.SEARCH)).as_dict(),
-        }
-        return {**result, **self._of_file(slim, x, y, models)} if self.run.has(files.TFLITE) else result
-
-    def _scored(self, outputs: np.ndarray | None, y: Any) -> dict[str, Any]:
-        return {} if outputs is None or not isinstance(y, np.ndarray) else score.score(outputs, y, self.goal.kind)
-
-    def _of_file(self, slim: keras.Model, x: Any, y: Any, models: list[dict[str, Any]]) -> dict[str, Any]:
-        tflite = (self.run / files.TFLITE).read_bytes()
-        report = profile(tflite)
-        found: dict[str, Any] = {"profile": report.as_dict(), "boards": measure.fitting(tflite, self.settings.latency)}
-        found["memory"] = {"core": CORE, "layers": layers_of(slim, report), "rows": report.memory(CORE)}
-        row = {"model": "slim int8 on TFLite-Micro", "costs": models[-1]["costs"], "file": len(tflite)}
-        if len(slim.outputs) == 1 and isinstance(y, np.ndarray):
-            outputs, row["arena"] = measure.computed(tflite, x, tuple(slim.output_shape[1:]))
-            row |= self._scored(outputs, y)
-            found["confusion"] = score.confusion(outputs, y, self.goal.kind)
-        models.append(row)
-        return found
+        self.run.put_json(
+            files.RESULT, of_run(self.run, self.data, self.goal, self.settings.board, self.settings.latency)
+        )
 
 
 def _first(x: Any) -> np.ndarray:

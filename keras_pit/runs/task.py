@@ -10,6 +10,7 @@ Whether outputs are probabilities or logits is seen from what the model computes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -25,7 +26,8 @@ _LOOK = 64
 class Task(NamedTuple):
     """What `compile` needs beside an optimizer, and whether outputs are classes."""
 
-    losses: dict[str, Any]
+    losses: Callable[[], dict[str, Any]]
+    """Makes new ones for each model: metrics have a state."""
     kind: str
     """"classes", "binary" or "numbers": how results are measured."""
     told: str
@@ -44,30 +46,40 @@ def of(model: keras.Model, data: Data) -> Task:
     kind = "numbers" if several else kind_of(data.y, outputs)
     compiled = model.get_compile_config()
     if compiled and compiled.get("loss"):
-        losses = keras.saving.deserialize_keras_object(
-            {key: value for key, value in compiled.items() if key in ("loss", "loss_weights", "metrics")}
-        )
-        return Task(losses, kind, "the loss that the model was compiled with")
+        own = {key: value for key, value in compiled.items() if key in ("loss", "loss_weights", "metrics")}
+        return Task(lambda: keras.saving.deserialize_keras_object(own), kind, _OWN)
     if several:
         raise ValueError(
             f"Model '{model.name}' has several outputs and was not compiled: what it is trained for is not known. "
             "Compile it with a loss for each, and save it again."
         )
+    return _seen(model, y, outputs, kind)
+
+
+_OWN = "the loss that the model was compiled with"
+
+
+def _seen(model: keras.Model, y: np.ndarray, outputs: np.ndarray, kind: str) -> Task:
+    """What outputs and targets say."""
     if kind == "numbers":
         if y.reshape(len(y), -1).shape != outputs.reshape(len(outputs), -1).shape:
             raise ValueError(
                 f"The targets have shape {y.shape[1:]}, but model '{model.name}' makes {outputs.shape[1:]}: expected "
                 "the number of a class for each sample, or as many numbers as the model makes."
             )
-        return Task({"loss": "mse", "metrics": ["mae"]}, kind, "mean squared error")
+        return Task(lambda: {"loss": "mse", "metrics": ["mae"]}, kind, "mean squared error")
     if kind == "binary":
-        loss: Any = keras.losses.BinaryCrossentropy(from_logits=not are_shares(outputs))
-        # Keras rounds at one half, which is 0 for logits.
-        accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.5 if are_shares(outputs) else 0.0)
-        return Task({"loss": loss, "metrics": [accuracy]}, kind, "binary cross-entropy")
+        logits = not are_shares(outputs)
+        return Task(lambda: _binary(logits), kind, "binary cross-entropy" + " (logits)" * logits)
     logits = not (are_shares(outputs) and np.allclose(outputs.sum(-1), 1, atol=1e-3))
-    sparse = y.shape != outputs.shape
-    loss = (keras.losses.SparseCategoricalCrossentropy if sparse else keras.losses.CategoricalCrossentropy)(
-        from_logits=logits
+    entropy = (
+        keras.losses.CategoricalCrossentropy if y.shape == outputs.shape else keras.losses.SparseCategoricalCrossentropy
     )
-    return Task({"loss": loss, "metrics": ["accuracy"]}, kind, "cross-entropy of classes" + " (logits)" * logits)
+    told = "cross-entropy of classes" + " (logits)" * logits
+    return Task(lambda: {"loss": entropy(from_logits=logits), "metrics": ["accuracy"]}, kind, told)
+
+
+def _binary(logits: bool) -> dict[str, Any]:
+    """Keras rounds at one half, which is 0 for logits."""
+    accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if logits else 0.5)
+    return {"loss": keras.losses.BinaryCrossentropy(from_logits=logits), "metrics": [accuracy]}

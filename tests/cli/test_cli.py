@@ -185,7 +185,25 @@ def test_help_has_examples(call):
     for name in COMMANDS:
         code, answer, _ = call(name, "--help")
         assert code == 0 and f"keras-pit {name} " in answer and "--json" in answer and "--debug" in answer
+    assert call() == call("--help")
     assert call("--version")[1] == f"keras-pit, version {keras_pit.__version__}\n"
+
+
+def test_the_shell_completes_names(capsys, monkeypatch):
+    monkeypatch.setenv("_KERAS_PIT_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "keras-pit fits model.tflite --board pic")
+    monkeypatch.setenv("COMP_CWORD", "4")
+    with pytest.raises(SystemExit):
+        main([])
+    assert capsys.readouterr().out.split() == ["plain,pico", "plain,pico2"]
+
+
+def test_a_saved_model_is_told_apart(call, place, tmp_path):
+    (tmp_path / "saved").mkdir()
+    code, _, error = call("search", tmp_path / "saved", "--data", place / "data.npz", "--out", tmp_path / "run")
+    assert code == 2 and "is a SavedModel, which Keras 3 reads as one layer" in one_line(error)
+    code, _, error = call("summary", tmp_path / "saved")
+    assert code == 2 and "no saved_model.pb" in one_line(error)
 
 
 def test_boards_and_costs_of_your_own(call, tmp_path, monkeypatch):

@@ -32,9 +32,8 @@ def folder(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     y = rng.integers(2, size=160)
     x = (rng.normal(size=(160, 128, 6)) + y[:, None, None]).astype("float32")
-    inputs = hidden = keras.Input((128, 6))
-    for index in range(2):
-        hidden = layers.Conv1D(16, 9, padding="causal", activation="relu", name=f"conv{index}")(hidden)
+    inputs = keras.Input((128, 6))
+    hidden = layers.Conv1D(32, 17, padding="causal", activation="relu", name="conv")(inputs)
     outputs = layers.Dense(2, activation="softmax", name="out")(layers.GlobalAveragePooling1D(name="pool")(hidden))
     model = keras.Model(inputs, outputs, name="steps")
     assert not keras_pit.fits(model, "nano33ble", latency=20)

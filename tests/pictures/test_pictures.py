@@ -148,7 +148,7 @@ def test_colours_are_told_apart_in_black_and_white():
 def test_what_cannot_be_drawn():
     with pytest.raises(TypeError, match=r"`report` must be what keras_pit\.summary"):
         pictures.architecture("model")
-    with pytest.raises(ValueError, match="`history` has no epoch of a search"):
+    with pytest.raises(ValueError, match="`history` has no epoch of 'search'"):
         pictures.channels_over_time([])
     with pytest.raises(ValueError, match="None of 1 points has both 'accuracy' and 'flash'"):
         pictures.accuracy_against_cost([{"name": "one", "accuracy": 1.0}], "flash")
