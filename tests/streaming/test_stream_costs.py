@@ -14,8 +14,8 @@ from keras_pit.deployment.flatbuffer import read_program
 from keras_pit.graph import seeds
 from keras_pit.streaming import of_a_step
 
-UNLIKE = {"functions"}
-"""A sum with a constant is a QUANTIZE of the converter that depends on values."""
+UNLIKE = {"same", "squeeze_and_excite"}
+"""Where the converter decides by values, or leaves out a reshape: their windows are not known exactly either."""
 
 
 def of_model(model, every=1):
