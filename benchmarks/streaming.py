@@ -49,6 +49,7 @@ CORE, EVERY = "cortex-m4", (64, 8, 1)
 CALIBRATION = 200
 FINE_TUNING = 8
 LAW = ("tcn", "ecgtcn", "tc_resnet14", "temponet", "ds_cnn")
+"""Of `examples.networks`; that of TCCNet is refused, as it ends in attention over time."""
 
 
 @dataclass(frozen=True)
@@ -225,14 +226,26 @@ def table(results: list[Result]) -> Table:
     return found
 
 
+def wake_word() -> keras.Model:
+    """A 1-D network after MLPerf Tiny's streaming wake word: 40 features a frame, separable blocks, three classes."""
+    x = inputs = keras.Input((100, 40))
+    x = keras.layers.Conv1D(64, 3, padding="causal", activation="relu")(x)
+    for dilation in (1, 2, 4, 8):
+        x = keras.layers.ZeroPadding1D((4 * dilation, 0))(x)
+        x = keras.layers.SeparableConv1D(64, 5, dilation_rate=dilation, use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x), name="wake_word")
+
+
 def law(count: int) -> None:
     """Networks of the papers and random ones, each step compared by `to_tflite`."""
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/streaming")]
     from generator import randomize
     from random_streams import random_stream, windows
 
-    for name in LAW:
-        model = networks.NETWORKS[name].build()
+    for name in (*LAW, "wake_word"):
+        model = wake_word() if name == "wake_word" else networks.NETWORKS[name].build()
         randomize(model, np.random.default_rng(0))
         x = np.random.default_rng(0).normal(size=(8, *model.input_shape[1:])).astype("float32")
         window = keras_pit.to_tflite(model, x, logits=True)

@@ -67,7 +67,7 @@ FUNCTIONS = {
     "get_regularization_loss": keras_pit.get_regularization_loss,
     "mask_variables": keras_pit.mask_variables,
     "net_variables": keras_pit.net_variables,
-    "summary": keras_pit.summary,
+    "summary": lambda **a: keras_pit.summary(**{"model": MODEL, **a}),
     "Report.total": lambda **a: SUMMARY.total(**{"when": "before", "metric": "size", **a}),
     "Report.plot": SUMMARY.plot,
     "SearchModel.strength": lambda strength: set_strength(strength),
@@ -164,6 +164,7 @@ WRONG = [
         [3, True, b"kernel", [3], [None], [["kernel"]], {"kernel": 1}, SOMETHING],
         ["depth", ["kernel", "x"]],
     ),
+    ("summary", "streaming", NO_FLAG, []),
     ("to_tflite", "model", NO_MODEL, []),
     (
         "to_tflite",

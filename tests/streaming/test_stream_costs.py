@@ -74,6 +74,15 @@ def test_fits_knows_the_streaming_form():
     assert of_model_.latency.used < keras_pit.fits(model, "nano33ble").latency.used
 
 
+def test_the_summary_tells_of_it():
+    model, _ = built("causal")
+    report = keras_pit.summary(model, streaming=True)
+    wanted = {name: keras_pit.cost(model, name) for name in ("streaming_ram", "streaming_latency")}
+    assert report.streaming == report.as_dict()["streaming"] == wanted
+    assert f"step by step: {wanted['streaming_ram']:,.0f} B of RAM" in " ".join(str(report).split())
+    assert "step by step" not in str(keras_pit.summary(model)) and "streaming" not in keras_pit.summary(model).as_dict()
+
+
 def test_a_head_that_runs_seldom_is_cheap():
     model, x = built("causal")
     often, seldom = (to_tflite(model, x, streaming=True, decide_every=n, verify=False) for n in (1, 8))
