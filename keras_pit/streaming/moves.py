@@ -122,7 +122,7 @@ def _later(site: Body, stream: Stream, part: _Part) -> Stream:
     later = stream.cropped(begin, _at(stream.shape, axis, (size - 1) * step + 1), stream.of)
     if step > 1:
         taken = site.builder.taken(later, 1, step)
-        number = site.builder.oldest(taken.number, stream.of, 1, taken.period) if taken.slots > 1 else taken.number
+        number = site.builder.oldest(taken.number, stream.of, taken.period) if taken.slots > 1 else taken.number
         is_clean = taken.ready == taken.period - 1
         later = replace(later, number=number, period=taken.period, ready=taken.ready, zeros=0, is_clean=is_clean)
     return replace(later, shape=_at(stream.shape, axis, size))
