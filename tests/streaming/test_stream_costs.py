@@ -2,38 +2,11 @@
 
 import numpy as np
 import pytest
-from streamable import NETWORKS, built
+from streamable import built
 
 import keras_pit
-from keras_pit.blueprint import Blueprint
-from keras_pit.costs.arena import arena
-from keras_pit.costs.flash import flash
 from keras_pit.costs.latency import instructions, instructions_per_step
 from keras_pit.deployment import to_tflite
-from keras_pit.deployment.flatbuffer import read_program
-from keras_pit.graph import seeds
-from keras_pit.streaming import of_a_step
-
-UNLIKE = {"same", "squeeze_and_excite"}
-"""Where the converter decides by values, or leaves out a reshape: their windows are not known exactly either."""
-
-
-def of_model(model, every=1):
-    with seeds.functional(model) as graph:
-        return of_a_step(Blueprint.of(graph).program(), every)
-
-
-@pytest.mark.parametrize("name", sorted(set(NETWORKS) - UNLIKE))
-def test_known_before_the_file_is_made(name):
-    model, x = built(name)
-    tflite = to_tflite(model, x, streaming=True, verify=False)
-    of_file, before = read_program(tflite), of_model(model)
-    assert [op.name for op in before.operators] == [op.name for op in of_file.operators]
-    for core in ("cortex-m4", "cortex-m55", "cortex-m0+"):
-        assert arena(before, core) == arena(of_file, core)
-        assert instructions(before, core) == pytest.approx(instructions(of_file, core), rel=1e-6)
-    assert flash(before) == pytest.approx(len(tflite), rel=0.03)
-    assert keras_pit.cost(model, "streaming_ram") == arena(of_file).needed
 
 
 def test_a_step_takes_less_than_one_that_decides():

@@ -50,7 +50,7 @@ def shuffle(search, rng):
 @pytest.mark.parametrize("build", [chain, residual, unpadded], ids=lambda build: build.__name__)
 def test_exact_for_what_is_exported(build):
     search, rng = searched(build), np.random.default_rng(0)
-    for state in range(6):
+    for state in range(4):
         if state:
             shuffle(search, rng)
         slim = keras_pit.export(search)
@@ -80,7 +80,7 @@ def test_one_fit_ends_at_the_bound():
     search = keras_pit.convert(model, target={"streaming_latency": bound})
     search.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     rng = np.random.default_rng(0)
-    search.fit(rng.normal(size=(64, 48, 4)), rng.integers(3, size=64), epochs=30, batch_size=16, verbose=0)
+    search.fit(rng.normal(size=(64, 48, 4)), rng.integers(3, size=64), epochs=20, batch_size=32, verbose=0)
     assert 0.85 * bound <= keras_pit.cost(keras_pit.export(search), "streaming_latency") <= bound
 
 
