@@ -11,10 +11,11 @@ for the costs of a board.
 from .device import flash, latency, ram
 from .geometry import Geometry, where
 from .macs import macs
-from .registry import Metric, get, names, register
+from .registry import BOARD, Metric, get, names, register
 from .size import size
 
 __all__ = [
+    "BOARD",
     "Geometry",
     "Metric",
     "flash",

@@ -128,9 +128,11 @@ def _planned(program: Program, kernels: str) -> Scalar:
     """Handles of scratch buffers, states of operators, and variables that are read by their handle."""
     handles = sum(call.op.presence * _PER_SCRATCH * len(requests(call, kernels)) for call in program.calls())
     handles_of = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
-    states = [tensor for tensor in program.tensors if tensor.variable]
-    states += [program.tensors[value] for value in handles_of.values()]
-    return handles + sum(round_up(tensor.bytes, ALIGNMENT) for tensor in states)
+    there = program.presences()
+    states = [number for number, tensor in enumerate(program.tensors) if tensor.variable]
+    sizes = [round_up(program.tensors[number].bytes, ALIGNMENT) for number in (*states, *handles_of.values())]
+    counts = [there.get(number, 1) for number in states] + [1] * len(handles_of)
+    return handles + sum(count * size for count, size in zip(counts, sizes, strict=True))
 
 
 def needed(program: Program, core: str, head: Scalar) -> Scalar:

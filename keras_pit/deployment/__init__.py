@@ -11,6 +11,9 @@ a .tflite file, what it computes and costs, and the sources of a firmware. TFLit
 file and nothing else, so a file is made with batch size 1 and frozen weights, and is not handed out before TFLite-Micro
 itself has computed with it what LiteRT's reference kernels compute.
 
+A file of one time step is made of the file of a window (`stream_file.py`), and verified against that one on whole
+sequences (`stream_verify.py`).
+
 Open `quantize.py` first: it is the way of a model through this folder. `flatbuffer.py` has the one value that all pass
 on, a `File`. What runs a file does so in a process of its own (`worker.py`). Users call with bytes; functions named
 `..._file` and `..._run` do the same with a `File`, read once.
@@ -22,7 +25,7 @@ from .. import _lazy
 from ..errors import DeploymentError
 from .deployment_report import DeploymentReport
 from .profile import profile
-from .runtimes import MicroRun, Run, run_litert, run_tflite_micro
+from .runtimes import MicroRun, Run, StepRun, run_litert, run_stream, run_tflite_micro
 from .trim import trim
 from .verify import Verification, verify
 
@@ -41,11 +44,13 @@ __all__ = [
     "DeploymentReport",
     "MicroRun",
     "Run",
+    "StepRun",
     "Verification",
     "deploy",
     "profile",
     "quantize_aware",
     "run_litert",
+    "run_stream",
     "run_tflite_micro",
     "to_tflite",
     "trim",

@@ -20,8 +20,8 @@ from ..costs import cores, faults
 from ..errors import DeploymentError, FarOff
 from ..graph.precision import in_float32
 from ..graph.seeds import require_model
-from ..lowering import Network, lower
-from ..lowering.operators import Operator
+from ..lowering import Network, Node, lower
+from ..lowering.operators import Foreign, Operator
 from .calibration import as_samples, random_samples, require_varied
 from .check import check_model
 from .converter import SCHEMES, Computation, evaluate, freeze, to_flatbuffer
@@ -137,6 +137,12 @@ def make_file(
             "example calibration=x_train[:200], or quantization=None for a float32 file."
         )
     plan = _trained(model, logits=logits) if trained else _lowered(model, logits=logits, multiple=multiple)
+    if every is not None and plan.opaque:
+        raise DeploymentError(
+            f"The network cannot stream: layer {' and '.join(map(repr, plan.opaque))} has steps of its own that are "
+            "not known, as a recurrent layer or attention has. Convert it without streaming=True, or replace it, as "
+            "by causal convolutions."
+        )
     feeds = [
         array.reshape(-1, *each.shape[1:]).astype(each.dtype)
         for array, each in zip(samples, plan.whole.inputs, strict=True)
@@ -207,6 +213,8 @@ class _Plan:
     """What the functions make of samples; None if the computation itself says how its tensors are quantised."""
     layers: tuple[str, ...]
     """The names of all layers."""
+    opaque: tuple[str, ...] = ()
+    """Those of them that read sequences or maps and are converted as they are."""
 
 
 def _trained(model: Any, *, logits: bool) -> _Plan:
@@ -235,7 +243,12 @@ def _lowered(model: keras.Model, *, logits: bool, multiple: int) -> _Plan:
         tuple(node.name for node in functions),
         Computation.of(Network(network.inputs, functions)),
         tuple(dict.fromkeys(node.name for node in network.nodes())),
+        tuple(dict.fromkeys(node.name for node in network.nodes() if _is_opaque(node))),
     )
+
+
+def _is_opaque(node: Node) -> bool:
+    return isinstance(node.operator, Foreign) and any(len(shape) > 2 for shape in node.operator.takes)
 
 
 def _convert(plan: _Plan, quantization: str | None, feeds: list[np.ndarray]) -> File:

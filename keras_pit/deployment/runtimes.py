@@ -124,17 +124,44 @@ class StepRun(MicroRun):
     """Whether a step came to its end, of shape (sequences, steps); outputs of the others are none."""
 
 
-def step_run(file: File, sequences: Sequence[np.ndarray], timeout: float = worker.SECONDS) -> StepRun:
-    """Run a streaming file on TFLite-Micro, in a process of its own, with a reset before each sequence.
+def run_stream(
+    tflite: bytes, recordings: np.ndarray | Sequence[np.ndarray], *, timeout: float = worker.SECONDS
+) -> StepRun:
+    """Run a streaming file on TFLite-Micro step by step, in a process of its own, with a reset before each recording.
 
     Args:
-        file: of one time step.
-        sequences: per input an array of shape (sequences, steps, *element), as `run_tflite_micro` takes values.
-        timeout: limit for all, in seconds.
+        tflite: the file's content, from `to_tflite(..., streaming=True)`.
+        recordings: array of shape (recordings, steps, *element), or a list with one array per input of the file; real
+            values as floats, or integers of the input's own type.
+        timeout: limit for all of them together, in seconds.
+
+    Returns:
+        A `StepRun`: `outputs` in the file's number type and `dequantized`, each one array of shape (recordings, steps,
+        *output) per output, and `decided`, whether a step came to its end: outputs of the others are none. Decisions
+        before `profile(tflite).stream.timing.first` are not about a whole window.
 
     Raises:
         DeploymentError: as `run_tflite_micro`.
+        ValueError: if recordings and file do not fit.
+        ImportError: if tflite_micro or ai_edge_litert is not installed.
+
+    Example:
+
+        run = run_stream(tflite, recording[None])
+        run.dequantized[0][0, run.decided[0]].argmax(-1)
     """
+    given = recordings if isinstance(recordings, (list, tuple)) else [recordings]
+    parts = [np.asarray(part) for part in given]
+    if any(part.ndim < 2 for part in parts) or len({part.shape[:2] for part in parts}) != 1:
+        raise ValueError(
+            f"`recordings` has arrays of shape {[part.shape for part in parts]}; expected (recordings, steps, "
+            "*element) with equal numbers of both for all inputs."
+        )
+    return step_run(File.of(tflite), parts, checks.number(timeout, "`timeout`", positive=True))
+
+
+def step_run(file: File, sequences: Sequence[np.ndarray], timeout: float = worker.SECONDS) -> StepRun:
+    """What `run_stream` does."""
     count, steps = np.shape(sequences[0])[:2]
     flat = [np.asarray(part).reshape(count * steps, *np.shape(part)[2:]) for part in sequences]
     feeds = prepare(file.graph, flat)

@@ -62,7 +62,9 @@ def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> d
     if name == "TRANSPOSE" and len(constants) > 1:
         return {"permutation": constants[1]}
     if name == "STRIDED_SLICE" and len(constants) > 3:
-        return {"begin": constants[1], "strides": constants[3]}
+        mask = int(getattr(options, "beginMask", 0))
+        begin = tuple(0 if mask >> axis & 1 else at for axis, at in enumerate(constants[1]))
+        return {"begin": begin, "strides": constants[3]}
     if name == "SLICE" and len(constants) > 1:
         return {"begin": constants[1]}
     if name == "PAD" and len(constants) > 1:

@@ -23,10 +23,10 @@ from .converter import scope
 from .flatbuffer import File, operator_names
 from .packing import pack
 from .schema import optional, schema
-from .trim import trim_file
+from .trim import STREAM, trim_file
 
 _BUFFER = "CIRCULAR_BUFFER"
-_DESCRIPTION = re.compile(r"keras_pit stream: window (\d+), period (\d+), first (\d+), delay (-?\d+)")
+_DESCRIPTION = re.compile(rf"{STREAM.decode()}: window (\d+), period (\d+), first (\d+), delay (-?\d+)")
 _OPTIONS = {
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "SLICE": "SliceOptions",
@@ -76,14 +76,7 @@ def write(file: File, steps: Streamed) -> File:
         file: that of the whole window.
         steps: its program of a step.
     """
-    writer = _Writer(file, steps)
-    trimmed = trim_file(File(writer.content()))
-    model = copy.deepcopy(trimmed.tree)
-    timing = steps.timing
-    model.description = (
-        f"keras_pit stream: window {timing.window}, period {timing.period}, first {timing.first}, delay {timing.delay}"
-    ).encode()
-    return File(pack(model, schema(), b"TFL3"))
+    return trim_file(File(_Writer(file, steps).content()))
 
 
 def timing_of(file: File) -> Timing | None:
@@ -109,6 +102,9 @@ class _Writer:
         subgraph.operators = [self._operator(operator, source) for operator, source in sources]
         subgraph.inputs, subgraph.outputs = (np.array(one, np.int32) for one in (program.inputs, program.outputs))
         self.model.signatureDefs = None
+        time = self.steps.timing
+        told = f"window {time.window}, period {time.period}, first {time.first}, delay {time.delay}"
+        self.model.description = b"%s: %s" % (STREAM, told.encode())
         return pack(self.model, self.schema, b"TFL3")
 
     def _tensor(self, shape: Any, variable: bool, origin: Origin) -> Any:
@@ -175,6 +171,8 @@ def _set(options: Any, operator: Operator, tflite: Any) -> None:
             setattr(options, wide, values[1])
     if hasattr(options, "padding") and type(options).__name__ != "PadOptionsT":
         options.padding = getattr(tflite.Padding, operator.padding.upper())
+    if operator.name == "STRIDED_SLICE":  # its bounds are written out
+        options.beginMask = options.endMask = 0
     if operator.name == "CONCATENATION":
         options.axis = operator.axis
     if operator.name == "FULLY_CONNECTED":

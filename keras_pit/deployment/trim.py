@@ -32,6 +32,8 @@ from .flatbuffer import File, operator_names, program_of
 from .packing import pack, repack
 from .schema import schema
 
+STREAM = b"keras_pit stream"
+"""What the description of a streaming file begins with; it stays."""
 _WEIGHTS = 1
 # Operators that hand on their first input's elements in the same order.
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
@@ -82,7 +84,8 @@ def trim_file(file: File) -> File:
         _drop_unused_tensors(subgraph)
         _drop_fields(subgraph)
     _number(model)
-    _keep(model, _MODEL)
+    is_stream = (model.description or b"").startswith(STREAM)
+    _keep(model, (*_MODEL, "description") if is_stream else _MODEL)
     return File(pack(model, schema(), b"TFL3"))
 
 

@@ -108,7 +108,8 @@ def _lengthen(model: Any, op: Any, known: Any, time: tuple[int, int], before: in
     subgraph = model.subgraphs[0]
     tensor = copy.copy(subgraph.tensors[op.inputs[place]])
     values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), "<i4").copy()
-    values[axis] += longer // (before if known.name == "STRIDED_SLICE" else period)
+    if values[axis] > 0:
+        values[axis] += longer // (before if known.name == "STRIDED_SLICE" else period)
     tensor.buffer = len(model.buffers)
     model.buffers.append(schema().BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
     op.inputs = np.array(op.inputs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
@@ -24,6 +24,7 @@ from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
 from ..layers.ownership import channel_masks
 from ..pictures.architecture import architecture, spanned
+from .cost import cost
 from .model import SearchModel
 from .totals import layer_cost
 
@@ -90,6 +91,8 @@ class Report:
     """Operations whose multiplications are not all known: the MACs in all are at least what the report says."""
     inputs: tuple[InputReport, ...] = ()
     """The inputs, where "inputs" are searched."""
+    streaming: dict[str, float] | None = None
+    """By their names, the costs of the streaming form as it is now, if they were asked for."""
 
     def total(self, when: str, metric: str) -> int | None:
         """The cost of all layers; of MACs what is known of, if `unknown` names operations.
@@ -120,10 +123,15 @@ class Report:
         """The same as plain dictionaries and lists, for JSON."""
         totals = {when: {metric: self.total(when, metric) for metric in METRICS} for when in ("before", "after")}
         rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("inputs", "layers", "kept")}
-        return {"model": self.model, **rows, "total": totals, "unknown": list(self.unknown)}
+        step = {} if self.streaming is None else {"streaming": dict(self.streaming)}
+        return {"model": self.model, **rows, "total": totals, "unknown": list(self.unknown), **step}
 
     def __rich__(self) -> Table:
-        caption = f"MACs are at least these: those of {', '.join(self.unknown)} are not known" if self.unknown else None
+        notes = [f"MACs are at least these: those of {', '.join(self.unknown)} are not known"] * bool(self.unknown)
+        if self.streaming is not None:
+            ram, latency = self.streaming["streaming_ram"], self.streaming["streaming_latency"]
+            notes.append(f"step by step: {ram:,.0f} B of RAM, {latency:.3g} ms for a step that decides ({costs.BOARD})")
+        caption = "; ".join(notes) or None
         grid = Table(title=f"{self.model}: before→after", caption=caption, show_footer=True, pad_edge=False)
         grid.add_column("layer", footer="total", min_width=10, overflow="fold")
         for name in ("channels", "kernel", "dilation"):
@@ -169,23 +177,28 @@ class Report:
         return path
 
 
-def summary(model: keras.Model) -> Report:
+def summary(model: keras.Model, *, streaming: bool = False) -> Report:
     """Tell what a search has found so far, layer by layer.
 
     Args:
         model: a search model; a plain Keras model is reported with no change.
+        streaming: whether to tell what its streaming form costs now, too (docs/streaming.md).
 
     Returns:
         A `Report`: `print(report)`, `report.as_dict()`, `report.plot("architecture.png")`.
 
     Raises:
         TypeError: if `model` is no Keras model.
-        ValueError: if a mask variable is not finite, or the model cannot be followed.
+        ValueError: if a mask variable is not finite, or the model cannot be followed; with `streaming`, if it cannot
+            run step by step.
     """
+    step = None
+    if checks.flag(streaming, "`streaming`"):
+        step = {name: cost(model, name) for name in ("streaming_ram", "streaming_latency")}
     if isinstance(model, SearchModel):
-        return _report(model.name, model.channels)
+        return replace(_report(model.name, model.channels), streaming=step)
     with seeds.functional(model) as graph:
-        return _report(model.name, trace(graph))
+        return replace(_report(model.name, trace(graph)), streaming=step)
 
 
 def _report(name: str, channels: Channels) -> Report:

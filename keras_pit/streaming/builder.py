@@ -55,11 +55,6 @@ class Taken:
         """Whether there may be one slot or more, as its number is still searched."""
         return not is_number(self.slots) and self.slots is self.span
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether no element comes before the first one of the result."""
-        return self.ready == self.period - 1
-
 
 class Builder:
     """Collects tensors and operators."""
@@ -133,10 +128,10 @@ class Builder:
             return number
         return self.make("RESHAPE", (number, self.setting(shape)), of, shape, period)
 
-    def oldest(self, number: int, of: int, count: int, period: int) -> int:
-        """The first elements along time of a map."""
+    def oldest(self, number: int, of: int, period: int) -> int:
+        """The first element along time of a map."""
         shape = self.tensors[number].shape
-        first = (shape[0], count, *shape[2:])
+        first = (shape[0], 1, *shape[2:])
         begin, size = self.setting([0] * len(shape)), self.setting(first)
         return self.make("SLICE", (number, begin, size), of, first, period)
 
@@ -188,7 +183,7 @@ class Builder:
         if slots > 1:
             shape = self.tensors[stream.number].shape
             kept = self.buffer(source, stream.of, slots, stream.period, stream.period)
-            source = self.reshaped(self.oldest(kept, stream.of, 1, stream.period), stream.of, shape, stream.period)
+            source = self.reshaped(self.oldest(kept, stream.of, stream.period), stream.of, shape, stream.period)
         return replace(stream, number=source, ready=ready, zeros=0, is_clean=stream.is_clean or stream.zeros > 0)
 
     def here(self, stream: Stream) -> Stream:
@@ -221,7 +216,7 @@ class Builder:
         """At most, or at least, as much as the zero point at the first `count` elements, and any number afterwards."""
         period = stream.period
         kept = self.buffer(self.level(limit, stream.of), stream.of, count + 1, period, period)
-        gate = self.oldest(kept, stream.of, 1, period)
+        gate = self.oldest(kept, stream.of, period)
         return self.make(name, (number, gate), stream.of, self.tensors[number].shape, period)
 
     # -- the whole ----------------------------------------------------------------------------------------------------

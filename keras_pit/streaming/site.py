@@ -116,3 +116,8 @@ class Head(Site):
 
     def made(self, number: int, axis: int | None) -> Window:
         return Window(number, self.of, self.shape, axis)
+
+
+def in_step(site: Site) -> Site:
+    """A site whose streams, if it has any, are in step with each other."""
+    return site.in_step() if isinstance(site, Body) else site

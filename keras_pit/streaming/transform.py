@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from ..costs.program import Call, Program
 from . import taps
 from .builder import Builder
-from .rules import RULES, UNABLE, is_row
+from .moves import is_row
+from .rules import RULES, UNABLE
 from .site import Body, Head
 from .timing import Timing
 from .values import CannotStream, Constant, Origin, Stream, Value, Window, aligned, placed

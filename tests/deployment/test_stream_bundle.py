@@ -22,6 +22,7 @@ from test_bundle import STRICT, STUB, WHEEL, compiled, host_arena, on_tflite_mic
 from keras_pit import deploy, to_tflite
 from keras_pit.deployment.flatbuffer import File
 from keras_pit.deployment.runtimes import step_run
+from keras_pit.deployment.step_tests import DECISIONS
 
 CIRCULAR_BUFFER = BuiltinOperator.CUSTOM
 
@@ -122,7 +123,7 @@ def test_the_self_test_passes_on_what_tflite_micro_computes(made, name, tmp_path
 @pytest.mark.parametrize("name", NAMES)
 def test_the_sketch_streams(made, name, tmp_path):
     sketch = shutil.copytree(made(name).directory / "arduino" / name, tmp_path / name)
-    turns = 24
+    recording, turns = record(made(name), tmp_path / "recording")
     (sketch / "run.cpp").write_text(
         f"void setup();\nvoid loop();\nint main() {{\n  setup();\n  for (int i = 0; i < {turns}; ++i) loop();\n}}\n"
     )
@@ -131,11 +132,10 @@ def test_the_sketch_streams(made, name, tmp_path):
     run("c++", *arduino, "-c", f"{name}.ino", "-o", "sketch.o", cwd=sketch)
     parts = ("sketch.o", "model_data.cpp", "run.cpp", STUB / "tensorflow/lite/micro/stub.cc")
     run("c++", *options, f"-I{STUB}", *parts, "-o", "program", cwd=sketch)
-    recording, _ = record(made(name), tmp_path / "recording")
     said = run(sketch / "program", cwd=sketch, TFLM_STUB=str(recording)).splitlines()
     wanted = [f"{name}: {int(np.argmax(values))}, 250 us" for values in expected(made(name), turns).values()]
     assert said[said.index(f"{name}: PASS") + 1 :] == wanted
-    assert len(wanted) == {"every_second": 3, "sequence": 24}[name]
+    assert len(wanted) == DECISIONS
 
 
 @compiled

@@ -1,9 +1,13 @@
 """Small networks that stream, by what they have in them."""
 
+import functools
+
 import keras
 import numpy as np
 from generator import randomize
 from keras import layers
+
+import keras_pit
 
 LENGTH = 20
 
@@ -110,6 +114,7 @@ NETWORKS = {
 MAPS = ("frames", "bands")
 
 
+@functools.cache
 def built(name):
     """A network with random weights, and windows to calibrate it with."""
     keras.utils.set_random_seed(3)
@@ -118,3 +123,10 @@ def built(name):
     rng = np.random.default_rng(3)
     randomize(model, rng)
     return model, rng.normal(size=(12, *model.input_shape[1:])).astype("float32")
+
+
+@functools.cache
+def streaming_file(name):
+    """Its streaming file, verified."""
+    model, x = built(name)
+    return keras_pit.to_tflite(model, x, streaming=True)

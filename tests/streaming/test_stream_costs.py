@@ -2,38 +2,11 @@
 
 import numpy as np
 import pytest
-from streamable import NETWORKS, built
+from streamable import built
 
 import keras_pit
-from keras_pit.blueprint import Blueprint
-from keras_pit.costs.arena import arena
-from keras_pit.costs.flash import flash
 from keras_pit.costs.latency import instructions, instructions_per_step
 from keras_pit.deployment import to_tflite
-from keras_pit.deployment.flatbuffer import read_program
-from keras_pit.graph import seeds
-from keras_pit.streaming import of_a_step
-
-UNLIKE = {"functions"}
-"""A sum with a constant is a QUANTIZE of the converter that depends on values."""
-
-
-def of_model(model, every=1):
-    with seeds.functional(model) as graph:
-        return of_a_step(Blueprint.of(graph).program(), every)
-
-
-@pytest.mark.parametrize("name", sorted(set(NETWORKS) - UNLIKE))
-def test_known_before_the_file_is_made(name):
-    model, x = built(name)
-    tflite = to_tflite(model, x, streaming=True, verify=False)
-    of_file, before = read_program(tflite), of_model(model)
-    assert [op.name for op in before.operators] == [op.name for op in of_file.operators]
-    for core in ("cortex-m4", "cortex-m55", "cortex-m0+"):
-        assert arena(before, core) == arena(of_file, core)
-        assert instructions(before, core) == pytest.approx(instructions(of_file, core), rel=1e-6)
-    assert flash(before) == pytest.approx(len(tflite), rel=0.03)
-    assert keras_pit.cost(model, "streaming_ram") == arena(of_file).needed
 
 
 def test_a_step_takes_less_than_one_that_decides():
@@ -72,6 +45,15 @@ def test_fits_knows_the_streaming_form():
     assert of_model_.latency.used == pytest.approx(of_file.latency.used)
     assert of_model_.latency.used == pytest.approx(keras_pit.cost(model, "streaming_latency"))
     assert of_model_.latency.used < keras_pit.fits(model, "nano33ble").latency.used
+
+
+def test_the_summary_tells_of_it():
+    model, _ = built("causal")
+    report = keras_pit.summary(model, streaming=True)
+    wanted = {name: keras_pit.cost(model, name) for name in ("streaming_ram", "streaming_latency")}
+    assert report.streaming == report.as_dict()["streaming"] == wanted
+    assert f"step by step: {wanted['streaming_ram']:,.0f} B of RAM" in " ".join(str(report).split())
+    assert "step by step" not in str(keras_pit.summary(model)) and "streaming" not in keras_pit.summary(model).as_dict()
 
 
 def test_a_head_that_runs_seldom_is_cheap():

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from generator import randomize
 from keras import layers
 
 import keras_pit
@@ -35,7 +36,9 @@ def unpadded(x):
 def searched(build):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((48, 4))
-    return keras_pit.convert(keras.Model(inputs, build(inputs)), list(COSTS))
+    model = keras.Model(inputs, build(inputs))
+    randomize(model, np.random.default_rng(0))  # a bias of zeros is left out of a file
+    return keras_pit.convert(model, list(COSTS))
 
 
 def shuffle(search, rng):
@@ -47,7 +50,7 @@ def shuffle(search, rng):
 @pytest.mark.parametrize("build", [chain, residual, unpadded], ids=lambda build: build.__name__)
 def test_exact_for_what_is_exported(build):
     search, rng = searched(build), np.random.default_rng(0)
-    for state in range(6):
+    for state in range(4):
         if state:
             shuffle(search, rng)
         slim = keras_pit.export(search)
@@ -77,7 +80,7 @@ def test_one_fit_ends_at_the_bound():
     search = keras_pit.convert(model, target={"streaming_latency": bound})
     search.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     rng = np.random.default_rng(0)
-    search.fit(rng.normal(size=(64, 48, 4)), rng.integers(3, size=64), epochs=30, batch_size=16, verbose=0)
+    search.fit(rng.normal(size=(64, 48, 4)), rng.integers(3, size=64), epochs=20, batch_size=32, verbose=0)
     assert 0.85 * bound <= keras_pit.cost(keras_pit.export(search), "streaming_latency") <= bound
 
 
@@ -85,5 +88,6 @@ def test_what_looks_ahead_by_a_searched_kernel_is_refused():
     inputs = keras.Input((48, 4))
     x = layers.Conv1D(8, 9, padding="same", name="culprit")(inputs)
     model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
+    search = keras_pit.convert(model, "streaming_ram")
     with pytest.raises(ValueError, match=r"'culprit'.* looks ahead .*expected padding 'causal' or 'valid'"):
-        keras_pit.convert(model, "streaming_ram")
+        keras_pit.soft_cost(search, "streaming_ram")
