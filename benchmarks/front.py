@@ -10,7 +10,7 @@ descent, each with the epochs that are its default. Told are
     step          mean over a descent's searches of the time of an epoch, over that of an epoch of the seed
     hypervolume   area between the points in int8 and (size of the seed, share of the most frequent class)
 
-`--short` runs one task with one random seed and the descent alone. Tasks and data: see `tasks`.
+`--short` runs the descent alone, with one random seed. Tasks and data: see `tasks`.
 """
 
 import json
@@ -177,9 +177,9 @@ def draw(results: list[Result], path: pathlib.Path) -> None:
 
 def main(given: Any) -> None:
     results: list[Result] = []
-    names, seeds = (given.only[:1], given.seeds[:1]) if given.short else (given.only, given.seeds)
+    seeds = given.seeds[:1] if given.short else given.seeds
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in given.only:
         split = TASKS[name].load(given.data)
         for seed in seeds:
             whole = train(name, seed, split)
@@ -196,6 +196,6 @@ def main(given: Any) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__, "front.json")
-    arguments.add_argument("--short", action="store_true", help="one task, one random seed, the descent alone")
+    arguments.add_argument("--short", action="store_true", help="the descent alone, one random seed")
     arguments.set_defaults(only=["watch", "keywords"])
     main(arguments.parse_args())

@@ -25,6 +25,7 @@ def draw(front: Any, path: pathlib.Path, x: str) -> pathlib.Path:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
     except ImportError as error:
         raise ImportError('Plots need matplotlib: pip install "keras_pit[plot]".') from error
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
@@ -44,6 +45,9 @@ def draw(front: Any, path: pathlib.Path, x: str) -> pathlib.Path:
         color, marker = COLORS[1 + index % (len(COLORS) - 1)], MARKERS[1 + index % (len(MARKERS) - 1)]
         axis.plot(*_at(points, x), marker, linestyle=":", linewidth=1, color=color, label=label)
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(UNITS.get(x, x))
     in_int8 = any(point.accuracy_int8 is not None for point in front.points)
     axis.set_ylabel(f"{front.monitor}{' in int8 on TFLite-Micro' * in_int8}")

@@ -104,6 +104,8 @@ def compile_as(model: keras.Model, seed: keras.Model) -> None:
 
 def _constant(optimizer: Any) -> Any:
     """The optimizer, at the highest learning rate of its schedule if it has one."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return keras.optimizers.LossScaleOptimizer(_constant(optimizer.inner_optimizer))
     config = optimizer.get_config()
     schedule = config.get("learning_rate")
     if not isinstance(schedule, dict):
@@ -124,7 +126,7 @@ def train(model: keras.Model, stage: Stage, job: Job) -> dict[str, list[float]]:
         found = job.train(model, stage)
     else:
         data = job.data or Data()
-        own = (CosineDecay(),) if stage.kind == "fine-tune" and _can_be_set(model.optimizer) else ()
+        own = (CosineDecay(),) if stage.kind == "fine-tune" else ()
         found = model.fit(
             data.x, data.y, epochs=stage.epochs, verbose=0, callbacks=[*own, *stage.callbacks], **data.options
         )
@@ -132,7 +134,3 @@ def train(model: keras.Model, stage: Stage, job: Job) -> dict[str, list[float]]:
     if not isinstance(history, dict):
         return {}
     return {str(name): [float(value) for value in values] for name, values in history.items()}
-
-
-def _can_be_set(optimizer: Any) -> bool:
-    return not isinstance(optimizer.get_config().get("learning_rate"), dict)

@@ -54,7 +54,7 @@ def trained(scope, target):
 
 
 found = []
-for target in (None, 120):
+for target in (120,):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     found.append([trained(contextlib.nullcontext(), target), trained(strategy.scope(), target)])
 print(json.dumps(found))
@@ -73,4 +73,4 @@ def test_two_devices_search_as_one():
         assert one["cost"] == two["cost"] and one["settled"] and two["settled"]
         assert two["error"] < 1e-5
         np.testing.assert_allclose(one["outputs"], two["outputs"], atol=1e-3)
-    assert json.loads(result.stdout.splitlines()[-1])[1][1]["cost"] <= 120
+    assert json.loads(result.stdout.splitlines()[-1])[0][1]["cost"] <= 120
