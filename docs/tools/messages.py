@@ -130,13 +130,14 @@ def entries(page: str) -> list[str]:
 
 def missing(page: str, found: list[Message]) -> list[Message]:
     """The messages that no entry is the beginning of."""
-    known = [plain(entry) for entry in entries(page)]
-    return [message for message in found if not any(message.words.startswith(entry) for entry in known)]
+    known = tuple(plain(entry) for entry in entries(page))
+    return [message for message in found if not message.words.startswith(known)]
 
 
 def stale(page: str, found: list[Message]) -> list[str]:
     """The entries that are the beginning of no message."""
-    return [entry for entry in entries(page) if not any(message.words.startswith(plain(entry)) for message in found)]
+    told = [message.words for message in found]
+    return [entry for entry in entries(page) if not any(words.startswith(plain(entry)) for words in told)]
 
 
 def draft(message: Message) -> str:
