@@ -68,8 +68,8 @@ def soft_cost(search: SearchModel, metric: str = "size") -> Any:
         metric: name of the cost, as for `cost`.
 
     Returns:
-        A float32 scalar tensor. Its value is that of `cost` (for "flash", and for "ram" where a network branches, a bound
-        from above), its gradient goes straight through the masks.
+        A float32 scalar tensor. Its value is that of `cost` (for "flash", and for "ram" where a network branches, a
+        bound from above), its gradient goes straight through the masks.
 
     Raises:
         TypeError: if it is no search model, or `metric` no string.
