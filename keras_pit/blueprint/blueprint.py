@@ -52,7 +52,7 @@ class Blueprint(Parts):
     """A lowered network, and what is searched in it."""
 
     variants: tuple[Blueprint, ...] = ()
-    """The same network as the file has it where scales turn out to be equal (see `scales`)."""
+    """The same network as the file may have it, where scales turn out to be equal (see `scales`)."""
 
     @classmethod
     def of(cls, model: keras.Model) -> Blueprint:

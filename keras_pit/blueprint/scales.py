@@ -11,13 +11,15 @@ what is only moved or pooled on the way there. Where that cannot be, numbers are
 
 An input of the network, and what is looked up in a table, has one scale, which goes on to all that joins it. Two scales
 may turn out to be equal, if the largest number of both is the same one; then the file has no QUANTIZE. That takes no
-more at any step, but the planner may place the rest worse: so both networks are known, with and without.
+more at any step, but the planner may place the rest worse: so the networks are known with and without, and where two
+scales that something is brought to are equal.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 from ..lowering import Network, Node
@@ -34,13 +36,20 @@ def rescaled(network: Network) -> list[Network]:
     nodes = network.nodes()
     joined = _joined(nodes)
     groups = _groups(nodes, joined)
-    apart = {
-        (join, operand): groups[join]
-        for ways in joined.values()
-        for join, operand in ways
-        if groups[join] is not groups[ways[-1][0]]
-    }
-    return [_rescaled(network, joined, some) for some in ([apart, {}] if apart else [apart])]
+    ways = {(join, operand): (groups[some[-1][0]], groups[join]) for some in joined.values() for join, operand in some}
+    apart = {way: pair for way, pair in ways.items() if pair[0] is not pair[1]}
+    return [
+        _rescaled(network, joined, {way: same[to] for way, (of, to) in apart.items() if same[of] is not same[to]})
+        for same in _equalities(list(dict.fromkeys(group for pair in apart.values() for group in pair)))
+    ]
+
+
+def _equalities(groups: list[Node]) -> Iterator[dict[Node, Node]]:
+    """Which scales may be equal: none, all, or two of them; for each, the first one that it is equal to."""
+    equals: list[list[Node]] = [[], groups, *map(list, combinations(groups, 2))]
+    for place, equal in enumerate(equals[:_VARIANTS]):
+        if equal not in equals[:place]:
+            yield {group: equal[0] if group in equal else group for group in groups}
 
 
 def _rescaled(network: Network, joined: Mapping[Node, Any], apart: Mapping[tuple[Node, Node], Node]) -> Network:
@@ -115,5 +124,6 @@ def _joins(node: Node) -> bool:
 
 _HAND_ON = (kinds.Pool, kinds.Pad, kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Resize, kinds.Take)
 """What keeps the scale of what it reads."""
+_VARIANTS = 8
 _FIXED = ("sigmoid", "tanh", "softmax", "log_softmax")
 """Their results have a scale of their own."""

@@ -90,24 +90,24 @@ def soft_heads(sizes: Any, first: Any, last: Any, ranks: np.ndarray) -> Any:
     from keras import ops
 
     sizes, first, last = (ops.stop_gradient(ops.cast(value, "float32")) for value in (sizes, first, last))
+    sizes = ops.round(sizes / ALIGNMENT) * ALIGNMENT
     orders, count = first.shape
     beside = (first[:, :, None] <= last[:, None]) & (first[:, None] <= last[:, :, None])
-    # Largest first, of equal ones the last first.
+    # Largest first, of equal ones the last first: how many are placed before each.
     turns = first + ranks
-    before = (sizes[:, None] > sizes) | (ops.equal(sizes[:, None], sizes) & (turns[:, :, None] > turns[:, None]))
-    order = ops.argsort(-ops.sum(ops.cast(before, "int32"), axis=2), axis=1)
+    sooner = (sizes > sizes[:, None]) | (ops.equal(sizes, sizes[:, None]) & (turns[:, None] > turns[:, :, None]))
+    place_of = ops.sum(ops.cast(sooner, "float32"), axis=2)
 
     def place(turn: Any, offsets: Any, placed: Any) -> tuple[Any, Any, Any]:
-        here = ops.take(order, turn, axis=1)
-        near = ops.take_along_axis(beside, here[:, None, None], axis=1)[:, 0] & placed
-        size, ends = ops.take(sizes, here)[:, None, None], offsets + sizes
+        here = ops.equal(place_of, turn)
+        near = ops.any(beside & here[:, :, None], axis=1) & placed
+        size, ends = ops.sum(ops.where(here, sizes, 0.0), axis=1)[:, None, None], offsets + sizes
         starts = ops.concatenate([np.zeros((orders, 1), "float32"), ops.where(near, ends, 0.0)], axis=1)
         apart = (starts[:, :, None] + size <= offsets[:, None]) | (starts[:, :, None] >= ends[:, None])
         fits = ops.all(~near[:, None] | apart, axis=2)
         start = ops.min(ops.where(fits, starts, np.inf), axis=1)
-        is_here = ops.equal(np.arange(count), ops.cast(here, "int32")[:, None])
-        return turn + 1, ops.where(is_here, start[:, None], offsets), placed | is_here
+        return turn + 1.0, ops.where(here, start[:, None], offsets), placed | here
 
-    state = (0, ops.zeros((orders, count)), ops.zeros((orders, count), "bool"))
+    state = (0.0, ops.zeros((orders, count)), ops.zeros((orders, count), "bool"))
     _, offsets, _ = ops.while_loop(lambda turn, *_: turn < count, place, state)
     return ops.max(offsets + sizes, axis=1)

@@ -8,7 +8,7 @@ which one that is changes with the masks; `Program.orders` lists the orders of e
 
     peak    What is alive at most on the way through a stretch, for each of its orders: all of them at once. The best
             order of the network is made of the best ones of its stretches.
-    head    The planner may need more than the peak. So it is asked about the order as it is listed, and about two with
+    head    The planner may need more than the peak. So it is asked about the order as it is listed, and about some with
             the least peaks. The file has the best order of all: its head is no larger.
 
 On other cores, equally good orders differ. The file is as it is listed if no order is better (see `schedule`); else it
@@ -27,6 +27,8 @@ from .alive import buffers
 from .planner import ALIGNMENT, soft_heads
 from .program import Program, Scalar, choose
 
+_TRIED = 5
+"""Orders with the least peaks that the planner is asked about."""
 _SHARPNESS = 30.0
 """How much the gradient keeps to the peak: of a step with a tenth less alive, e^-3 times as much."""
 
@@ -43,19 +45,21 @@ def soft_head(program: Program, core: str) -> Scalar:
     steps, here = _Steps(program), _Buffers(program, core)
     if not program.orders:
         return here.head(steps.listed)
-    deciding = here if core == cores.ORDERING else _Buffers(program, cores.ORDERING)
+    decides = cores.get(core).kernels == cores.get(cores.ORDERING).kernels
+    deciding = here if decides else _Buffers(program, cores.ORDERING)
     peaks = deciding.peaks(steps)
     orders = steps.best(peaks)
     heads = deciding.heads(orders)
     chosen = ops.take(orders, ops.argmin(heads), axis=0)[None]
-    if here is deciding:
+    if decides:
         return here.head(chosen)
     least = deciding.peak(orders[:1]) + ALIGNMENT / 2
     # What the planner needs more than the peak for makes the search look further: then it may be any order.
-    bounds = ops.where(ops.max(heads[:2]) <= least, steps.least(peaks), ops.min(heads)) + ALIGNMENT / 2
-    others = ops.maximum(ops.max(here.heads(orders[:2])), ops.max(ops.where(peaks <= bounds, here.peaks(steps), 0.0)))
-    head = here.head(ops.where(heads[2] <= least, orders[2:], chosen))
-    return choose((heads[2] <= least) | (head >= others), head, others)
+    bounds = ops.where(ops.max(heads[:-1]) <= least, steps.least(peaks), ops.min(heads)) + ALIGNMENT / 2
+    others = ops.maximum(ops.max(here.heads(orders[:-1])), ops.max(ops.where(peaks <= bounds, here.peaks(steps), 0.0)))
+    is_listed = heads[-1] <= least
+    head = here.head(ops.where(is_listed, orders[-1:], chosen))
+    return choose(is_listed | (head >= others), head, others)
 
 
 class _Steps:
@@ -76,6 +80,10 @@ class _Steps:
         most = max(map(len, program.orders), default=0)
         places = iter(range(len(rows)))
         self._of = np.array([_padded([next(places) for _ in some], most, -1) for some in program.orders], "int32")
+        likes = np.tile(np.arange(most, 0, -1), (_TRIED, len(program.orders), 1))
+        likes[1:] = np.random.default_rng(0).permuted(likes[1:], axis=2)
+        self._likes = likes
+        """Of the best orders of a stretch, the one with most is taken; shape (tried, stretches, most orders)."""
         self._rows_stretch = np.array([stretch for stretch, _ in rows], "int32")
         self._stretch = np.full(len(program.operators), -1)
         for stretch, orders in enumerate(program.orders):
@@ -95,7 +103,7 @@ class _Steps:
         return ops.take(ops.min(self._by_stretch(peaks), axis=1), self._rows_stretch)
 
     def best(self, peaks: Any) -> Any:
-        """The steps in orders made of those with the least peaks, of equal ones the first or the last; and as listed.
+        """The steps in orders made of those with the least peaks, of equal ones the first or any; then as listed.
 
         Args:
             peaks: by row.
@@ -103,12 +111,10 @@ class _Steps:
         from keras import ops
 
         table = self._by_stretch(peaks)
-        least = ops.equal(table, ops.min(table, axis=1, keepdims=True))
-        turns = np.arange(self._of.shape[1])
-        first = ops.min(ops.where(least, turns, turns[-1]), axis=1)
-        last = ops.max(ops.where(least, turns, 0), axis=1)
-        picked = ops.stack([first, last, ops.zeros_like(first)])
-        rows = ops.take_along_axis(np.repeat(self._of[None], 3, axis=0), picked[:, :, None], axis=2)[:, :, 0]
+        least = table <= ops.min(table, axis=1, keepdims=True) + ALIGNMENT / 2
+        picked = ops.argmax(ops.where(least, self._likes, 0), axis=2)
+        rows = ops.take_along_axis(np.repeat(self._of[None], _TRIED, axis=0), picked[:, :, None], axis=2)[:, :, 0]
+        rows = ops.concatenate([rows, self._of[None, :, 0]])
         of_operators = ops.where(self._stretch >= 0, ops.take(rows, np.maximum(self._stretch, 0), axis=1), 0)
         count = len(self._stretch)
         steps = ops.take(self.rows.reshape(-1), of_operators * count + np.arange(count, dtype="int32"))

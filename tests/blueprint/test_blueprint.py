@@ -143,7 +143,7 @@ def test_blueprint_is_what_the_file_holds(name):
 def test_soft_costs_are_those_of_the_exported_model(name):
     search = keras_pit.convert(made(name), {"latency": 1.0})
     names = [*METRICS, "flash"]
-    soft = tf.function(lambda: search.costs(names, search.reader()))
+    soft = tf.function(lambda: search.costs(names, search.reader()), autograph=False)
     for seed, density in enumerate((None, 0.3, 0.6, 0.9)):
         random_masks(search, np.random.default_rng(seed), density)
         slim = keras_pit.export(search)
