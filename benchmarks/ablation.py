@@ -3,6 +3,7 @@
     python benchmarks/ablation.py --data DIRECTORY [--tasks digits] [--shares 0.1] [--seeds 0 1] [--parts hysteresis]
 
     all               the search as it is
+    descent           the optimizer moves the masks, in steps of about one size
     hysteresis        a mask that has switched is not set back from the threshold
     mean              what is fixed are the masks of the last instant, not of the last steps on average
     settling          searched to the end: the architecture is fixed at the last step
@@ -12,10 +13,9 @@
     kernels           channels alone are searched
     weights           the architecture that was found, trained from random weights, as many epochs as all together
 
-Adam at 1e-3, fine-tuned along a cosine. `right after` is the score of the validation data before fine-tuning.
-Validation data tell what to keep, test data are only reported. A run goes on where an earlier one with the same
---output ended.
-Tasks and data: see `divided`.
+Adam at 1e-3, fine-tuned along a cosine. `right after` is the score of the validation data before fine-tuning. They tell
+what to keep; test data are only reported. A run goes on where an earlier one with the same --output ended. Tasks and
+data: see `divided`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from keras_pit.search import settling, targets
 NEVER = 1e-9
 PARTS: dict[str, list[Any]] = {
     "all": [],
+    "descent": [patch.object(settling, "Descent", lambda masks: None)],
     "hysteresis": [patch.object(settling, "HOLD", 0.0)],
     "mean": [patch.object(settling, "WINDOW", NEVER)],
     "settling": [patch.object(settling, "FREEZE", 1.0 - NEVER)],

@@ -33,7 +33,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..layers.masks import THRESHOLD
+from ..layers.masks import MARGIN, THRESHOLD
+from .descent import Descent
 from .targets import Bounds
 from .variables import apart, number, parts, state
 
@@ -61,6 +62,8 @@ class Controller:
         self, masks: Sequence[keras.Variable], costs: Callable[[Any], Any], bounds: Bounds | None = None
     ) -> None:
         self._masks, self._costs, self.bounds = list(masks), costs, bounds
+        self.descent = Descent(masks) if bounds is not None and masks else None
+        """With a target, what moves the masks in place of the optimizer."""
         self._held, self._assigned = apart(self._hold), apart(self._assign)
         self.progress = state("progress", 0.0)
         self.pace = state("pace", 1.0 / STEPS_ELSEWHERE if bounds else 0.0)
@@ -83,7 +86,8 @@ class Controller:
     def variables(self) -> list[keras.Variable]:
         """All state."""
         own = [self.progress, self.pace, self.steps, self._mean, self._weight, self._on, self._since, self._asked]
-        return [*own, *(self.bounds.variables if self.bounds else [])]
+        others = (self.bounds, self.descent)
+        return [*own, *(variable for other in others if other is not None for variable in other.variables)]
 
     @property
     def fixed(self) -> bool:
@@ -102,8 +106,11 @@ class Controller:
         elif not self.fixed and self._masks:
             self._hold()
 
-    def step(self) -> Any:
+    def step(self, moved: Any = None) -> Any:
         """To be called after each step of the optimizer.
+
+        Args:
+            moved: the masks, if not as the optimizer left them.
 
         Returns:
             The costs as they now are, shape (costs,).
@@ -113,10 +120,10 @@ class Controller:
         if not self._masks:
             return self._costs(None)
         fixed = ops.logical_or(progress > FREEZE, self._asked > 0)
-        return ops.cond(fixed, lambda: self._held(), lambda: self._search(before, progress))
+        return ops.cond(fixed, lambda: self._held(), lambda: self._search(before, progress, moved))
 
-    def _search(self, before: Any, progress: Any) -> Any:
-        values = self._values()
+    def _search(self, before: Any, progress: Any, given: Any) -> Any:
+        values = self.values() if given is None else ops.clip(given, THRESHOLD - MARGIN, THRESHOLD + MARGIN)
         on = ops.cast(values > THRESHOLD, "float32")
         switched = ops.not_equal(on, self._on)
         # What is not a number stays none, and ends the search with an error.
@@ -126,7 +133,10 @@ class Controller:
         if self.bounds is not None:
             values, costs, shifted = self.bounds.follow(values, costs, before, progress)
             moved = ops.logical_or(moved, shifted)
-        ops.cond(moved, lambda: self._assigned(values), lambda: ops.zeros(()))
+        if given is None:
+            ops.cond(moved, lambda: self._assigned(values), lambda: ops.zeros(()))
+        else:
+            self._assign(values)
         rate = ops.clip(self.pace / WINDOW, 1 / LONGEST, 1.0)
         self._mean.assign(self._mean + rate * (values - self._mean))
         self._weight.assign(self._weight + rate * (1 - self._weight))
@@ -149,9 +159,10 @@ class Controller:
     def _average(self) -> Any:
         """The running mean; before there is one, the masks as they are."""
         weight = ops.maximum(self._weight, keras.backend.epsilon())
-        return ops.where(self._weight > 0, self._mean / weight, self._values())
+        return ops.where(self._weight > 0, self._mean / weight, self.values())
 
-    def _values(self) -> Any:
+    def values(self) -> Any:
+        """The masks as they are, in one tensor."""
         return ops.concatenate([ops.convert_to_tensor(mask) for mask in self._masks])
 
     def _assign(self, values: Any) -> Any:
