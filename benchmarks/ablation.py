@@ -21,14 +21,13 @@ data: see `divided`.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import pathlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 from unittest.mock import patch
@@ -42,7 +41,7 @@ from divided import TASKS, score
 from fronts import spread
 from rich.console import Console
 from rich.table import Table
-from tasks import ROOT
+from tasks import ROOT, save, saved
 
 import keras_pit
 from keras_pit.search import settling, targets
@@ -121,8 +120,7 @@ def show(results: list[Result]) -> None:
 
 
 def main(given: argparse.Namespace) -> None:
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    results = [Result(**one) for one in json.loads(given.output.read_text())] if given.output.exists() else []
+    results: list[Result] = saved(given.output, Result)
     done = {(one.task, one.seed, one.part, one.bound) for one in results}
     for name in given.tasks:
         task = TASKS[name]
@@ -136,7 +134,7 @@ def main(given: argparse.Namespace) -> None:
                     if (name, seed, part, bound) not in done:
                         results.append(measured(Run(task, data, whole, bound, seed), name, part))
                         print(results[-1], flush=True)
-                        given.output.write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
+                        save(results, given.output)
     show(results)
 
 

@@ -22,26 +22,23 @@ What a method tries on the way is chosen by validation data; test data only repo
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
 import os
 import pathlib
-import platform
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import tensorflow as tf
 from divided import TASKS, Divided, Task, score
 from fronts import COSTS, Point, draw, show
-from tasks import ROOT, train
+from tasks import ROOT, save, saved, train
 
 import keras_pit
 
@@ -239,21 +236,8 @@ def seed_network(name: str, task: Task, data: Divided, seed: int, folder: pathli
     return keras.models.load_model(path)
 
 
-def save(points: Sequence[Point], path: pathlib.Path) -> None:
-    versions = {"keras": keras.__version__, "tensorflow": tf.__version__, "keras_pit": keras_pit.__version__}
-    content = {
-        "versions": versions | {"python": platform.python_version()},
-        "seconds": round(sum(point.seconds for point in points), 1),
-        "points": [asdict(point) for point in points],
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n")
-
-
 def main(given: argparse.Namespace) -> None:
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    points: list[Point] = []
-    if given.output.exists():
-        points = [Point(**point) for point in json.loads(given.output.read_text())["points"]]
+    points: list[Point] = saved(given.output, Point)
     done = {(point.task, point.seed, point.method, point.budget) for point in points}
     for name in given.tasks:
         task = TASKS[name]

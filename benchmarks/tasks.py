@@ -12,10 +12,12 @@ CC BY 4.0) are read from a directory with `ecg5000.npz` and `kws_mfcc.npz`.
 from __future__ import annotations
 
 import argparse
+import json
 import pathlib
+import platform
 import sys
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from typing import Any
 
@@ -24,6 +26,7 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "examples")
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_pit
 from examples import networks, watch
@@ -133,6 +136,23 @@ def accuracy(model: keras.Model, split: Split) -> float:
     """The share of the test samples that the model gets right."""
     *_, x, y = split
     return float((model.predict(x, 512, verbose=0).argmax(-1) == y).mean())
+
+
+def save(results: Sequence[Any], path: pathlib.Path) -> None:
+    """Write results, which are dataclasses with `seconds`, with what made them."""
+    versions = {"keras": keras.__version__, "tensorflow": tf.__version__, "keras_pit": keras_pit.__version__}
+    content = {
+        "versions": versions | {"python": platform.python_version()},
+        "seconds": round(sum(one.seconds for one in results), 1),
+        "results": [asdict(one) for one in results],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def saved(path: pathlib.Path, kind: Any) -> list[Any]:
+    """The results of an earlier run, if there was one."""
+    return [kind(**one) for one in json.loads(path.read_text())["results"]] if path.exists() else []
 
 
 def parser(description: str | None, output: str) -> argparse.ArgumentParser:

@@ -17,13 +17,12 @@ and data: see `divided`.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -34,7 +33,7 @@ from divided import TASKS, score
 from keras import layers
 from rich.console import Console
 from rich.table import Table
-from tasks import ROOT
+from tasks import ROOT, save, saved
 
 import keras_pit
 
@@ -179,8 +178,7 @@ def show(results: list[Result]) -> None:
 
 
 def main(given: argparse.Namespace) -> None:
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    results = [Result(**one) for one in json.loads(given.output.read_text())] if given.output.exists() else []
+    results: list[Result] = saved(given.output, Result)
     done = {(one.task, one.seed, one.method, one.bound) for one in results}
     for name in given.tasks:
         task = TASKS[name]
@@ -194,7 +192,7 @@ def main(given: argparse.Namespace) -> None:
                     if (name, seed, method, bound) not in done:
                         results.append(measured(Run(task, data, whole, bound, seed), name, method))
                         print(results[-1], flush=True)
-                        given.output.write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
+                        save(results, given.output)
     show(results)
 
 

@@ -25,6 +25,7 @@ def call(capsys):
     """Run the command line here: exit code, stdout, stderr."""
 
     def run(*arguments):
+        capsys.readouterr()  # what a test itself has printed
         code = main([str(one) for one in arguments])
         return code, *capsys.readouterr()
 

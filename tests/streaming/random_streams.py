@@ -4,6 +4,8 @@ model = random_stream(7)       the same seed makes the same network, weights and
 x = windows(model, 8)          windows that it takes
 """
 
+import warnings
+
 import keras
 import numpy as np
 from generator import random_masks, randomize
@@ -108,7 +110,9 @@ def random_stream(seed):
     maker = _Maker(seed)
     model = maker.model()
     if seed % 2:
-        search = keras_pit.convert(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # where nothing can be searched
+            search = keras_pit.convert(model)
         random_masks(search, maker.rng)
         model = keras_pit.export(search)
     return model
