@@ -62,7 +62,10 @@ else:
     )
 
 # Saved search models name their classes, and Keras finds those that were registered.
-_lazy.with_keras(f"{__name__}.search.model")
+_lazy.with_keras(
+    f"{__name__}.search.model",
+    importers=[f"{__name__}.{room}" for room in ("blueprint", "graph", "layers", "lowering", "search")],
+)
 
 __version__ = "0.2.0"
 

@@ -11,7 +11,7 @@ imported with it, at once or later.
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import importlib.machinery
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -48,12 +48,17 @@ def _from(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def with_keras(*modules: str) -> None:
-    """Import modules as soon as Keras is imported, which may be already."""
+def with_keras(*modules: str, importers: Sequence[str]) -> None:
+    """Import modules as soon as Keras is imported, which may be already.
+
+    Args:
+        modules: their names.
+        importers: packages that import Keras, and that these modules import: they come first, whole.
+    """
     if "keras" in sys.modules:
         _import(modules)
     else:
-        sys.meta_path.insert(0, _OnImport("keras", modules))
+        sys.meta_path.insert(0, _OnImport({"keras", *importers}, modules))
 
 
 def _import(modules: Sequence[str]) -> None:
@@ -62,16 +67,16 @@ def _import(modules: Sequence[str]) -> None:
 
 
 class _OnImport(MetaPathFinder):
-    """Finds nothing itself, but has a module, once it is there, followed by others."""
+    """Finds nothing itself, but has the first of some modules, once it is there, followed by others."""
 
-    def __init__(self, name: str, followers: Sequence[str]) -> None:
-        self.name, self.followers = name, followers
+    def __init__(self, names: set[str], followers: Sequence[str]) -> None:
+        self.names, self.followers = names, followers
 
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != self.name:
+        if fullname not in self.names:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
         if spec is None or spec.loader is None:
             sys.meta_path.insert(0, self)
             return spec
@@ -98,4 +103,7 @@ class _Followed(Loader):
         except BaseException:
             sys.meta_path.insert(0, self._finder)
             raise
-        _import(self._finder.followers)
+        if "keras" in sys.modules:
+            _import(self._finder.followers)
+        else:
+            sys.meta_path.insert(0, self._finder)

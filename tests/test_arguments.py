@@ -213,7 +213,7 @@ WRONG = [
     ("run_tflite_micro", "arena_bytes", NO_NUMBER, [*NOT_POSITIVE, 1.5]),
     ("run_litert", "tflite", NO_FILE, [b"no flatbuffer"]),
     ("run_stream", "tflite", NO_FILE, [b"no flatbuffer"]),
-    ("run_stream", "recordings", [], [X, [], 3]),
+    ("run_stream", "recordings", [], [X[0, 0], [], 3]),
     ("run_stream", "timeout", NO_NUMBER, NOT_POSITIVE),
     ("boards.get", "name", [*NO_STRING, boards.get("pico")], ["", "nano34", "Pico"]),
     ("boards.register", "board", [None, 3, "pico", {}, [], SOMETHING, boards.Board], [boards.get("pico")]),

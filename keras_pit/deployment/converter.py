@@ -28,6 +28,7 @@ from ..lowering import Network, Node
 from .flatbuffer import File
 from .packing import repack
 from .schema import schema
+from .scopes import scope
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,6 @@ def evaluate(computation: Computation, samples: Sequence[np.ndarray]) -> list[np
         computation.function(*(tf.constant(array[None]) for array in sample)) for sample in zip(*samples, strict=True)
     ]
     return [np.concatenate(output) for output in zip(*runs, strict=True)]
-
-
-def scope(name: str) -> str:
-    """A name as TensorFlow takes it for operations and layers: letters beyond ASCII by their numbers."""
-    return re.sub(r"\W", "_", name.encode("ascii", "backslashreplace").decode()).lstrip("_") or "unnamed"
 
 
 def to_flatbuffer(frozen: Any, scheme: Scheme | None, samples: Sequence[np.ndarray] | None = None) -> File:

@@ -18,12 +18,13 @@ from ..costs.latency import instructions, instructions_per_step, operator_instru
 from ..costs.program import BIAS, Call, Program
 from ..errors import DeploymentError
 from .advice import Advice, advise, obstacles
-from .deployment_report import DeploymentReport, Flash, OperatorReport, StreamReport, TensorReport
+from .deployment_report import DeploymentReport, Flash, OperatorReport, TensorReport
 from .flatbuffer import File
 from .limits import LIMITS
 from .operands import work
 from .runtimes import micro_run, require_feedable
 from .stream_file import timing_of
+from .stream_report import StreamReport
 
 CORES = tuple(dict.fromkeys(cores.get(name).measured for name in cores.names()))
 """The cores whose instructions are counted."""

@@ -42,7 +42,8 @@ from ..lowering.operators import (
 )
 from .calibration import as_samples, require_varied
 from .check import check_model
-from .converter import Computation, Signature, scope
+from .converter import Computation, Signature
+from .scopes import scope
 from .tables import is_tabulated
 
 _KEEPS_SCALE = (Pool, Pad, Reshape, Resize, Slice, Transpose)

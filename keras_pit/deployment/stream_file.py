@@ -19,10 +19,10 @@ import numpy as np
 from ..costs.program import Operator
 from ..errors import DeploymentError
 from ..streaming import CannotStream, Origin, Streamed, Timing, streamed
-from .converter import scope
 from .flatbuffer import File, operator_names
 from .packing import pack
 from .schema import optional, schema
+from .scopes import scope
 from .trim import STREAM, trim_file
 
 _BUFFER = "CIRCULAR_BUFFER"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,11 +21,19 @@ CORE = "cortex-m4"
 """Whose memory is told."""
 
 
-def of_run(run: Folder, data: Data, goal: Task, board: str | None, latency: float | None) -> dict[str, Any]:
+def of_run(
+    run: Folder,
+    model: Callable[[str], Any],
+    data: Data,
+    goal: Task,
+    board: str | None,
+    latency: float | None,
+) -> dict[str, Any]:
     """The result of a run that has its slim model.
 
     Args:
         run: its folder.
+        model: gives the model of a file in it.
         data: what it was trained on, and is measured on.
         goal: what for.
         board: whose flash, RAM and time are told.
@@ -36,8 +45,8 @@ def of_run(run: Folder, data: Data, goal: Task, board: str | None, latency: floa
     """
     x, y, what = data.measured
     x, y = measure.samples(x, y)
-    seed, slim, found = (_load(run, name) for name in (files.SEED, files.SLIM, files.SEARCH))
-    models = [_row(name, model, x, y, goal, board) for name, model in (("seed", seed), ("slim", slim))]
+    seed, slim, found = map(model, (files.SEED, files.SLIM, files.SEARCH))
+    models = [_row(name, each, x, y, goal, board) for name, each in (("seed", seed), ("slim", slim))]
     result: dict[str, Any] = {
         "measured on": {"data": what, "samples": count(x), "held out": data.held_out and what == "x_val"},
         "task": goal.kind,
@@ -59,10 +68,6 @@ def of_run(run: Folder, data: Data, goal: Task, board: str | None, latency: floa
         "memory": {"core": CORE, "layers": layers_of(slim, report), "rows": report.memory(CORE)},
         "confusion": confusion,
     }
-
-
-def _load(run: Folder, name: str) -> Any:
-    return keras.saving.load_model(run / name, compile=False)
 
 
 def _row(name: str, model: keras.Model, x: Any, y: Any, goal: Task, board: str | None) -> dict[str, Any]:

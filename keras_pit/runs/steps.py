@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import keras
@@ -175,6 +175,8 @@ class _Steps:
     goal: tasks.Task
     callbacks: Callbacks
     tell: Callable[[str], object]
+    models: dict[str, keras.Model] = field(default_factory=dict)
+    """Those that are at hand, by the names of their files."""
 
     def all(self) -> None:
         self._searched()
@@ -182,8 +184,14 @@ class _Steps:
         self._file()
         self._measured()
 
-    def _load(self, name: str) -> keras.Model:
-        return keras.saving.load_model(self.run / name, compile=False)
+    def _model(self, name: str) -> keras.Model:
+        if name not in self.models:
+            self.models[name] = keras.saving.load_model(self.run / name, compile=False)
+        return self.models[name]
+
+    def _put(self, name: str, model: keras.Model) -> None:
+        self.run.put(name, model.save)
+        self.models[name] = model
 
     def _fit(self, model: keras.Model, epochs: int, phase: str, rate: Any) -> None:
         settings, data = self.settings, self.data
@@ -214,7 +222,7 @@ class _Steps:
         asked = self.settings
         keras.utils.set_random_seed(asked.seed)
         model = convert(
-            self._load(files.SEED),
+            self._model(files.SEED),
             asked.regularizer,
             strength=asked.strength,
             target=asked.target,
@@ -223,27 +231,27 @@ class _Steps:
         )
         self.tell(f"searching for {asked.epochs} epochs")
         self._fit(model, asked.epochs, "search", asked.learning_rate)
-        self.run.put(files.SEARCH, model.save)
+        self._put(files.SEARCH, model)
 
     def _slim(self) -> None:
         if self.run.has(files.SLIM):
             return
         asked = self.settings
         keras.utils.set_random_seed(asked.seed)
-        model = export(self._load(files.SEARCH))
+        model = export(self._model(files.SEARCH))
         if asked.tuning:
             self.tell(f"fine-tuning for {asked.tuning} epochs")
             steps = asked.tuning * -(-len(_first(self.data.x)) // asked.batch_size)
             rate = keras.optimizers.schedules.CosineDecay(asked.learning_rate, steps)
             self._fit(model, asked.tuning, "fine-tune", rate)
-        self.run.put(files.SLIM, model.save)
+        self._put(files.SLIM, model)
 
     def _file(self) -> None:
         if self.run.has(files.TFLITE):
             return
         self.tell("making the int8 file, and running it on TFLite-Micro")
         try:
-            tflite = to_tflite(self._load(files.SLIM), spread(self.data.x, CALIBRATION))
+            tflite = to_tflite(self._model(files.SLIM), spread(self.data.x, CALIBRATION))
         except (DeploymentError, ImportError) as error:
             warnings.warn(f"There is no {files.TFLITE}: {error}", stacklevel=2)
             return
@@ -254,7 +262,8 @@ class _Steps:
             return
         self.tell("measuring")
         self.run.put_json(
-            files.RESULT, of_run(self.run, self.data, self.goal, self.settings.board, self.settings.latency)
+            files.RESULT,
+            of_run(self.run, self._model, self.data, self.goal, self.settings.board, self.settings.latency),
         )
 
 

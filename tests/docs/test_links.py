@@ -69,9 +69,10 @@ def test_pages_are_in_the_navigation():
 
 def test_public_names_are_in_the_reference():
     reference = "\n".join(path.read_text() for path in (DOCS / "api").glob("*.md"))
-    rooms = {"boards", "callbacks", "costs", "layers"}
+    rooms = {"boards", "callbacks", "costs", "layers", "pictures", "runs"}
     missing = [name for name in set(keras_pit.__all__) - rooms if f"::: keras_pit.{name}\n" not in reference]
     missing += [name for name in keras_pit.costs.__all__ if not re.search(rf"\b{name}\b", reference)]
     missing += [name for name in keras_pit.layers.__all__ if not re.search(rf"\b{name}\b", reference)]
+    missing += [f"pictures.{name}" for name in keras_pit.pictures.__all__ if f".pictures.{name}\n" not in reference]
     missing += [name for name in keras_pit.deployment.__all__ if f".{name}\n" not in reference]
     assert missing == []

@@ -27,6 +27,8 @@ from ...errors import DeploymentError
 from ...streaming import Timing
 from ..file_graph import TensorInfo
 from ..flatbuffer import File
+from . import stream
+from .conversions import conversions, converts
 from .literals import C_TYPES, byte_rows, literal, number_rows, string
 from .names import enumerator
 from .operators import Registration, registrations
@@ -37,9 +39,6 @@ _HEADERS = ("model_data.h", "op_resolver.h", "model_settings.h", "interpreter.h"
 _STREAM = "stream.h"
 """A further header of what runs step by step."""
 _SOURCES = ("model_data.cc", "main.cc", "Makefile", "README.md")
-
-# Types whose real values a firmware wants to convert: `Quantize` of model_settings.h is exact for these.
-_CONVERTED = ("int8", "uint8", "int16", "uint16")
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def render(bundle: Bundle) -> dict[str, bytes]:
         "model_settings.h": {
             "tensors": "\n".join(_format(name, tensor) for name, tensor in (*inputs.items(), *outputs.items())),
             "labels": _labels(bundle.labels),
-            "stream": _stream_settings(bundle.timing) if bundle.timing else "",
+            "stream": stream.settings(bundle.timing) if bundle.timing else "",
         },
         "test_vectors.h": {
             "count": len(bundle.tests.inputs[0]),
@@ -151,14 +150,14 @@ def render(bundle: Bundle) -> dict[str, bytes]:
     }
     names: tuple[str, ...] = (*_HEADERS, *_SOURCES)
     if bundle.timing:
-        blanks[_STREAM] = _step(bundle.name, inputs, outputs)
+        blanks[_STREAM] = stream.step(bundle.name, inputs, outputs)
         names = (*names, _STREAM)
     files = {file: _fill(_template(file, bundle), {**shared, **blanks.get(file, {})}) for file in names}
     # The Arduino IDE takes a folder of the sketch's name, with all its sources in it, and knows no .cc.
     sketch = PurePosixPath("arduino") / bundle.name
     files |= {str(sketch / file): files[file] for file in names if file.endswith(".h")}
     files[str(sketch / "model_data.cpp")] = files["model_data.cc"]
-    blanks["sketch.ino"] = _sketch(bundle, inputs, outputs) if bundle.timing else {}
+    blanks["sketch.ino"] = stream.sketch(bundle.name, inputs, outputs) if bundle.timing else {}
     files[str(sketch / f"{bundle.name}.ino")] = _fill(
         _template("sketch.ino", bundle), {**shared, **blanks["sketch.ino"]}
     )
@@ -242,7 +241,7 @@ def _format(name: str, tensor: TensorInfo) -> str:
             f"constexpr float k{name}Scale = {literal(tensor.scale, 'float32')};",
             f"constexpr std::int32_t k{name}ZeroPoint = {tensor.zero_point};",
         ]
-    if _converts(tensor):
+    if converts(tensor):
         lines += [
             "",
             f"inline {name}Type Quantize{name}(float value) {{",
@@ -254,10 +253,6 @@ def _format(name: str, tensor: TensorInfo) -> str:
             "}",
         ]
     return "\n".join(lines) + "\n"
-
-
-def _converts(tensor: TensorInfo) -> bool:
-    return tensor.quantized and tensor.dtype in _CONVERTED
 
 
 def _labels(labels: Sequence[str]) -> str:
@@ -293,7 +288,7 @@ def _readme(
     bundle: Bundle, inputs: dict[str, TensorInfo], outputs: dict[str, TensorInfo], calls: Sequence[Registration]
 ) -> dict[str, Any]:
     rows = [f"| {name.lower()} | {_described(tensor)} |" for name, tensor in (*inputs.items(), *outputs.items())]
-    parameters, before, after = _conversions(bundle.name, inputs, outputs)
+    parameters, before, after = conversions(bundle.name, inputs, outputs)
     invoke = "  if (interpreter->Invoke() != kTfLiteOk) return false;"
     blanks = {
         "tensors": "\n".join(rows),
@@ -308,93 +303,10 @@ def _readme(
         blanks |= {
             **vars(bundle.timing),
             "arguments": f"{arguments}, {', '.join(name.lower() for name in outputs)}",
-            "ends": _ends(bundle.timing),
-            "declared": _declared(outputs, bundle.name),
+            "ends": stream.ends(bundle.timing),
+            "declared": stream.declared(outputs, bundle.name),
         }
     return blanks
-
-
-def _ends(timing: Timing) -> str:
-    if timing.delay == 0:
-        return "ends with the newest step"
-    if timing.delay < 0:
-        return f"ends {-timing.delay} steps later, of which no layer reads the last ones"
-    return f"ended {timing.delay} steps before, as layers look ahead"
-
-
-def _conversions(
-    name: str, inputs: dict[str, TensorInfo], outputs: dict[str, TensorInfo], single: str = "input"
-) -> tuple[list[str], list[str], list[str]]:
-    """C++ from real values to an interpreter's inputs, and back from its outputs: parameters, and lines of each.
-
-    A parameter is called like its tensor, or `single` if that is the only input.
-    """
-    parameters, before, after = [], [], []
-    for i, (kind, tensor) in enumerate(inputs.items()):
-        variable, convert = single if kind == "Input" else kind.lower(), f"Quantize{kind}" if _converts(tensor) else ""
-        parameters.append(f"const {'float' if convert else f'{name}::{kind}Type'}* {variable}")
-        before += [
-            f"  auto* const {variable}_numbers = Numbers<{kind}Type>(interpreter->input({i}));",
-            f"  for (std::size_t i = 0; i < k{kind}Size; ++i) {variable}_numbers[i] = {convert}({variable}[i]);",
-        ]
-    for i, (kind, tensor) in enumerate(outputs.items()):
-        variable, convert = kind.lower(), f"Dequantize{kind}" if _converts(tensor) else ""
-        parameters.append(f"{'float' if convert else f'{name}::{kind}Type'}* {variable}")
-        after += [
-            f"  const auto* const {variable}_numbers = Numbers<{kind}Type>(interpreter->output({i}));",
-            f"  for (std::size_t i = 0; i < k{kind}Size; ++i) {variable}[i] = {convert}({variable}_numbers[i]);",
-        ]
-    return parameters, before, after
-
-
-def _stream_settings(timing: Timing) -> str:
-    return (
-        "// Time, in steps: a decision is about the kWindow steps that ended kDelay steps before it. There is one at\n"
-        "// every kPeriod-th step, the first one at step kFirstDecision or behind it, counted from 0.\n"
-        f"constexpr int kWindow = {timing.window};\n"
-        f"constexpr int kPeriod = {timing.period};\n"
-        f"constexpr int kFirstDecision = {timing.first};\n"
-        f"constexpr int kDelay = {timing.delay};\n\n"
-    )
-
-
-def _step(name: str, inputs: dict[str, TensorInfo], outputs: dict[str, TensorInfo]) -> dict[str, Any]:
-    """The blanks of stream.h."""
-    parameters, before, after = _conversions(name, inputs, outputs, "sample")
-    return {"parameters": ", ".join(parameters), "before": "\n".join(before), "after": "\n".join(after)}
-
-
-def _sketch(bundle: Bundle, inputs: dict[str, TensorInfo], outputs: dict[str, TensorInfo]) -> dict[str, Any]:
-    """The blanks of the sketch of what runs step by step."""
-    name = bundle.name
-    types = {
-        kind: "float" if _converts(tensor) else f"{name}::{kind}Type"
-        for kind, tensor in (*inputs.items(), *outputs.items())
-    }
-    lines = []
-    for kind, tensor in inputs.items():
-        convert = f"{name}::Dequantize{kind}" if _converts(tensor) else ""
-        number = f"{name}::kTest{kind}[step][i]"
-        lines.append(
-            f"  for (std::size_t i = 0; i < {name}::k{kind}Size; ++i) {kind.lower()}[i] = {convert}({number});"
-        )
-    first = next(iter(outputs))
-    return {
-        "sensor_parameters": ", ".join(f"{types[kind]}* {kind.lower()}" for kind in inputs),
-        "sensor": "\n".join(lines),
-        "buffers": "\n".join(f"  static {type_} {kind.lower()}[{name}::k{kind}Size];" for kind, type_ in types.items()),
-        "sensor_arguments": ", ".join(kind.lower() for kind in inputs),
-        "push_arguments": ", ".join(kind.lower() for kind in types),
-        "first_output": first,
-        "first_place": first.removeprefix("Output"),
-    }
-
-
-def _declared(outputs: dict[str, TensorInfo], name: str) -> str:
-    return "\n".join(
-        f"{'float' if _converts(tensor) else f'{name}::{kind}Type'} {kind.lower()}[{name}::k{kind}Size];"
-        for kind, tensor in outputs.items()
-    )
 
 
 def _described(tensor: TensorInfo) -> str:
