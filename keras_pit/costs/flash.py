@@ -18,7 +18,7 @@ from collections import Counter
 from typing import Any
 
 from .parts import Part, Row, once, total
-from .program import BIAS, BYTES, Call, Program, Scalar, Tensor, is_number, round_up
+from .program import BIAS, BYTES, Call, Operator, Program, Scalar, Tensor, is_number, round_up
 
 Layout = tuple[int, ...]
 """The widths of a table's fields in the order of the schema; 0 where a field is left out."""
@@ -211,7 +211,7 @@ def _activations(program: Program, tables: _Tables) -> list[Part]:
     scale = _scales(program)
     makers = {number: op for op in program.operators for number in op.outputs}
     lowest = {number for number, op in makers.items() if op.activation != "none" or op.name in _FIXED_RANGE}
-    handed = {n for n, op in makers.items() if op.name in _HAND_ON and not scale.keys().isdisjoint(op.inputs)}
+    handed = {n for n, op in makers.items() if _hands_on(op, program) and not scale.keys().isdisjoint(op.inputs)}
     others = scale.keys() - lowest - handed
     distinct, apart = set(scale.values()), {scale[number] for number in others}
     tables.add(_QUANTIZATION, len(distinct))
@@ -244,10 +244,15 @@ def _scales(program: Program) -> dict[int, int]:
     """For each activation, the first one with the same quantisation; integers that stand for themselves have none."""
     scale = {number: number for number, tensor in enumerate(program.tensors) if not tensor.constant and tensor.channels}
     for op in program.operators:
-        if op.name in _HAND_ON:
+        if _hands_on(op, program):
             same = {scale[number] for number in (*op.outputs, *op.inputs) if number in scale}
             scale = {number: min(same) if first in same else first for number, first in scale.items()}
     return scale
+
+
+def _hands_on(op: Operator, program: Program) -> bool:
+    """Whether a result has the quantisation of what is read; a SLICE of a state has."""
+    return op.name in _HAND_ON or (op.name == "SLICE" and program.tensors[op.inputs[0]].variable)
 
 
 def _told(call: Call) -> tuple[Any, ...]:
