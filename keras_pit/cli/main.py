@@ -15,13 +15,14 @@ import click
 
 from .. import __version__
 from ..errors import DeploymentError, UnreadableFileError
-from . import look, make, run
+from . import fronts, look, make, run
 from .options import debug
 from .session import Session
 
 COMMANDS = (
     look.summary,
     run.search,
+    fronts.sweep,
     make.export,
     make.convert,
     make.deploy,

@@ -17,7 +17,19 @@ from keras_pit.cli import main
 
 ROOT = Path(__file__).parents[2]
 MODEL = str(ROOT / "tflite" / "watch" / "model.tflite")
-COMMANDS = ("summary", "search", "export", "convert", "deploy", "profile", "fits", "boards", "verify", "report")
+COMMANDS = (
+    "summary",
+    "search",
+    "sweep",
+    "export",
+    "convert",
+    "deploy",
+    "profile",
+    "fits",
+    "boards",
+    "verify",
+    "report",
+)
 
 
 @pytest.fixture
@@ -236,3 +248,16 @@ def test_the_start_is_quiet(place):
     )  # fmt: skip
     assert run.returncode == 2
     assert "is no search model" in one_line(run.stderr)
+
+
+def test_a_sweep_from_the_command_line(call, place, tmp_path):
+    sweep = ("sweep", place / "model.keras", "--data", place / "data.npz", "--out", tmp_path / "front", "--points", 1)
+    epochs = ("--search-epochs", 1, "--fine-tune", 1, "--float", "--json")
+    code, answer, _ = call(*sweep, *epochs)
+    found = json.loads(answer)
+    assert code == 0 and len(found["points"]) == 1 and found["failures"] == []
+    assert "front.html" in found["page"] and (tmp_path / "front" / "front.html").is_file()
+    code, _, error = call(*sweep, *epochs, "--cost", "macs")
+    assert code == 2 and "holds another sweep" in one_line(error)
+    code, _, error = call(*sweep, "--bounds", "much")
+    assert code == 2 and "expected numbers" in one_line(error)
