@@ -93,7 +93,7 @@ def sweep(
             that is arrays, else of the validation data.
         monitor: the metric that says how good a model is; default: the first that the seed is compiled with, or "loss".
         mode: "max" if more of it is better, "min" if less is; "auto" tells by its name.
-        search: what is searched, as for `convert`.
+        search: what is searched, as for `convert`, but for "inputs": all points take the same data.
         exclude: names of layers that stay as they are, as for `convert`.
         round_to: channels in blocks of so many, as for `convert`.
         executor: where to run: anything with `submit(function, *arguments)` that returns something with `result()`, as
@@ -126,6 +126,11 @@ def sweep(
     if callable(x) and train is None:
         x, train = None, x
     job = _job(model, x, y, validation_data, calibration, train, fit)
+    if "inputs" in search:
+        raise ValueError(
+            "`search` has 'inputs', received by a sweep: its models all take the same data, expected some of "
+            "'channels', 'kernel', 'dilation', 'kernel_2d'. Find the inputs by one search, then sweep what it exports."
+        )
     options = {"search": tuple(search), "exclude": _names(exclude), "round_to": round_to}
     store = Store(checks.path(directory, "`directory`"))
     if executor is not None:

@@ -190,6 +190,7 @@ def test_a_failing_point(tmp_path):
         ({"mode": "up"}, ValueError, "`mode` must be one of"),
         ({"executor": 3}, TypeError, r"`executor.submit` must be a function"),
         ({"callbacks": []}, ValueError, "`callbacks` of `fit` is the sweep's own"),
+        ({"search": ("channels", "inputs")}, ValueError, "`search` has 'inputs'"),
         ({"speed": 3}, TypeError, "no argument `speed`, and neither has `fit`"),
         ({"quantization": "int4"}, ValueError, "`quantization` must be one of 'int8'"),
     ],
