@@ -4,7 +4,11 @@ The laws are also tested on networks that are new in each run. Their seeds are d
 printed at the top, so that a run can be repeated.
 """
 
+import os
 import random
+
+# On a CPU, oneDNN alone computes channels_first and some dilated convolutions, and TensorFlow leaves it out on some.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import pytest

@@ -41,6 +41,7 @@ def network() -> keras.Model:
 MODEL = network()
 X = np.random.default_rng(0).normal(size=(8, 8, 3)).astype("float32")
 SEARCH = keras_pit.convert(MODEL)
+SWEEP = {"model": MODEL, "x": lambda model, stage: None, "validation_data": (X, X), "directory": "front"}
 TFLITE = keras_pit.to_tflite(MODEL, X, verify=False)
 REPORT, SUMMARY = keras_pit.profile(TFLITE), keras_pit.summary(MODEL)
 BOARD = {"name": "mine", "title": "Mine", "chip": "X", "core": "cortex-m4", "clock_mhz": 80, "flash": 2**18}
@@ -62,6 +63,7 @@ def scheduled(value):
 FUNCTIONS = {
     "convert": lambda **a: keras_pit.convert(**{"model": MODEL, **a}),
     "widen": lambda **a: keras_pit.widen(**{"model": MODEL, **a}),
+    "sweep": lambda **a: keras_pit.sweep(**{**SWEEP, **a}),
     "export": keras_pit.export,
     "cost": lambda **a: keras_pit.cost(**{"model": MODEL, **a}),
     "soft_cost": lambda **a: keras_pit.soft_cost(**{"search": SEARCH, **a}),
@@ -148,6 +150,10 @@ WRONG = [
     ("convert", "round_to", NO_NUMBER, [*NOT_POSITIVE, 1.5, 2.0]),
     ("widen", "model", NO_MODEL, []),
     ("widen", "kernels", NO_NUMBER, [*NOT_POSITIVE, 1.5, 2.0]),
+    ("sweep", "model", NO_MODEL, []),
+    ("sweep", "points", NO_NUMBER, [*NOT_POSITIVE, 1.5, 2.0]),
+    ("sweep", "directory", NO_PATH, []),
+    ("sweep", "descent", NO_FLAG, []),
     ("export", "search", [*NO_MODEL, MODEL], []),
     ("cost", "model", NO_MODEL, []),
     ("cost", "metric", NO_STRING, ["flops", "", "size:pico", "ram:nowhere"]),

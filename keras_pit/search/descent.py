@@ -72,7 +72,7 @@ class Descent:
         @tf.custom_gradient
         def tap(values: Any) -> Any:
             def remember(gradient: Any) -> Any:
-                self._gradient.assign(gradient)
+                self._gradient.assign(_of_all_devices(gradient))
                 return gradient
 
             return tf.identity(values), remember
@@ -104,3 +104,11 @@ class Descent:
     def _free(self) -> np.ndarray:
         """1 for each mask that is trained."""
         return np.concatenate([np.full(mask.shape[0], mask.trainable, "float32") for mask in self._masks])
+
+
+def _of_all_devices(gradient: Any) -> Any:
+    """The sum over the devices of a distribution strategy, as optimizers take it."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return gradient
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, gradient)

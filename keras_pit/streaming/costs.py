@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..boards import Board
 from ..costs import cores, register
 from ..costs.arena import arena
@@ -34,7 +36,9 @@ def of_a_step(program: Program, every: int = 1) -> Program:
         return streamed(program, every=every).program
     except CannotStream as error:
         operator = None if error.number is None else program.operators[error.number]
-        place = f"layer '{operator.layer}' ({operator.name})" if operator and operator.layer else "it"
+        # A search numbers its layers, so that no two have the same name.
+        name = "" if operator is None else re.sub(r"#\d+$", "", operator.layer)
+        place = f"layer '{name}' ({operator.name})" if operator is not None and name else "it"
         raise ValueError(
             f"The network cannot stream: {place} {error.reason}. Ask for its costs on whole windows, or replace the "
             "layer."

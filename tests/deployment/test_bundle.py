@@ -701,7 +701,9 @@ class TestPlaces:
     def test_only_what_a_bundle_is_made_of_is_ours(self, made):
         place = made("classifier").directory
         files = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
-        assert files | {"build/self_test"} == sources.paths("classifier")
+        of_streams = {"stream.h", "arduino/classifier/stream.h"}
+        assert files.isdisjoint(of_streams)
+        assert files | of_streams | {"build/self_test"} == sources.paths("classifier")
         assert sources.name_of((place / "model_settings.h").read_text()) == "classifier"
 
     def test_a_folder_that_only_looks_like_one(self, made, tmp_path):
