@@ -15,7 +15,8 @@ While it is searched, the masks at the edge go to and fro. Two things keep this 
   are set to this mean (with a target, shifted until the bounds are used up) and held to the end.
 
 From then on, batch norm measures its moving statistics anew: they are the plain mean of all batches since then, until
-the usual moving average takes over.
+the usual moving average takes over. And the learning rate falls to zero along a line, so that the weights settle, too;
+unless it is a schedule of its own.
 
 Each `fit` searches on and settles in its last part. Where the end is not known (early stopping, loops by hand),
 `SearchModel.settle` fixes the architecture at any time. All state is in variables of the search model, and saved with
@@ -42,6 +43,8 @@ FREEZE = 0.8
 """Share of a `fit` from which on the architecture is fixed."""
 WINDOW, LONGEST = 0.15, 1000
 """The running mean goes back so far: a share of the `fit`, and at most so many steps."""
+SLOWEST = 0.01
+"""The least share of the learning rate at the end of a `fit`."""
 HOLD = 0.05
 """A mask that has switched is set this far from the threshold: it stays for a while, and weights can adapt to it."""
 STEPS_ELSEWHERE = 1000
@@ -81,11 +84,14 @@ class Controller:
         """Counts the steps of the fixed architecture, from 1; 0 while it is searched."""
         self._asked = state("asked", 0.0)
         """1 if the architecture was fixed by request."""
+        self.slowness = state("slowness", 1.0)
+        """By how much the learning rate is multiplied."""
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All state."""
-        own = [self.progress, self.pace, self.steps, self._mean, self._weight, self._on, self._since, self._asked]
+        own = [self.progress, self.pace, self.steps, self.slowness]
+        own += [self._mean, self._weight, self._on, self._since, self._asked]
         others = (self.bounds, self.descent)
         return [*own, *(variable for other in others if other is not None for variable in other.variables)]
 
@@ -192,20 +198,42 @@ class Controller:
 
 
 class Progress(keras.callbacks.Callback):
-    """Tells a controller how far `fit` has come."""
+    """Tells a controller how far `fit` has come, and lets the learning rate fall while the weights settle."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
         self._begin = 0.0
+        self._progress, self._pace = 0.0, 0.0
+        """At the begin of the epoch, and of each of its steps."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._slow(1.0)  # a `fit` that was interrupted left it slow
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._begin = number(self.model.optimizer.iterations)
         steps, waiting = self.params["steps"] or number(self._controller.steps), self._controller.waits
         epochs = max(self.params["epochs"] - waiting, 1)
-        self._controller.progress.assign(max(epoch - waiting, 0) / epochs)
+        self._progress = max(epoch - waiting, 0) / epochs
         # In the first epoch of data without a length the number of steps is not known: the search waits.
-        self._controller.pace.assign(1 / (epochs * steps) if steps and epoch >= waiting else 0.0)
+        self._pace = 1 / (epochs * steps) if steps and epoch >= waiting else 0.0
+        self._controller.progress.assign(self._progress)
+        self._controller.pace.assign(self._pace)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        left = 1 - (self._progress + batch * self._pace)
+        if left < 1 - FREEZE:
+            self._slow(max(left / (1 - FREEZE), SLOWEST))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._controller.steps.assign(number(self.model.optimizer.iterations) - self._begin)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._slow(1.0)
+
+    def _slow(self, factor: float) -> None:
+        """Multiply the learning rate, as it would be without this, by a factor; a schedule is left alone."""
+        rate, now = self.model.optimizer.learning_rate, number(self._controller.slowness)
+        if isinstance(rate, keras.Variable) and factor != now:
+            rate.assign(rate / now * factor)
+            self._controller.slowness.assign(factor)

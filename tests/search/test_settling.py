@@ -78,6 +78,62 @@ def normed() -> keras.Model:
     return keras.Model(inputs, layers.Dense(3, name="out")(layers.GlobalAveragePooling1D(name="pool")(x)))
 
 
+class Rates(keras.callbacks.Callback):
+    """The learning rate of each step."""
+
+    def on_train_begin(self, logs=None):
+        self.rates = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def test_weights_settle_with_a_falling_rate():
+    search, rates = compiled(), Rates()
+    for _ in range(2):
+        search.fit(*samples(), 32, 10, verbose=0, callbacks=[rates])
+        steps = len(rates.rates)
+        left = 1 - np.arange(steps) / steps
+        expected = 0.01 * np.clip(left / (1 - settling.FREEZE), settling.SLOWEST, 1)
+        np.testing.assert_allclose(rates.rates, expected, rtol=1e-4)
+        assert rates.rates[-1] < 0.001
+        assert float(search.optimizer.learning_rate) == pytest.approx(0.01)
+
+
+def test_a_rate_that_others_set_falls_too():
+    search, rates = compiled(), Rates()
+    halved = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: epoch == 9 and search.optimizer.learning_rate.assign(
+            search.optimizer.learning_rate / 2
+        )
+    )  # fmt: skip
+    search.fit(*samples(), 32, 10, verbose=0, callbacks=[rates, halved])
+    assert float(search.optimizer.learning_rate) == pytest.approx(0.005)
+    assert max(rates.rates[-8:]) <= 0.005 * 0.5
+
+
+def test_a_schedule_is_left_alone():
+    search = compiled()
+    search.compile(keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)), LOSS)
+    rates = Rates()
+    search.fit(*samples(), 32, 5, verbose=0, callbacks=[rates])
+    np.testing.assert_allclose(rates.rates, 0.01 * 0.9 ** (np.arange(1, len(rates.rates) + 1) / 10), rtol=1e-4)
+
+
+def test_a_fit_after_one_that_was_broken_off_has_its_rate():
+    class Crash(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 8:
+                raise RuntimeError("power cut")
+
+    search, rates = compiled(), Rates()
+    with pytest.raises(RuntimeError, match="power cut"):
+        search.fit(*samples(), 32, 10, verbose=0, callbacks=[Crash()])
+    assert float(search.optimizer.learning_rate) < 0.01
+    search.fit(*samples(), 32, 2, verbose=0, callbacks=[rates])
+    assert rates.rates[0] == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("how", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=["graph", "eager", "xla"])
 def test_statistics_are_the_mean_over_the_fixed_architecture(how):
     rng = np.random.default_rng(0)
