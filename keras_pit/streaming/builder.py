@@ -222,8 +222,8 @@ class Builder:
     # -- the whole ----------------------------------------------------------------------------------------------------
 
     def ordered(self) -> list[Placed]:
-        """All operators, the frequent ones first."""
-        periods = sorted({*self._operators, *self._gates})
+        """All operators, the frequent ones first; samples come every step, whatever reads them."""
+        periods = sorted({1, *self._operators, *self._gates})
         result: list[Placed] = []
         for period, after in pairwise(periods):
             result += self._operators.get(period, [])
@@ -237,7 +237,7 @@ class Builder:
                 )
             last = gates.pop() if gates else self._spare_gate()
             result += [*gates, replace(last, operator=replace(last.operator, cycles=after // period))]
-        return result + self._operators.get(periods[-1], []) if periods else result
+        return result + self._operators.get(periods[-1], [])
 
     def _spare_gate(self) -> Placed:
         """A buffer of one slot, which only ends the run."""

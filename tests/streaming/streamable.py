@@ -79,6 +79,16 @@ def later_steps(x):
     return layers.Dense(3)(layers.Flatten()(layers.Cropping1D((4, 1))(_conv(x))[:, ::3]))
 
 
+def thinned(x):
+    """Nothing is kept of the steps that are left out."""
+    x = layers.Conv1D(8, 1, strides=2, activation="relu")(layers.MaxPooling1D(1, 2)(x[:, 1:]))
+    return _classified(x)
+
+
+def every_third(x):
+    return _classified(layers.Conv1D(8, 2, activation="relu")(x[:, 1::3]))
+
+
 def functions(x):
     x = layers.PReLU(shared_axes=[1])(layers.Conv1D(8, 3, padding="causal")(x))
     x = layers.LayerNormalization()(layers.LeakyReLU()(x) + 1.0)
@@ -108,7 +118,7 @@ NETWORKS = {
     function.__name__: function
     for function in (
         causal, valid, strides, pooled, same, look_ahead_twice, depthwise, squeeze_and_excite, sequence, last_step,
-        later_steps, functions, grouped, frames, bands,
+        later_steps, thinned, every_third, functions, grouped, frames, bands,
     )
 }  # fmt: skip
 MAPS = ("frames", "bands")
