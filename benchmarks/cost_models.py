@@ -181,6 +181,16 @@ def bounds(networks: list[measured.Measured]) -> dict[str, dict[str, float]]:
     return found
 
 
+def chains(aside: list[measured.Measured]) -> dict[str, dict[str, float]]:
+    """Errors of networks that run one time step at a time, of latency and arena by core."""
+    steps = [network for network in aside if any(op.name == "CIRCULAR_BUFFER" for op in network.program.operators)]
+    found = {}
+    for core in measured.CORES:
+        latency = errors([instructions(one.program, core) for one in steps], [one.invoke[core] for one in steps])
+        found[core] = {"networks": len(steps)} | latency
+    return {core: found[core] | {"arena": memory} for core, memory in arenas(steps).items()}
+
+
 def _macs(program: Program) -> int:
     return sum(call.macs for call in program.calls())
 
@@ -247,6 +257,16 @@ def print_latency(results: dict) -> None:
         print(f"bound of SOFTMAX on {core}: {found['least']:.1%} to (median) {found['median']:.1%} above the measured")
 
 
+def print_chains(results: dict) -> None:
+    """Prints what `chains` found."""
+    for core, found in results["streaming chains"].items():
+        memory = found["arena"]
+        print(
+            f"{found['networks']} streaming chains on {core}: latency median error {found['median']:.1%}, largest "
+            f"{found['largest']:.1%}; arena {memory['least above']} to {memory['most above']} B above"
+        )
+
+
 def print_memory(results: dict) -> None:
     """Prints what `arenas` and `flashes` found."""
     for core, found in results["arena"].items():
@@ -289,10 +309,12 @@ def main() -> None:
         "latency": latencies(fitted, aside),
         "operators": operators(aside),
         "bound of SOFTMAX": bounds(networks),
+        "streaming chains": chains(aside),
         "arena": arenas(networks),
         "flash": flashes(arguments.data, aside),
     }
     print_latency(results)
+    print_chains(results)
     print_memory(results)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")
