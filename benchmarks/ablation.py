@@ -3,7 +3,6 @@
     python benchmarks/ablation.py --data DIRECTORY [--tasks digits] [--shares 0.1] [--seeds 0 1] [--parts hysteresis]
 
     all               the search as it is
-    descent           the optimizer moves the masks, in steps of about one size
     hysteresis        a mask that has switched is not set back from the threshold
     mean              what is fixed are the masks of the last instant, not of the last steps on average
     settling          searched to the end: the architecture is fixed at the last step
@@ -49,7 +48,6 @@ from keras_pit.search import settling, targets
 NEVER = 1e-9
 PARTS: dict[str, list[Any]] = {
     "all": [],
-    "descent": [patch.object(settling, "Descent", lambda masks: None)],
     "hysteresis": [patch.object(settling, "HOLD", 0.0)],
     "mean": [patch.object(settling, "WINDOW", NEVER)],
     "settling": [patch.object(settling, "FREEZE", 1.0 - NEVER)],

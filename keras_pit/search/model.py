@@ -23,7 +23,6 @@ from ..layers.layer import PITLayer
 from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.reader import Reader
 from .arguments import Arguments, check_strength
-from .descent import Descent
 from .least import largest
 from .prices import Prices
 from .settling import Controller, Progress
@@ -153,7 +152,7 @@ class SearchModel(keras.Model):
         self._strength.assign(check_strength(value))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        reader = self._tapped() if training else self.reader()
+        reader = self.reader()
         with reader.shared():
             outputs = super().call(inputs, training=training, mask=mask)
         # The loss of an evaluation is the task's alone, so that those of all models and moments can be compared.
@@ -161,15 +160,6 @@ class SearchModel(keras.Model):
             # Not the model's own method, which functional models refuse.
             keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(reader))
         return outputs
-
-    def _tapped(self) -> Reader:
-        """A reader of the masks that, in a training step for a target, remembers their gradient."""
-        descent = self.controller.descent
-        if descent is None or not descent.watching:
-            return self.reader()
-        masks = mask_variables(self)
-        split = parts(descent.tapped(self.controller.values()), masks)
-        return self.reader({id(mask): part for mask, part in zip(masks, split, strict=True)})
 
     def relative_cost(self, reader: Reader) -> Any:
         """The weighted sum of the costs, each as a share of the seed's."""
@@ -222,20 +212,11 @@ class SearchModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         self._prepare()
         norms = [layer for layer in _keras.all_layers(self) if isinstance(layer, keras.layers.BatchNormalization)]
-        descent = self.controller.descent
         with self.controller.measuring(norms):
-            logs, moved = (super().train_step(data), None) if descent is None else self._descend(data, descent)
-        # After the update, so that the last step of an epoch logs the costs of the architecture as it then is.
-        now = self.controller.step(moved)
-        return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
-
-    def _descend(self, data: Any, descent: Descent) -> tuple[dict[str, Any], Any]:
-        """A training step, and where the masks go in it."""
-        before, rate = self.controller.values(), self.optimizer.learning_rate + 0.0
-        unit = self.optimizer.scale_loss(keras.ops.ones(()))
-        with descent.watched():
             logs = super().train_step(data)
-        return logs, descent.moved(before, self.controller.values(), rate, unit)
+        # After the update, so that the last step of an epoch logs the costs of the architecture as it then is.
+        now = self.controller.step()
+        return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         own = [Exact(), Progress(self.controller)]

@@ -34,8 +34,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..layers.masks import MARGIN, THRESHOLD
-from .descent import Descent
+from ..layers.masks import THRESHOLD
 from .targets import Bounds
 from .variables import apart, number, parts, state
 
@@ -65,8 +64,6 @@ class Controller:
         self, masks: Sequence[keras.Variable], costs: Callable[[Any], Any], bounds: Bounds | None = None
     ) -> None:
         self._masks, self._costs, self.bounds = list(masks), costs, bounds
-        self.descent = Descent(masks) if bounds is not None and masks else None
-        """With a target, what moves the masks in place of the optimizer."""
         self._held, self._assigned = apart(self._hold), apart(self._assign)
         self.progress = state("progress", 0.0)
         self.pace = state("pace", 1.0 / STEPS_ELSEWHERE if bounds else 0.0)
@@ -92,8 +89,7 @@ class Controller:
         """All state."""
         own = [self.progress, self.pace, self.steps, self.slowness]
         own += [self._mean, self._weight, self._on, self._since, self._asked]
-        others = (self.bounds, self.descent)
-        return [*own, *(variable for other in others if other is not None for variable in other.variables)]
+        return [*own, *(self.bounds.variables if self.bounds else [])]
 
     @property
     def fixed(self) -> bool:
@@ -112,11 +108,8 @@ class Controller:
         elif not self.fixed and self._masks:
             self._hold()
 
-    def step(self, moved: Any = None) -> Any:
+    def step(self) -> Any:
         """To be called after each step of the optimizer.
-
-        Args:
-            moved: the masks, if not as the optimizer left them.
 
         Returns:
             The costs as they now are, shape (costs,).
@@ -126,10 +119,10 @@ class Controller:
         if not self._masks:
             return self._costs(None)
         fixed = ops.logical_or(progress > FREEZE, self._asked > 0)
-        return ops.cond(fixed, lambda: self._held(), lambda: self._search(before, progress, moved))
+        return ops.cond(fixed, lambda: self._held(), lambda: self._search(before, progress))
 
-    def _search(self, before: Any, progress: Any, given: Any) -> Any:
-        values = self.values() if given is None else ops.clip(given, THRESHOLD - MARGIN, THRESHOLD + MARGIN)
+    def _search(self, before: Any, progress: Any) -> Any:
+        values = self._values()
         on = ops.cast(values > THRESHOLD, "float32")
         switched = ops.not_equal(on, self._on)
         # What is not a number stays none, and ends the search with an error.
@@ -139,10 +132,7 @@ class Controller:
         if self.bounds is not None:
             values, costs, shifted = self.bounds.follow(values, costs, before, progress)
             moved = ops.logical_or(moved, shifted)
-        if given is None:
-            ops.cond(moved, lambda: self._assigned(values), lambda: ops.zeros(()))
-        else:
-            self._assign(values)
+        ops.cond(moved, lambda: self._assigned(values), lambda: ops.zeros(()))
         rate = ops.clip(self.pace / WINDOW, 1 / LONGEST, 1.0)
         self._mean.assign(self._mean + rate * (values - self._mean))
         self._weight.assign(self._weight + rate * (1 - self._weight))
@@ -165,10 +155,9 @@ class Controller:
     def _average(self) -> Any:
         """The running mean; before there is one, the masks as they are."""
         weight = ops.maximum(self._weight, keras.backend.epsilon())
-        return ops.where(self._weight > 0, self._mean / weight, self.values())
+        return ops.where(self._weight > 0, self._mean / weight, self._values())
 
-    def values(self) -> Any:
-        """The masks as they are, in one tensor."""
+    def _values(self) -> Any:
         return ops.concatenate([ops.convert_to_tensor(mask) for mask in self._masks])
 
     def _assign(self, values: Any) -> Any:
