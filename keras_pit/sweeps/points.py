@@ -11,9 +11,6 @@ import keras
 from .plan import Plan
 from .store import Step, Store
 
-UNITS = {"size": "parameters", "macs": "MACs", "flash": "flash (B)", "ram": "RAM (B)", "latency": "latency (ms)"}
-"""How costs are called in tables and pictures."""
-
 
 @dataclass(frozen=True, eq=False)
 class Point:

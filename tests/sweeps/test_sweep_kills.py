@@ -62,4 +62,4 @@ def test_killed_at_ten_random_moments(tmp_path):
         assert [point.number for point in front] == [1, 2] and not front.failures
         assert len(finished) == 5
         left = {path.name for path in directory.iterdir()} - set(finished)
-        assert left == {"sweep.json", "seed.keras", "lock"}
+        assert left == {"sweep.json", "seed.keras", ".lock"}
