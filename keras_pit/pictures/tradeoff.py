@@ -88,11 +88,12 @@ def _along(points: list[list[float]]) -> tuple[list[float], list[float]]:
 
 def _logarithmic(axes: Any) -> None:
     """Numbers at 1, 2 and 5 of each power of ten."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    large = EngFormatter(sep="")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1000 else large(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
