@@ -28,10 +28,10 @@ demo: $(INSTALLED)
 	$(RUN) examples/watch.py
 
 test: lint
-	$(RUN) -m pytest -n auto
+	$(RUN) -m pytest -n auto --dist worksteal
 
 slow: lint
-	$(RUN) -m pytest -n auto --runslow
+	$(RUN) -m pytest -n auto --dist worksteal --runslow
 
 # mkdocs-material's notice about its successor is no warning about these pages.
 docs: $(INSTALLED)

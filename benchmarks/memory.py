@@ -57,11 +57,11 @@ def cycle(seed: keras.Model, arguments: dict[str, Any]) -> list[weakref.ref[kera
     return [weakref.ref(search), weakref.ref(keras_pit.export(search))]
 
 
-def cycles(arguments: dict[str, Any], count: int) -> dict[str, float]:
+def cycles(arguments: dict[str, Any], count: int, warm_up: int = WARM_UP) -> dict[str, float]:
     """Memory and objects that Python tracks, after the warm-up and after so many cycles more."""
     seed = network()
     alive = 0
-    for _ in range(WARM_UP):
+    for _ in range(warm_up):
         cycle(seed, arguments)
     before, objects = resident(), len(gc.get_objects())
     for _ in range(count):

@@ -22,6 +22,7 @@ from .. import checks
 from ..costs import cores
 from ..costs.faults import faults
 from ..errors import DeploymentError
+from ..folders import replace, restore, temporary
 from .advice import require_runnable
 from .batch import TAKEN, of_one
 from .calibration import as_arrays, as_samples
@@ -31,7 +32,6 @@ from .cpp.names import check_labels, check_name
 from .cpp.operators import registrations
 from .file_graph import Graph, TensorInfo
 from .flatbuffer import File
-from .folders import replace, restore, temporary
 from .limits import LIMITS, beyond
 from .operands import work
 from .profile import profile_file

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DeploymentError
-from .folders import temporary
+from ..folders import temporary
 
 SECONDS = 300.0
 MEMORY = 4 * 2**30

@@ -26,11 +26,12 @@ MORE = 0.9
 
 UNITS = {
     "size": "parameters",
-    "macs": "multiply-accumulates",
+    "macs": "MACs",
     "flash": "flash (B)",
     "ram": "RAM (B)",
     "latency": "latency (ms)",
 }
+"""How costs are called in tables and pictures."""
 
 
 def unit(cost: str) -> str:

@@ -1,7 +1,7 @@
 """The folder of a run: its files, each there as a whole or not at all.
 
 A file is written beside its place and then put there, so whoever is killed leaves the former one, or none. One process
-at a time works in a folder: it holds a lock, which the system takes back when the process ends.
+at a time works in a folder (`folders.alone`).
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows, where two processes in one folder are not noticed
-    fcntl = None  # type: ignore[assignment]
-
 from .. import checks
+from ..folders import alone
 
-REQUEST, RESULT, HISTORY, LOCK, BACKUP = "request.json", "result.json", "history.jsonl", ".lock", "backup"
+REQUEST, RESULT, HISTORY, BACKUP = "request.json", "result.json", "history.jsonl", "backup"
 SEED, SEARCH, SLIM, TFLITE, PAGE = "seed.keras", "search.keras", "slim.keras", "slim.tflite", "report.html"
 
 
@@ -97,20 +93,10 @@ class Folder:
                 file.write(b"" if file.read() == b"\n" else b"\n")
             file.write(json.dumps(row).encode() + b"\n")
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """A context in which no other process works here.
 
         Raises:
             BlockingIOError: if one does.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self / LOCK).open("w") as lock:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError as error:
-                    raise BlockingIOError(
-                        f"Another process works in {str(self.path)!r}: wait for it, or choose another folder."
-                    ) from error
-            yield
+        return alone(self.path)

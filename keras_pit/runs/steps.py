@@ -21,6 +21,7 @@ import tensorflow as tf
 from .. import checks
 from ..deployment.quantize import to_tflite
 from ..errors import DeploymentError
+from ..folders import LOCK
 from ..search.convert import convert
 from ..search.export import export
 from . import folder as files
@@ -146,7 +147,7 @@ def _begin(run: Folder, model: keras.Model, data: Data, settings: Settings) -> N
 
 
 def _require_empty(run: Folder) -> None:
-    others = [path.name for path in run.path.iterdir() if path.name != files.LOCK and not path.name.startswith(".new.")]
+    others = [path.name for path in run.path.iterdir() if path.name != LOCK and not path.name.startswith(".new.")]
     if others:
         raise FileExistsError(
             f"{str(run.path)!r} holds {sorted(others)[0]!r}, which is of no run: expected a new or empty folder."

@@ -7,8 +7,7 @@ from typing import Any
 
 import keras
 
-from .. import checks, costs
-from ..blueprint import Blueprint
+from .. import blueprint, checks, costs
 from ..costs.check import cost_of
 from ..graph import seeds
 from ..graph.channels import trace
@@ -54,7 +53,7 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = No
         return model.cost(metric)
     with seeds.functional(model) as graph:
         if known.whole:
-            return cost_of(known, Blueprint.of(graph).program())
+            return cost_of(known, blueprint.Blueprint.of(graph).program())
         channels = trace(graph)
         warn_of_unknown(metric, model.name, channels)
         return total(channels, metric)

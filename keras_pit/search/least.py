@@ -15,8 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .. import boards, costs
-from ..blueprint import Blueprint
+from .. import blueprint, boards, costs
 from ..costs import cores
 from ..costs.arena import buffers
 from ..costs.latency import operator_instructions
@@ -61,7 +60,7 @@ def largest(search: Any, metric: str) -> str:
         )
     if name not in ("flash", "ram", "latency"):
         return ""
-    program = Blueprint.of(slim(search, search.channels)).program()
+    program = blueprint.Blueprint.of(slim(search, search.channels)).program()
     core = cores.of_board(boards.get(board or costs.registry.BOARD)).name
     if name == "ram":
         return _peak(program, core)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from .. import checks, costs
-from ..blueprint import Blueprint
+from .. import blueprint, checks, costs
 from ..costs.check import cost_of
 from ..graph import _keras, seeds
 from ..graph.channels import Channels
@@ -31,6 +30,9 @@ from .targets import Bounds
 from .totals import total
 from .variables import parts
 from .wire import Origin, Wired, wire
+
+if TYPE_CHECKING:
+    from ..blueprint import Blueprint
 
 RANDOM = "random_state_"
 NUMBERED = "strength", "pressure", "tightness", "progress", "pace", "steps"
@@ -118,14 +120,14 @@ class SearchModel(keras.Model):
         """What a microcontroller would run, with soft sizes."""
         if self._blueprint is None:
             with _keras.outside_of_calls():
-                self._blueprint = Blueprint.searched(*whole(self, self.channels), self.channels)
+                self._blueprint = blueprint.Blueprint.searched(*whole(self, self.channels), self.channels)
         return self._blueprint
 
     def cost(self, name: str) -> Any:
         """A cost of what `export` would return now, as a number."""
         metric = costs.get(name)
         if metric.whole:
-            return cost_of(metric, Blueprint.of(slim(self, self.channels)).program())
+            return cost_of(metric, blueprint.Blueprint.of(slim(self, self.channels)).program())
         return total(self.channels, name)
 
     def reader(self, values: Mapping[int, Any] | None = None) -> Reader:

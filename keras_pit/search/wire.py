@@ -9,8 +9,7 @@ from typing import Any
 
 import keras
 
-from .. import costs
-from ..blueprint import Blueprint
+from .. import blueprint, costs
 from ..costs.check import check, check_whole, cost_of
 from ..graph import _keras
 from ..graph.channels import Channels, trace
@@ -71,7 +70,7 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
         if not metric.whole:
             check(metric, (stage for layer in channels.layers for stage in stages(layer, channels)))
         elif not metric.built_in:
-            check_whole(metric, Blueprint.of(seed).program())
+            check_whole(metric, blueprint.Blueprint.of(seed).program())
         warn_of_unknown(name, seed.name, channels, stacklevel=4)
     of_seed = _costs(seed, channels, arguments.regularizer)
     for name, value in of_seed.items():
@@ -126,7 +125,7 @@ def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Argument
 def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[str, float]:
     """What the seed costs."""
     metrics = {name: costs.get(name) for name in names}
-    program = Blueprint.of(seed).program() if any(metric.whole for metric in metrics.values()) else None
+    program = blueprint.Blueprint.of(seed).program() if any(metric.whole for metric in metrics.values()) else None
     return {
         name: cost_of(metric, program) if program and metric.whole else total(channels, name)
         for name, metric in metrics.items()

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import checks
+from ..pictures import accuracy_against_cost
 from . import measure
 from .page import page
 from .pareto import undominated
-from .picture import draw
 from .plan import Plan
 from .points import Point, read
 from .samples import Samples
@@ -265,7 +265,18 @@ class Front:
             ImportError: if matplotlib is not installed.
             ValueError: if the cost is not known of the points.
         """
-        return draw(self, checks.path(path, "`path`"), self._axis(x))
+        path, x = checks.path(path, "`path`"), self._axis(x)
+        curves = [
+            *(("sweep", point, not kept) for point, kept in self.rank(x)),
+            *(("seed", point, False) for point in self.seeds),
+            *((point.label, point, False) for point in self.others),
+        ]
+        points = [
+            {"curve": curve, "dominated": dominated, self.monitor: point.value, "costs": point.costs}
+            for curve, point, dominated in curves
+        ]
+        accuracy_against_cost(points, x, path, accuracy=self.monitor)
+        return path
 
     def html(self, path: str | os.PathLike[str], x: str | None = None) -> pathlib.Path:
         """Write a page that shows the front, each point's architecture and memory, and which points fit which board.

@@ -19,7 +19,7 @@ from ..costs.program import Program
 from ..deployment.advice import of_fault
 from ..deployment.flatbuffer import File
 from ..graph import seeds
-from .points import UNITS
+from ..pictures.style import UNITS
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MARK = "/*DATA*/null"

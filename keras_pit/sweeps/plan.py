@@ -94,6 +94,10 @@ class Plan:
             values[name] = tuple(values[name])
         return cls(**values)
 
+    def named(self, found: dict[str, float]) -> dict[str, float]:
+        """Costs, also by the names that the plan has for them: "latency:pico" is the latency on the plan's board."""
+        return {**{name: found[name.partition(":")[0]] for name in self.costs if name not in found}, **found}
+
     def steps(self) -> list[Step]:
         """All steps, in the order in which one process would make them."""
         found = []

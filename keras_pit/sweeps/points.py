@@ -11,9 +11,6 @@ import keras
 from .plan import Plan
 from .store import Step, Store
 
-UNITS = {"size": "parameters", "macs": "MACs", "flash": "flash (B)", "ram": "RAM (B)", "latency": "latency (ms)"}
-"""How costs are called in tables and pictures."""
-
 
 @dataclass(frozen=True, eq=False)
 class Point:
@@ -100,7 +97,7 @@ def read(store: Store, step: Step, plan: Plan) -> Point:
         label + f" ({step.seed})" * (len(plan.seeds) > 1),
         figures["accuracy"],
         figures["accuracy_int8"],
-        _costs(figures["costs"], plan),
+        plan.named(figures["costs"]),
         step.seed,
         step.point,
         figures.get("bound"),
@@ -108,8 +105,3 @@ def read(store: Store, step: Step, plan: Plan) -> Point:
         figures,
         store.folder(step),
     )
-
-
-def _costs(found: dict[str, float], plan: Plan) -> dict[str, float]:
-    """The costs, also by the names that the plan has for them: "latency:pico" is the latency on the plan's board."""
-    return {**{name: found[name.partition(":")[0]] for name in plan.costs if name not in found}, **found}

@@ -61,7 +61,8 @@ class Show:
 
     def _result(self, step: Step) -> str:
         found = self._store.figures(step)
-        costs = ", ".join(f"{name} {found['costs'][name]:,.5g}" for name in self._plan.costs)
+        known = self._plan.named(found["costs"])
+        costs = ", ".join(f"{name} {known[name]:,.5g}" for name in self._plan.costs)
         int8 = "" if found["accuracy_int8"] is None else f", in int8 {found['accuracy_int8']:.4g}"
         seconds = sum(found["seconds"].values())
         where = f"point {step.point} of {len(self._plan.bounds)}" if step.point else "seed"

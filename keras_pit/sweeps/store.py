@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..deployment.folders import temporary
+from ..folders import temporary
 
 KINDS = ("seed", "search", "point")
 

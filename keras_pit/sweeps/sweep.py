@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from .. import boards, checks
+from ..folders import alone
 from ..graph.seeds import require_model
 from ..search.arguments import Regularizer, Target, pressed
 from ..search.convert import convert
@@ -20,7 +21,6 @@ from . import steps
 from .executors import Processes
 from .front import Front
 from .job import Data, Job, save
-from .lock import locked
 from .measure import board_of
 from .plan import Epochs, Plan, even_bounds, given_bounds, random_seeds
 from .samples import Samples, spread
@@ -110,7 +110,8 @@ def sweep(
     Raises:
         TypeError: if an argument is of a wrong type.
         ValueError: if an argument is wrong, or the directory holds another sweep.
-        RuntimeError: if another process is at work in the directory, or no point could be made.
+        BlockingIOError: if another process works in the directory; what is finished can be read by `Front.load`.
+        RuntimeError: if no point could be made.
 
     Reference: Risso et al., "Pruning In Time (PIT)", DAC 2021, arXiv 2203.14768, for the search.
 
@@ -155,8 +156,7 @@ def sweep(
         options={name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         shapes=[list(weight.shape) for weight in model.weights],
     )
-    store.directory.mkdir(parents=True, exist_ok=True)
-    with locked(store.directory):
+    with alone(store.directory):
         plan = _agreed(store, plan, model)
         if any(not store.done(step) for step in plan.steps()):
             save(job, store.job)

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from .points import UNITS, Point
+from ..pictures.style import UNITS
+from .points import Point
 
 
 def table(front: Any) -> Table:

@@ -93,7 +93,7 @@ NETWORKS = {network.__name__: network for network in (causal, same, valid, depth
 METRICS = ("ram", "latency", "ram:pico2", "latency:disco-f746ng")
 CORES = ("cortex-m0+", "cortex-m4", "cortex-m55")
 """One for each set of kernels: plain C, DSP and Helium."""
-FIXED, FRESH, SLOW_FRESH = 20, 3, 1000
+FIXED, FRESH, SLOW_FRESH = 6, 3, 1000
 KNOWN = 564701477, 671159165
 """Networks that once failed: what was not measured, a TRANSPOSE of a single channel."""
 
@@ -147,7 +147,7 @@ def test_soft_costs_are_those_of_the_exported_model(name):
     search = keras_pit.convert(made(name), {"latency": 1.0})
     names = [*METRICS, "flash"]
     soft = tf.function(lambda: search.costs(names, search.reader()), autograph=False)
-    for seed, density in enumerate((None, 0.3, 0.6, 0.9)):
+    for seed, density in enumerate((None, 0.3, 0.9)):
         random_masks(search, np.random.default_rng(seed), density)
         slim = keras_pit.export(search)
         *now, flash = soft().numpy()
@@ -424,10 +424,10 @@ def test_gradients_of_a_board_are_what_a_switch_saves(kind, core):
         assert slope[off].sum() == pytest.approx(float(one) - other, rel=0.05, abs=least)
 
 
-@pytest.mark.parametrize("jit", [False, True])
-def test_exact_costs_are_in_the_logs(jit):
+def test_exact_costs_are_in_the_logs():
+    """With XLA, as Keras trains on a GPU; without it: `test_branches`, for a target."""
     search = keras_pit.convert(made("causal"), {"flash": 1.0, "ram": 1.0, "latency": 1.0}, strength=30.0)
-    search.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy", jit_compile=jit)
+    search.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy", jit_compile=True)
     x = samples(search, 64)
     history = search.fit(x, np.zeros(64), 8, epochs=16, verbose=0).history
     slim = keras_pit.export(search)

@@ -17,7 +17,7 @@ from keras_pit.deployment.flatbuffer import read_program
 from keras_pit.lowering import lower
 
 CORES = ("cortex-m4", "cortex-m55", "cortex-m0+")
-COUNT, SLOW = 8, 500
+COUNT, SLOW = 3, 500
 FLOATS = (108, 185)
 """Seeds of networks in which the converter leaves floats behind."""
 

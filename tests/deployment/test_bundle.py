@@ -21,9 +21,9 @@ import pytest
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 from keras import layers
 
-from keras_pit import deploy
+from keras_pit import deploy, folders
 from keras_pit.costs import cores
-from keras_pit.deployment import DeploymentError, folders, profile, run_tflite_micro, to_tflite
+from keras_pit.deployment import DeploymentError, profile, run_tflite_micro, to_tflite
 from keras_pit.deployment import bundle as writing
 from keras_pit.deployment.cpp import sources
 from keras_pit.deployment.cpp.literals import literal, string

@@ -9,8 +9,8 @@ reader has them. What else a page takes for granted stands in a comment that rea
 """
 
 import re
-from functools import partialmethod
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -65,8 +65,7 @@ WITH_CODE = [path for path in PAGES if blocks(path.read_text())]
 @pytest.mark.parametrize("path", WITH_CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_page_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # XLA takes longer to compile these networks than they take to train.
-    monkeypatch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, jit_compile=False))
+    monkeypatch.setattr(keras_pit, "sweep", short(keras_pit.sweep))
     registered = {kind: set(kind.names()) for kind in (keras_pit.costs, keras_pit.boards)}
     names = start()
     try:
@@ -75,6 +74,17 @@ def test_page_runs(path, tmp_path, monkeypatch):
     finally:
         for kind, before in registered.items():
             forget(kind, before)
+
+
+def short(sweep):
+    """A sweep of one point, in this process unless the page says where; of files there are other pages."""
+
+    class Here:
+        def submit(self, function, *arguments):
+            value = function(*arguments)
+            return SimpleNamespace(result=lambda: value)
+
+    return lambda *given, **options: sweep(*given, **{"executor": Here(), **options, "points": 1, "quantization": None})
 
 
 def forget(kind, before):

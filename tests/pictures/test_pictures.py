@@ -152,3 +152,16 @@ def test_what_cannot_be_drawn():
         pictures.channels_over_time([])
     with pytest.raises(ValueError, match="None of 1 points has both 'accuracy' and 'flash'"):
         pictures.accuracy_against_cost([{"name": "one", "accuracy": 1.0}], "flash")
+
+
+def test_points_of_one_curve_look_alike_and_are_named_once():
+    points = [
+        {"curve": "sweep", "accuracy": 0.8 + cost / 100, "size": cost, "dominated": cost == 3} for cost in (9, 1, 3)
+    ]
+    axes = pictures.accuracy_against_cost([*points, {"name": "by hand", "accuracy": 0.7, "size": 2}], "size").axes[0]
+    best, pale, other, _ = axes.lines
+    assert (list(best.get_xdata()), best.get_drawstyle()) == ([1, 9], "steps-post")
+    assert (list(pale.get_xdata()), pale.get_alpha()) == ([3], 0.3)
+    assert best.get_color() == pale.get_color() != other.get_color()
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sweep"]
+    assert [text.get_text() for text in axes.texts] == ["by hand"]

@@ -30,7 +30,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The macs of model:UserWarning"),
 ]
 
-FIXED, FRESH, SLOW_FRESH = 240, 60, 4000
+FIXED, FRESH = 50, 40
+SLOW_FIXED, SLOW_FRESH = 240, 4000
 TOLERANCE = 1e-5
 DENSITIES = (0.05, 0.6, None)
 
@@ -71,8 +72,8 @@ class Case:
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
         fresh = np.random.default_rng(metafunc.config.option.fresh_seed)
-        count = SLOW_FRESH if metafunc.config.option.runslow else FRESH
-        numbers = [*range(FIXED), *map(int, fresh.integers(10**3, 10**9, count))]
+        fixed, count = (SLOW_FIXED, SLOW_FRESH) if metafunc.config.option.runslow else (FIXED, FRESH)
+        numbers = [*range(fixed), *map(int, fresh.integers(10**3, 10**9, count))]
         metafunc.parametrize("case", numbers, indirect=True, ids=str, scope="module")
 
 

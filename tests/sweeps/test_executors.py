@@ -8,7 +8,6 @@ from sweeps import tiny
 from sweeps.tiny import forks, sweep
 
 from keras_pit.sweeps import Processes
-from keras_pit.sweeps.lock import locked
 from keras_pit.sweeps.plan import Epochs, Plan
 from keras_pit.sweeps.schedule import tasks
 from keras_pit.sweeps.store import Step, Store
@@ -122,19 +121,12 @@ def test_two_processes_on_one_directory(tmp_path, here):
     while not (directory / "reached").exists():
         assert process.is_alive()
         time.sleep(0.05)
-    with pytest.raises(RuntimeError, match=f"at work in directory .*: process {process.pid} on "):
+    with pytest.raises(BlockingIOError, match=f"works in .* \\(process {process.pid} on "):
         sweep(directory, points=3)
     process.kill()
     process.join()
     front = sweep(directory, points=3)
     assert figures(front) == figures(here)
-
-
-def test_one_process_twice_on_one_directory(tmp_path):
-    with locked(tmp_path), pytest.raises(RuntimeError, match="another thread of this process"), locked(tmp_path):
-        pass
-    with locked(tmp_path):
-        pass
 
 
 def hold(directory):

@@ -3,10 +3,15 @@
     with temporary() as folder:              a folder that is gone afterwards
     with temporary(beside=target) as new:    the same in the folder of `target`, ...
         replace(new, target)                 ... to take the place of `target`, at once
+    with alone(folder):                      nobody else works in a folder that stays
 
 A process that is killed cannot tidy up, so the next one does. Whoever uses such a folder holds a lock on it, which the
 system takes back when its process ends: a folder of this name that nobody has locked is left over. Unlike the number of
 a process, that is sure across containers that share a disk, too, and no number is used twice.
+
+The lock of `alone` is one of the process (`fcntl.lockf`), which no child inherits: workers that outlive their owner do
+not hold it. Such locks do not keep a process from itself, so the folders that this one works in are remembered, too. On
+disks and systems without locks there is none.
 """
 
 from __future__ import annotations
@@ -17,8 +22,10 @@ import errno
 import os
 import re
 import shutil
+import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,12 +34,16 @@ try:
 except ImportError:  # Windows, where what dead processes left stays
     fcntl = None  # type: ignore[assignment]
 
+LOCK = ".lock"
+"""The file by which a folder is locked: it says by whom."""
 _MARK = "keras_pit.tmp."
 _EXCHANGES = {
     "linux": ("renameat2", (-100,), 2),  # AT_FDCWD before each path, RENAME_EXCHANGE
     "darwin": ("renamex_np", (), 2),  # RENAME_SWAP
 }
 """The system's call that exchanges two paths."""
+_mine: set[Path] = set()
+_changing = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -82,6 +93,51 @@ def restore(target: Path) -> None:
     """Put back what a `replace` that was killed has left aside."""
     if not target.exists() and _aside(target).exists():
         _aside(target).rename(target)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """A context in which nobody else works in a folder; it is made if it is not there.
+
+    Raises:
+        BlockingIOError: if someone does; it says which process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    with _changing:
+        if place in _mine:
+            raise _taken(folder, "another thread of this one")
+        _mine.add(place)
+    try:
+        with _locked(folder):
+            yield
+    finally:
+        with _changing:
+            _mine.discard(place)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            if fcntl is not None:
+                fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise _taken(folder, os.read(number, 200).decode(errors="replace").strip()) from error
+        except OSError:
+            pass  # a disk without locks
+        os.ftruncate(number, 0)
+        os.write(number, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        yield
+    finally:
+        os.close(number)
+
+
+def _taken(folder: Path, owner: str) -> BlockingIOError:
+    return BlockingIOError(
+        f"Another process works in {str(folder)!r} ({owner or 'unknown'}): wait for it, or choose another folder."
+    )
 
 
 def _aside(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Temporary folders are gone in the end, whoever was killed; a folder is replaced at once."""
+"""Temporary folders are gone in the end, whoever was killed; a folder is replaced at once; one works in it alone."""
 
 import os
 import re
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_pit.deployment import folders
-from keras_pit.deployment.folders import replace, restore, temporary
+from keras_pit import folders
+from keras_pit.folders import alone, replace, restore, temporary
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is tidied on Windows")
 
@@ -172,3 +172,16 @@ def test_a_failed_exchange_is_an_error_with_its_reason(tmp_path):
     with pytest.raises(OSError, match=re.escape(str(target))):
         replace(tmp_path / "nowhere", target)
     assert (target / "file").read_text() == "old"
+
+
+def test_one_process_is_alone_in_a_folder_once(tmp_path):
+    place = tmp_path / "new" / "folder"
+    with alone(place):
+        assert f"process {os.getpid()} on" in (place / folders.LOCK).read_text()
+        with (
+            pytest.raises(BlockingIOError, match=r"works in .*another thread of this one.*choose another"),
+            alone(place),
+        ):
+            pass
+    with alone(place):
+        pass
