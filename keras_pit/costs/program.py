@@ -47,6 +47,16 @@ Order = tuple[int, ...]
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Operators in a row that can run in several orders."""
+
+    orders: tuple[tuple[Order, ...], ...]
+    """The listed one first; an order may have two forms, of which the first one that is possible is meant."""
+    is_whole: bool = True
+    """Whether these are all orders that there are."""
+
+
+@dataclass(frozen=True)
 class Tensor:
     """A tensor: an activation, or a constant."""
 
@@ -121,6 +131,11 @@ class Operator:
     presence: Scalar = 1
     """0 where the masks of a search leave it nothing to do, as a PAD without zeros; what it costs counts so often."""
 
+    @property
+    def is_dilated(self) -> bool:
+        """Whether its kernel has holes; only a form that has some has a soft dilation."""
+        return any(not is_number(step) or step > 1 for step in self.dilation)
+
 
 @dataclass(frozen=True)
 class Program:
@@ -130,9 +145,9 @@ class Program:
     tensors: tuple[Tensor, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    orders: tuple[tuple[Order, ...], ...] = ()
-    """For each stretch of operators that can run in several orders, these, the listed one first: the network has those
-    that need the least arena, and which these are depends on its sizes while they are soft."""
+    stretches: tuple[Stretch, ...] = ()
+    """Where operators can run in several orders: the network has those that need the least arena, and which these are
+    depends on its sizes while they are soft."""
     variants: tuple[Program, ...] = ()
     """The same network as the file may have it instead; the arena is that of the one that needs most."""
     plain: Callable[[], Program] | None = field(default=None, compare=False, repr=False)
@@ -315,7 +330,7 @@ def in_numbers(program: Program) -> Program:
         for op in program.operators
         if number(op.presence)
     )
-    return replace(program, operators=present, tensors=tensors, orders=())
+    return replace(program, operators=present, tensors=tensors, stretches=())
 
 
 def is_number(value: Scalar) -> bool:

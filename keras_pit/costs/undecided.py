@@ -1,23 +1,27 @@
 """The arena's head while sizes are soft, and with them the order of operators.
 
 The file has the order that needs the least on the core that orders are chosen for (see `schedule`). During a search,
-which one that is changes with the masks; `Program.orders` lists the orders of each stretch that has several:
+which one that is changes with the masks; `Program.stretches` has the orders of each stretch that has several:
 
     a -+-> b -> c -+-> add          (b, c, d), (b, d, c) or (d, b, c)
        +-> d ------+
 
     peak    What is alive at most on the way through a stretch, for each of its orders: all of them at once. The best
             order of the network is made of the best ones of its stretches.
-    head    The planner may need more than the peak. So it is asked about the order as it is listed, and about some with
-            the least peaks. The file has the best order of all: its head is no larger.
+    head    The planner is asked about the order as it is listed, and about some with the least peaks: those that the
+            file's order is looked for among, too. If it needs no more than the peak for one, that is the file's. Else
+            it is the best one of all.
 
-On other cores, equally good orders differ. The file is as it is listed if no order is better (see `schedule`); else it
-may be any with the least peaks, and the worst of these counts.
+In networks with more than `ALL` orders, that one is not looked for. Then the file may have another order, whose head
+is no larger on the core that orders are chosen for. On others it may be larger, so the worst of those that can be as
+good counts; so it does where not all orders of a stretch are known.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,9 +30,10 @@ from . import cores
 from .alive import buffers
 from .planner import ALIGNMENT, soft_heads
 from .program import Program, Scalar, choose
+from .schedule import TIED
 
-_TRIED = 5
-"""Orders with the least peaks that the planner is asked about."""
+ALL = 64
+"""Orders of a network that the planner is asked about at most: on tensors, that takes a while."""
 _SHARPNESS = 30.0
 """How much the gradient keeps to the peak: of a step with a tenth less alive, e^-3 times as much."""
 
@@ -43,23 +48,35 @@ def soft_head(program: Program, core: str) -> Scalar:
     from keras import ops
 
     steps, here = _Steps(program), _Buffers(program, core)
-    if not program.orders:
+    if not program.stretches:
         return here.head(steps.listed)
     decides = cores.get(core).kernels == cores.get(cores.ORDERING).kernels
     deciding = here if decides else _Buffers(program, cores.ORDERING)
-    peaks = deciding.peaks(steps)
+    peaks = ops.stop_gradient(deciding.peaks(steps))
     orders = steps.best(peaks)
     heads = deciding.heads(orders)
-    chosen = ops.take(orders, ops.argmin(heads), axis=0)[None]
-    if decides:
-        return here.head(chosen)
-    least = deciding.peak(orders[:1]) + ALIGNMENT / 2
-    # What the planner needs more than the peak for makes the search look further: then it may be any order.
-    bounds = ops.where(ops.max(heads[:-1]) <= least, steps.least(peaks), ops.min(heads)) + ALIGNMENT / 2
-    others = ops.maximum(ops.max(here.heads(orders[:-1])), ops.max(ops.where(peaks <= bounds, here.peaks(steps), 0.0)))
-    is_listed = heads[-1] <= least
-    head = here.head(ops.where(is_listed, orders[-1:], chosen))
-    return choose(is_listed | (head >= others), head, others)
+    is_least = heads <= deciding.peak(orders[1:2]) + ALIGNMENT / 2
+    is_known = ops.any(is_least)
+    chosen = ops.take(orders, ops.where(is_known, ops.argmax(is_least), ops.argmin(heads)), axis=0)
+    if steps.is_small:
+        chosen = ops.cond(is_known, lambda: chosen, lambda: _best_of_all(steps, deciding, peaks, heads, chosen))
+    head = here.head(chosen[None])
+    if decides or steps.is_small:
+        return head
+    is_candidate = peaks <= ops.min(heads) + ALIGNMENT / 2
+    others = ops.maximum(ops.max(here.heads(orders)), ops.max(ops.where(is_candidate, here.peaks(steps), 0.0)))
+    is_decided = is_known & all(stretch.is_whole for stretch in program.stretches)
+    return choose(is_decided | (head >= others), head, others)
+
+
+def _best_of_all(steps: _Steps, deciding: _Buffers, peaks: Any, heads: Any, chosen: Any) -> Any:
+    """The order with the least head, of equal ones that with the least peaks: the chosen one if none is better."""
+    from keras import ops
+
+    orders, turns = steps.all(peaks)
+    found = ops.where(turns < np.inf, deciding.heads(orders), np.inf)
+    best = ops.take(orders, ops.argmin(ops.where(found <= ops.min(found), turns, np.inf)), axis=0)
+    return ops.where(ops.min(found) < ops.min(heads), best, chosen)
 
 
 class _Steps:
@@ -70,51 +87,95 @@ class _Steps:
 
     def __init__(self, program: Program) -> None:
         self.listed: Any = np.arange(1.0, 1 + len(program.operators), dtype="float32")[None]
-        rows = [(stretch, order) for stretch, orders in enumerate(program.orders) for order in orders]
+        rows = [
+            (order, bool(turn))
+            for stretch in program.stretches
+            for forms in stretch.orders
+            for turn, order in enumerate(forms)
+        ]
         self.rows = np.repeat(self.listed, max(len(rows), 1), axis=0)
-        for row, (_, order) in zip(self.rows, rows, strict=False):
+        for row, (order, _) in zip(self.rows, rows, strict=False):
             row[list(order)] = 1 + min(order) + np.arange(len(order))
-        longest = max((len(order) for _, order in rows), default=0)
-        self.windows = np.array([[1 + min(o) + turn % len(o) for turn in range(longest)] for _, o in rows], "float32")
+        self.instead = np.array([instead for _, instead in rows], bool)
+        """Rows that are meant only if the one before them is not possible."""
+        longest = max((len(order) for order, _ in rows), default=0)
+        self.windows = np.array([[1 + min(o) + turn % len(o) for turn in range(longest)] for o, _ in rows], "float32")
         """The steps of the row's stretch, shape (rows, longest stretch)."""
-        most = max(map(len, program.orders), default=0)
         places = iter(range(len(rows)))
-        self._of = np.array([_padded([next(places) for _ in some], most, -1) for some in program.orders], "int32")
-        likes = np.tile(np.arange(most, 0, -1), (_TRIED, len(program.orders), 1))
-        likes[1:] = np.random.default_rng(0).permuted(likes[1:], axis=2)
-        self._likes = likes
-        """Of the best orders of a stretch, the one with most is taken; shape (tried, stretches, most orders)."""
-        self._rows_stretch = np.array([stretch for stretch, _ in rows], "int32")
+        forms = [[[next(places) for _ in order] for order in stretch.orders] for stretch in program.stretches]
+        most = max((len(orders) for orders in forms), default=0)
+        self._forms = [
+            np.array([_padded([order[form] for order in orders], most, -1) for orders in forms], "int32")
+            for form in (0, -1)
+        ]
+        """For each stretch and order, the row of its first form and of its last one; shape (stretches, most orders)."""
+        counts = [len(orders) for orders in forms]
+        self.is_small = math.prod(counts) <= ALL and all(stretch.is_whole for stretch in program.stretches)
+        """Whether the planner can be asked about all orders of the network."""
+        self._all = np.array(list(product(*map(range, counts))) if self.is_small else [], "int32")
         self._stretch = np.full(len(program.operators), -1)
-        for stretch, orders in enumerate(program.orders):
-            self._stretch[list(orders[0])] = stretch
+        for number, stretch in enumerate(program.stretches):
+            self._stretch[list(stretch.orders[0][0])] = number
         self.late = _late(program, self.rows)
 
-    def _by_stretch(self, peaks: Any) -> Any:
-        """The peaks of each stretch, shape (stretches, most orders)."""
-        from keras import ops
-
-        return ops.where(self._of >= 0, ops.take(peaks, np.maximum(self._of, 0)), np.inf)
-
-    def least(self, peaks: Any) -> Any:
-        """For each row, the least peak of all orders of its stretch."""
-        from keras import ops
-
-        return ops.take(ops.min(self._by_stretch(peaks), axis=1), self._rows_stretch)
-
     def best(self, peaks: Any) -> Any:
-        """The steps in orders made of those with the least peaks, of equal ones the first or any; then as listed.
+        """The steps in the order as it is listed, and in those made of stretches with the least peaks.
 
         Args:
             peaks: by row.
         """
         from keras import ops
 
-        table = self._by_stretch(peaks)
-        least = table <= ops.min(table, axis=1, keepdims=True) + ALIGNMENT / 2
-        picked = ops.argmax(ops.where(least, self._likes, 0), axis=2)
-        rows = ops.take_along_axis(np.repeat(self._of[None], _TRIED, axis=0), picked[:, :, None], axis=2)[:, :, 0]
-        rows = ops.concatenate([rows, self._of[None, :, 0]])
+        rows, table = self._meant(peaks)
+        least = ops.cast(table <= ops.min(table, axis=1, keepdims=True) + ALIGNMENT / 2, "int32")
+        # Of those that are tied, the first, the second, and so on, and again from the first.
+        turns = np.arange(TIED, dtype="int32")[:, None] % ops.sum(least, axis=1)
+        is_next = ops.equal(ops.cumsum(least, axis=1) - 1, turns[:, :, None])
+        picked = ops.argmax(least * ops.cast(is_next, "int32"), axis=2)
+        return ops.concatenate([self.listed, self._joined(rows, picked)])
+
+    def all(self, peaks: Any) -> tuple[Any, Any]:
+        """The steps in all orders of a small network, and the turns in which they are tried.
+
+        Args:
+            peaks: by row.
+
+        Returns:
+            Shapes (orders, operators) and (orders,); infinity for an order that is not possible.
+        """
+        from keras import ops
+
+        rows, table = self._meant(peaks)
+        earlier = np.tril(np.ones((table.shape[1],) * 2, bool), -1)
+        is_sooner = (table[:, None] < table[:, :, None]) | (ops.equal(table[:, None], table[:, :, None]) & earlier)
+        turn = ops.cast(ops.sum(ops.cast(is_sooner, "int32"), axis=2), "float32")
+        counts = [len(set(column)) for column in self._all.T]
+        weights = np.array([math.prod(counts[place + 1 :]) for place in range(len(counts))], "float32")
+        turns, found = (
+            ops.take(ops.reshape(values, (-1,)), self._all + table.shape[1] * np.arange(len(counts), dtype="int32"))
+            for values in (turn, table)
+        )
+        return self._joined(rows, self._all), ops.sum(ops.where(found < np.inf, turns * weights, np.inf), axis=1)
+
+    def _meant(self, peaks: Any) -> tuple[Any, Any]:
+        """The row that is meant by each order of each stretch, and its peak; shape (stretches, most orders)."""
+        from keras import ops
+
+        first, last = (np.maximum(rows, 0) for rows in self._forms)
+        rows = ops.where(ops.take(peaks, first) < np.inf, first, last)
+        return rows, ops.where(self._forms[0] >= 0, ops.take(peaks, rows), np.inf)
+
+    def _joined(self, rows: Any, picked: Any) -> Any:
+        """The steps of networks, of each stretch in one of its orders.
+
+        Args:
+            rows: as of `_meant`.
+            picked: the number of the order, shape (networks, stretches).
+        """
+        from keras import ops
+
+        stretches, most = self._forms[0].shape
+        rows = ops.take(ops.reshape(rows, (-1,)), picked + most * np.arange(stretches, dtype="int32"))
         of_operators = ops.where(self._stretch >= 0, ops.take(rows, np.maximum(self._stretch, 0), axis=1), 0)
         count = len(self._stretch)
         steps = ops.take(self.rows.reshape(-1), of_operators * count + np.arange(count, dtype="int32"))
@@ -196,7 +257,7 @@ class _Buffers:
         peaks = ops.max(ops.matmul(alive, self.sizes[:, None])[:, :, 0], axis=1)
         for place, late in steps.late:
             peaks = ops.where(late & (self.presences[place] > 0), np.inf, peaks)
-        return peaks
+        return ops.where(steps.instead & (ops.roll(peaks, 1) < np.inf), np.inf, peaks)
 
     def heads(self, steps: Any) -> Any:
         """What the planner makes of orders, shape (orders,)."""
