@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import Operator, Scalar, is_number, product
+from ..costs.operators import Operator
+from ..costs.sizes import Scalar, is_number, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import Operator, Program, Scalar, Tensor, choose, is_number, product
+from ..costs.operators import Operator, Tensor
+from ..costs.program import Program
+from ..costs.sizes import Scalar, choose, is_number, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds

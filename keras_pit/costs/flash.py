@@ -17,8 +17,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from .call import Call
+from .operators import BIAS, BYTES, Operator, Tensor
 from .parts import Part, Row, once, total
-from .program import BIAS, BYTES, Call, Operator, Program, Scalar, Tensor, is_number, round_up
+from .program import Program
+from .sizes import Scalar, is_number, round_up
 
 Layout = tuple[int, ...]
 """The widths of a table's fields in the order of the schema; 0 where a field is left out."""

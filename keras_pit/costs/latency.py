@@ -19,8 +19,10 @@ from functools import cache
 from typing import Any
 
 from . import cores
+from .call import Call
 from .kernels import PATHS, UNMEASURED, WIDE, Path
-from .program import Call, Program, Scalar, choose
+from .program import Program
+from .sizes import Scalar, choose
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
 INVOKE = "invoke"

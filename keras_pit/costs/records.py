@@ -12,9 +12,11 @@ from __future__ import annotations
 from itertools import accumulate
 
 from . import cores
+from .call import Call
 from .planner import ALIGNMENT
-from .program import Call, Program, Scalar, choose, larger, round_up
+from .program import Program
 from .scratch import requests
+from .sizes import Scalar, choose, larger, round_up
 
 # What the interpreter keeps whatever the network is: its allocator and planner, one input, one output, alignment.
 _FIXED = 288

@@ -35,7 +35,8 @@ from . import cores
 from .alive import buffers
 from .listing import in_order, written
 from .planner import ALIGNMENT, plan
-from .program import Order, Program, Stretch, round_up
+from .program import Order, Program, Stretch
+from .sizes import round_up
 
 __all__ = ["arranged", "choices", "in_order", "order", "written"]
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .call import Call
 from .kernels.path import groups
-from .program import Call, Scalar, choose, floor_div, larger, leftover, round_up
+from .sizes import Scalar, choose, floor_div, larger, leftover, round_up
 
 
 def requests(call: Call, kernels: str) -> list[Scalar]:

@@ -13,7 +13,7 @@ from keras import layers
 import keras_pit
 from keras_pit import boards
 from keras_pit.blueprint import Blueprint
-from keras_pit.costs import undecided
+from keras_pit.costs import steps
 from keras_pit.costs.arena import arena
 from keras_pit.costs.schedule import arranged
 from keras_pit.deployment.flatbuffer import read_program
@@ -62,9 +62,7 @@ def test_a_search_is_never_below_what_it_exports(seed):
         soft = search.blueprint.program(search.reader())
         exact = Blueprint.of(keras_pit.export(search)).program()
         stretches = soft.stretches
-        is_small = (
-            all(one.is_whole for one in stretches) and prod(len(one.orders) for one in stretches) <= undecided.ALL
-        )
+        is_small = all(one.is_whole for one in stretches) and prod(len(one.orders) for one in stretches) <= steps.ALL
         for core in CORES:
             known, file = float(arena(soft, core).total), arena(exact, core).total
             assert known == pytest.approx(file, rel=1e-6) if is_small else known >= file * (1 - 1e-6)

@@ -19,7 +19,9 @@ from keras_pit.costs.arena import Buffer, arena, plan
 from keras_pit.costs.flash import flash
 from keras_pit.costs.kernels import PATHS
 from keras_pit.costs.latency import instructions, milliseconds, operator_instructions, unknown, worst
-from keras_pit.costs.program import Operator, Program, Tensor, choose, floor_div, larger, leftover, round_up
+from keras_pit.costs.operators import Operator, Tensor
+from keras_pit.costs.program import Program
+from keras_pit.costs.sizes import choose, floor_div, larger, leftover, round_up
 from keras_pit.deployment import profile, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_program
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras_pit.costs import cores, schedule
 from keras_pit.costs.arena import arena
 from keras_pit.costs.listing import by_turns, is_ordered
-from keras_pit.costs.program import Operator, Program, Tensor
+from keras_pit.costs.operators import Operator, Tensor
+from keras_pit.costs.program import Program
 from keras_pit.costs.schedule import arranged, choices, in_order, order, written
 
 

@@ -6,7 +6,8 @@ Helium one output at four positions. What is left over, an odd output or the las
 
 from __future__ import annotations
 
-from ..program import Call, Scalar, floor_div, is_number, leftover, product
+from ..call import Call
+from ..sizes import Scalar, floor_div, is_number, leftover, product
 from .path import Loops, Path, groups, of, outer, together
 
 
