@@ -37,7 +37,7 @@ from ..layers.ownership import masks_of
 from ..layers.reader import Reader
 from ..lowering import Network, Node
 from ..lowering import operators as kinds
-from .axes import ChannelAxis, axis_of
+from .axes import ChannelAxis, axis_of, read_by
 from .folds import folds_of
 from .orders import Nodes
 from .parts import Parts
@@ -86,6 +86,7 @@ class Blueprint(Parts):
         for node in network.nodes():
             layer = layers.get(node.name)
             roles = channels.layers[layer].roles if layer in channels.layers else {}
+            axes |= read_by(node, axes, roles.get("in"))
             axes[node] = axis_of(node, [axes[source] for source in node.inputs], roles.get("out"))
             if isinstance(layer, PITLayer) and searches_kernel(layer, node):
                 kernels[node] = (layer, States(node, layer))
