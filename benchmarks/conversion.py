@@ -1,15 +1,19 @@
 """How long converting and exporting take: CPU time over that of `keras.models.clone_model`, in one run.
 
-    python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json] [--only depth]
+    python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json] [--only applications|depth|file]
 
 Then chains of 40, 80 and 160 layers: `convert` over cloning, and what a target for flash adds, which makes it cost the
-seed and the least that can be reached on a board. Both should grow as the number of layers does.
+seed and the least that can be reached on a board. Both should grow as the number of layers does. Last, `to_tflite` of a
+chain of 60 layers, in a process of its own: CPU time with that of its workers, and the most memory (resident set) that
+the process had until then, TensorFlow's own among it.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import pathlib
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -27,6 +31,7 @@ import keras_pit
 NAMES = ("MobileNet", "MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0")
 LIMIT = 5.0
 DEPTHS = (40, 80, 160)
+FILE_DEPTH = 60
 A_LAYER = 0.05
 """CPU seconds that `convert` for a target may take for each layer."""
 
@@ -60,7 +65,8 @@ def chain(depth: int) -> keras.Model:
     """Convolutions with batch normalization, one behind the other."""
     x = inputs = keras.Input((64, 8))
     for _ in range(depth):
-        x = keras.layers.Conv1D(16, 3, padding="causal", use_bias=False)(x)
+        # Numbers neither vanish nor grow on their way through all layers.
+        x = keras.layers.Conv1D(16, 3, padding="causal", use_bias=False, kernel_initializer="he_normal")(x)
         x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
     return keras.Model(inputs, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling1D()(x)))
 
@@ -92,11 +98,37 @@ def depths(console: Console) -> list[dict[str, Any]]:
     return rows
 
 
+def file_of(depth: int) -> dict[str, Any]:
+    """CPU seconds and MB for the file of a chain of so many convolutions."""
+    model, x = chain(depth), np.random.default_rng(0).normal(size=(100, 64, 8)).astype("float32")
+    before, workers = resident("VmRSS"), resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds, _ = timed(lambda: keras_pit.to_tflite(model, x))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds += after.ru_utime + after.ru_stime - workers.ru_utime - workers.ru_stime
+    return {"layers": depth, "seconds": seconds, "before": before, "most": resident("VmHWM")}
+
+
+def resident(name: str) -> float:
+    """MB that this process has in memory, or had at most, by a name of Linux's."""
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 2**10
+
+
+def file(console: Console) -> dict[str, Any]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        row = pool.apply(file_of, (FILE_DEPTH,))
+    console.print(
+        f"to_tflite of {row['layers']} layers: {row['seconds']:.1f} CPU seconds, at most {row['most']:.0f} MB "
+        f"in memory ({row['before']:.0f} MB before)"
+    )
+    return row
+
+
 def main(rounds: int, output: pathlib.Path, only: str | None) -> None:
     console = Console()
-    results = {} if only == "depth" else {"applications": applications(console, rounds)}
-    if only != "applications":
-        results["depth"] = depths(console)
+    parts = {"applications": lambda: applications(console, rounds)}
+    parts |= {"depth": lambda: depths(console), "file": lambda: file(console)}
+    results = {name: part() for name, part in parts.items() if only in (None, name)}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=2) + "\n")
 
@@ -117,6 +149,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out/conversion.json"))
-    parser.add_argument("--only", choices=("applications", "depth"))
+    parser.add_argument("--only", choices=("applications", "depth", "file"))
     arguments = parser.parse_args()
     main(arguments.rounds, arguments.output, arguments.only)

@@ -34,7 +34,8 @@ from keras_pit.costs.latency import (
     unknown,
     worst,
 )
-from keras_pit.costs.program import BIAS, Program
+from keras_pit.costs.operators import BIAS
+from keras_pit.costs.program import Program
 from keras_pit.deployment import trim
 from keras_pit.deployment.flatbuffer import read_program, unpack
 

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_pit.costs.program import Operator, Program, Tensor
+from keras_pit.costs.operators import Operator, Tensor
+from keras_pit.costs.program import Program
 
 CORES = {"cortex-m4": "m4", "cortex-m55": "m55", "cortex-m0+": "m0"}
 SETS = ("cortex_m_nets", "cortex_m_ops", "cortex_m_int16")

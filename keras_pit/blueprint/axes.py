@@ -6,6 +6,7 @@ weights make labels, pooling and additions keep them, and what only moves number
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,15 @@ def axis_of(node: Node, sources: list[ChannelAxis], made: np.ndarray | None) -> 
         if source.shape[axis.axis] == shape[axis.axis] and axis.labels.any():
             return axis
     return _whole(shape)
+
+
+def read_by(node: Node, axes: Mapping[Node, ChannelAxis], read: np.ndarray | None) -> dict[Node, ChannelAxis]:
+    """What a convolution tells of the channels that it reads, where what makes them does not: as a PAD of channels."""
+    if read is None or not isinstance(node.operator, kinds.Conv):
+        return {}
+    (source,) = node.inputs
+    is_told = isinstance(source.operator, kinds.Pad) and not axes[source].labels.any()
+    return {source: ChannelAxis(-1, read)} if is_told and len(read) == source.shape[-1] else {}
 
 
 _MOVES = (kinds.Reshape, kinds.Transpose, kinds.Slice, kinds.Concat, kinds.Take)

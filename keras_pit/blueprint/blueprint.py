@@ -27,7 +27,7 @@ import keras
 import numpy as np
 
 from .. import lowering
-from ..costs.program import Order, Program
+from ..costs.program import Program, Stretch
 from ..costs.schedule import arranged, choices, written
 from ..graph import _keras
 from ..graph.channels import Channels
@@ -37,9 +37,9 @@ from ..layers.ownership import masks_of
 from ..layers.reader import Reader
 from ..lowering import Network, Node
 from ..lowering import operators as kinds
-from .axes import ChannelAxis, axis_of
+from .axes import ChannelAxis, axis_of, read_by
 from .folds import folds_of
-from .orders import orders_of
+from .orders import Nodes
 from .parts import Parts
 from .plain import PlainWriter
 from .scales import rescaled
@@ -86,6 +86,7 @@ class Blueprint(Parts):
         for node in network.nodes():
             layer = layers.get(node.name)
             roles = channels.layers[layer].roles if layer in channels.layers else {}
+            axes |= read_by(node, axes, roles.get("in"))
             axes[node] = axis_of(node, [axes[source] for source in node.inputs], roles.get("out"))
             if isinstance(layer, PITLayer) and searches_kernel(layer, node):
                 kernels[node] = (layer, States(node, layer))
@@ -97,7 +98,7 @@ class Blueprint(Parts):
         if self.is_searched:
             reader = reader or Reader()
             program = replace(
-                Writer(self, reader).build(self.nodes), orders=self.orders, plain=lambda: self._plain(reader)
+                Writer(self, reader).build(self.nodes), stretches=self.stretches, plain=lambda: self._plain(reader)
             )
         else:
             program = arranged(Writer(self, Reader()).build(self.network.nodes()))
@@ -119,27 +120,24 @@ class Blueprint(Parts):
         return sorted(self.network.nodes(), key=turns.__getitem__)
 
     @cached_property
-    def stretches(self) -> list[list[tuple[Node, ...]]]:
-        """For each stretch of nodes that can run in several orders, these, the one as written first."""
-        writer = self._whole()
-        found = []
-        for orders in choices(writer.build(self.nodes)):
-            # A node runs when its last operator does.
-            runs = ([writer.nodes[place] for place in reversed(places)] for places in orders)
-            found.append(list(dict.fromkeys(tuple(reversed(dict.fromkeys(nodes))) for nodes in runs)))
-        return [nodes for nodes in found if len(nodes) > 1]
+    def branches(self) -> list[Nodes]:
+        """The stretches of nodes that can run in several orders."""
+        writer, turns = self._whole(), {node: turn for turn, node in enumerate(self.nodes)}
+        found = [Nodes.of(stretch, writer.nodes, turns) for stretch in choices(writer.build(self.nodes))]
+        return [nodes for nodes in found if len(nodes.orders) > 1]
 
     @cached_property
-    def orders(self) -> tuple[tuple[Order, ...], ...]:
-        """The orders of operators in each such stretch, the same in every state of the masks."""
-        if not self.stretches:
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The operators in each of them, the same in every state of the masks."""
+        if not self.branches:
             return ()
         owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}
         layers = owners | {id(layer): layer for layer, _ in self.kernels.values()}
         off = {id(mask): np.zeros(mask.shape, "float32") for one in layers.values() for mask in one.mask_variables}
         with _keras.outside_of_calls():
             writer = Writer(self, Reader(layers.values(), off))
-            return orders_of(writer.build(self.nodes), writer.nodes, self.stretches)
+            program = writer.build(self.nodes)
+        return tuple(nodes.operators(program, writer.nodes) for nodes in self.branches)
 
     def _whole(self) -> Writer:
         """Writes down the network with nothing switched off."""

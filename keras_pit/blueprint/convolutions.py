@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import Operator, Scalar, is_number, product
+from ..costs.operators import Operator
+from ..costs.sizes import Scalar, is_number, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
@@ -21,7 +22,7 @@ from ..lowering.shapes import Pair
 from .names import multiplier, operator_name
 from .parts import Parts
 from .sheet import Fold, Padded, Sheet
-from .states import Form, Now, State, replaced
+from .states import Form, Input, Now, State, replaced
 
 
 class Convolutions(Sheet):
@@ -67,8 +68,8 @@ class Convolutions(Sheet):
         if node not in self.states:
             layer, states = self.blueprint.kernels[node]
             forms = [partial(_is_in, form) for form in dict.fromkeys(state.form for state in states.all)]
-            resized = [partial(_is_resized, padded, cropped) for padded in (False, True) for cropped in (False, True)]
-            self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *resized])
+            inputs = [partial(_reads, one) for one in dict.fromkeys(state.form.input for state in states.all)]
+            self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *inputs])
         return self.states[node]
 
     def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
@@ -100,20 +101,18 @@ class Convolutions(Sheet):
         layer, states = self.blueprint.kernels[node]
         window, axis = node.operator.window, states.axis
         now, taps = self.now(node), self.reader.count_taps(layer)
-        sources: dict[tuple[bool, bool], int] = {}
-        for padded, cropped in dict.fromkeys((state.is_padded, state.is_cropped) for state in states.all):
-            sources[padded, cropped] = self.resized(node, source, padded=padded, cropped=cropped)
+        forms = dict.fromkeys(state.form for state in states.all)
+        sources = {one: self.resized(node, source, one) for one in dict.fromkeys(form.input for form in forms)}
         output = self.tensor(shape)
-        for form in dict.fromkeys(state.form for state in states.all):
-            read = sources[form.is_padded, form.is_cropped]
+        for form in forms:
+            read = sources[form.input]
             self.add(
                 Operator(
                     operator_name(node),
                     (read, *self.kernel(node, replaced(window.size, axis, taps), read, shape)),
                     (output,),
                     stride=window.strides,
-                    # Which dilation it is makes no difference, but that it may be another one than elsewhere does.
-                    dilation=replaced(window.dilation, axis, 2 + len(self.operators) if form.is_dilated else 1),
+                    dilation=replaced(window.dilation, axis, now.look_up(_spacing) if form.is_dilated else 1),
                     multiplier=multiplier(node),
                     padding=form.padding,
                     presence=now.look_up(partial(_is_in, form)),
@@ -123,29 +122,30 @@ class Convolutions(Sheet):
             )
         return output
 
-    def resized(self, node: Node, source: int, *, padded: bool, cropped: bool) -> int:
-        """The input of a convolution in states that pad it, crop it, both or neither."""
+    def resized(self, node: Node, source: int, wanted: Input) -> int:
+        """The input of a convolution in states that crop it, pad it, both or neither."""
         now, (_, states) = self.now(node), self.blueprint.kernels[node]
-        wanted = [state for state in states.all if (state.is_padded, state.is_cropped) == (padded, cropped)]
-        presence = now.look_up(partial(_is_resized, padded, cropped))
-        if padded:
+        presence = now.look_up(partial(_reads, wanted))
+        if wanted.is_cropped:
+            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
+            output, begin = self.resize(source, size), replaced((0, 0, 0, 0), 1 + states.axis, now.look_up(_begin))
+            bounds = [self.setting(np.zeros(4), content) for content in (begin, self.tensors[output].shape)]
+            self.add(
+                Operator("SLICE", (source, *bounds), (output,), presence=presence), node, sees_zeros=wanted.sees_zeros
+            )
+            source = output
+        if wanted.is_padded:
             other = 1 - states.axis
             size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_padded))
             size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
             code = now.look_up(self.pads_of)
             output, paddings = self.resize(source, size), self.setting(np.zeros((4, 2)), (code,))
             left: Scalar = 1
-            if not cropped:
-                possible = frozenset(self.code(state.pads) for state in wanted)
+            if not wanted.is_cropped:
+                possible = frozenset(self.code(state.pads) for state in states.all if state.form.input == wanted)
                 left = self.share(Padded(output, code, possible, presence), source)
             pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
             self.add(pad, node, sees_zeros=True)
-            source = output
-        if cropped:
-            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
-            output, begin = self.resize(source, size), replaced((0, 0, 0, 0), 1 + states.axis, now.look_up(_begin))
-            bounds = [self.setting(np.zeros(4), content) for content in (begin, self.tensors[output].shape)]
-            self.add(Operator("SLICE", (source, *bounds), (output,), presence=presence), node, sees_zeros=padded)
             source = output
         return source
 
@@ -158,8 +158,8 @@ def _is_in(form: Form, state: State) -> bool:
     return state.form == form
 
 
-def _is_resized(padded: bool, cropped: bool, state: State) -> bool:
-    return (state.is_padded, state.is_cropped) == (padded, cropped)
+def _reads(wanted: Input, state: State) -> bool:
+    return state.form.input == wanted
 
 
 def _padded(state: State) -> int:
@@ -174,8 +174,12 @@ def _begin(state: State) -> int:
     return state.begin
 
 
+def _spacing(state: State) -> int:
+    return state.spacing
+
+
 def _sees_none(state: State) -> bool:
     return not state.sees_zeros
 
 
-_QUESTIONS = (_padded, _cropped, _begin, _sees_none)
+_QUESTIONS = (_padded, _cropped, _begin, _spacing, _sees_none)

@@ -76,7 +76,7 @@ def _has_steps(operator: kinds.Operator) -> bool:
 
 
 def settings(operator: kinds.Operator) -> dict[str, Any]:
-    """What its time depends on beside shapes, by the fields of `costs.program.Operator`."""
+    """What its time depends on beside shapes, by the fields of `costs.operators.Operator`."""
     if isinstance(operator, kinds.Concat):
         return {"axis": operator.axis}
     if isinstance(operator, kinds.Transpose):

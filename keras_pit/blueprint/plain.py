@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..costs.program import Operator, Scalar
+from ..costs.operators import Operator
+from ..costs.sizes import Scalar
 from ..lowering import Node
 from .names import multiplier, operator_name
 from .states import Now, State, replaced

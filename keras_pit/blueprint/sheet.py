@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from ..costs.program import Operator, Scalar, Tensor, is_number, product
+from ..costs.operators import Operator, Tensor
+from ..costs.sizes import Scalar, is_number, product
 from ..lowering import Node
 
 Choice = tuple[int, Scalar]

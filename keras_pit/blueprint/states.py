@@ -38,23 +38,42 @@ class Form:
 
     is_pointwise: bool
     is_dilated: bool
-    is_padded: bool
-    """Whether a PAD comes before it."""
     is_cropped: bool
-    """Whether a SLICE does, behind that."""
+    """Whether a SLICE comes before it."""
+    is_padded: bool
+    """Whether a PAD does, behind that."""
     padding: str
     """What the convolution adds by itself, "same" or "valid"."""
+
+    @property
+    def input(self) -> Input:
+        """What it reads."""
+        return Input(self.is_cropped, self.is_padded, self.padding == "same")
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a convolution reads, of which some forms read the same."""
+
+    is_cropped: bool
+    is_padded: bool
+    is_padded_inside: bool
+    """Whether the convolution adds zeros to it."""
+
+    @property
+    def sees_zeros(self) -> bool:
+        return self.is_padded or self.is_padded_inside
 
 
 @dataclass(frozen=True)
 class State:
-    """A kernel in one state of its masks: its form, and the length of its input once padded, and then cropped."""
+    """A kernel in one state of its masks: its form, and the length of its input once cropped, and then padded."""
 
     form: Form
     pads: tuple[Pair, Pair]
     """The zeros that it sees along rows and columns, by whomever they are added."""
-    padded: int
     cropped: int
+    padded: int
     spacing: int
     """From one tap to the next."""
     ahead: int
@@ -65,14 +84,6 @@ class State:
     @property
     def sees_zeros(self) -> bool:
         return self.pads != NO_PADDING
-
-    @property
-    def is_cropped(self) -> bool:
-        return self.form.is_cropped
-
-    @property
-    def is_padded(self) -> bool:
-        return self.form.is_padded
 
     @classmethod
     def of(cls, taps: np.ndarray, node: Node, axis: int) -> State:
@@ -93,16 +104,17 @@ class State:
             replaced(window.pads, axis, pads),
         )
         word = alone.padding((1, *replaced(shape[1:3], axis, length + cut), shape[3]))
-        is_padded = word is None or (alone.pads != NO_PADDING and cut < 0)
+        is_padded = word is None
         form = Form(
             is_pointwise=len(taps) == 1 and window.size[1 - axis] == 1,
             is_dilated=spacing > 1,
-            is_padded=is_padded,
             is_cropped=cut < 0,
+            is_padded=is_padded,
             padding="valid" if is_padded else str(word).lower(),
         )
-        padded = length + (sum(pads) if is_padded else 0)
-        return cls(form, alone.pads, padded, padded + cut, spacing, span - 1 - before, -min(before, 0))
+        cropped = length + cut
+        padded = cropped + (sum(pads) if is_padded else 0)
+        return cls(form, alone.pads, cropped, padded, spacing, span - 1 - before, -min(before, 0))
 
 
 class States:

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import Program, Scalar, Tensor, product
+from ..costs.operators import Operator, Tensor
+from ..costs.program import Program
+from ..costs.sizes import Scalar, choose, is_number, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
+from ..lowering.passes import moves_ones_only
 from .convolutions import Convolutions
 from .names import activation, arguments, is_fused, operator_name, settings
 from .parts import Parts
@@ -104,6 +107,8 @@ class Writer(Convolutions):
             constants = [self.tensor((1, 1, shape[-1]), constant=True)]
         elif isinstance(operator, kinds.Function):
             return self.looked_up(inputs[0], shape)
+        elif isinstance(operator, kinds.Transpose):
+            return self.transposed(node, inputs[0], shape)
         elif activation(operator) in ("clip", "minimum"):
             return self.limited(operator.arguments, inputs[0], shape)
         else:
@@ -123,6 +128,20 @@ class Writer(Convolutions):
         axis, _ = self.blueprint.masks[node]
         is_whole = values[0][axis] == 0 and operator_name(node) == "SLICE"
         return [None, shape] if is_whole else [()] * len(values)
+
+    def transposed(self, node: Node, source: int, shape: tuple[Scalar, ...]) -> int:
+        """A TRANSPOSE, or a RESHAPE where a single channel is left and nothing else moves."""
+        (read,), axes = node.inputs, node.operator.axes
+        single: Scalar = 0
+        if read in self.blueprint.masks:
+            axis, masks = self.blueprint.masks[read]
+            if moves_ones_only(axes, replaced(read.shape, axis + len(read.shape), 1)):
+                single = choose(masks.count(self.reader) <= 1, 1, 0)
+        (order,) = arguments(node)
+        made = self.put("TRANSPOSE", [source, self.setting(order)], shape, permutation=axes, presence=1 - single)
+        if not is_number(single):
+            self.add(Operator("RESHAPE", (source, self.setting(order, shape)), (made,), presence=single))
+        return made
 
     def looked_up(self, source: int, shape: Sequence[Scalar]) -> int:
         """The entries of a table, which integers from 0 on number (see `deployment.tables`)."""

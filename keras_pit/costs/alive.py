@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from . import cores
 from .planner import ALIGNMENT, Buffer
-from .program import Program, Scalar, larger, round_up
+from .program import Program
 from .scratch import requests
+from .sizes import Scalar, larger, round_up
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:

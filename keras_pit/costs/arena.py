@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from .alive import buffers
 from .planner import Buffer, plan
-from .program import Program, Scalar, choose, is_number, larger
+from .program import Program
 from .records import needed, tail
+from .sizes import Scalar, choose, is_number, larger
 from .undecided import soft_head
 
 __all__ = ["Arena", "Buffer", "arena", "buffers", "plan", "tail"]

@@ -15,12 +15,13 @@ from typing import Any
 
 from ..errors import OpenLength
 from .geometry import Geometry
-from .program import Program, Tensor
+from .operators import Tensor
+from .program import Program
 from .registry import Metric
 
 _SHARES = (1.0, 0.75, 0.5)
 _CURE = "Compute with + - * / and keras.ops, and choose by costs.where in place of `if`."
-_WHOLE_CURE = "Compute with + - * /, keras.ops, and larger, choose and floor_div of keras_pit.costs.program."
+_WHOLE_CURE = "Compute with + - * /, keras.ops, and larger, choose and floor_div of keras_pit.costs.sizes."
 
 
 def check(metric: Metric, stages: Iterable[Geometry]) -> None:

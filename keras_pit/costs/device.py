@@ -7,8 +7,9 @@ from . import cores
 from .arena import arena
 from .flash import flash as file_size
 from .latency import milliseconds
-from .program import Program, Scalar, is_number
+from .program import Program
 from .registry import register
+from .sizes import Scalar, is_number
 
 _SOFT = 32
 """During a search, flash is costed from above: which parts of a file are equal differs a little from state to state."""

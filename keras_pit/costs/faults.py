@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .program import Call, Program
+from .call import Call
+from .program import Program
 
 
 @dataclass(frozen=True)

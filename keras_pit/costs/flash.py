@@ -17,8 +17,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from .call import Call
+from .operators import BIAS, BYTES, Operator, Tensor
 from .parts import Part, Row, once, total
-from .program import BIAS, BYTES, Call, Operator, Program, Scalar, Tensor, is_number, round_up
+from .program import Program
+from .sizes import Scalar, is_number, round_up
 
 Layout = tuple[int, ...]
 """The widths of a table's fields in the order of the schema; 0 where a field is left out."""
@@ -128,9 +131,10 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
             layout = layout[:-1]
         key = (*layout, *(value for _, value, _ in fields))
         # Without fields, they are the table of the buffer without data.
-        if layout and call.op.name not in _BARE and not (all(map(_known, key)) and key in written):
+        is_known = all(map(_known, key))
+        if layout and call.op.name not in _BARE and not (is_known and key in written):
             tables.add(layout)
-            written.add(key)
+            written.update([key] if is_known else [])
     places = (Part(op.presence, _WORD) for op in program.operators)
     return [_vector(len(names)), Part(fixed=_WORD), *places, *_streaming(program, tables)]
 

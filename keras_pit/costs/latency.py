@@ -18,9 +18,12 @@ import pathlib
 from functools import cache
 from typing import Any
 
+from .. import checks
 from . import cores
+from .call import Call
 from .kernels import PATHS, UNMEASURED, WIDE, Path
-from .program import Call, Program, Scalar, choose
+from .program import Program
+from .sizes import Scalar, choose
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
 INVOKE = "invoke"
@@ -75,11 +78,15 @@ def milliseconds(program: Program, core: str, clock_mhz: float) -> Scalar:
         core: a name of `costs.cores`.
         clock_mhz: the core's clock in MHz.
 
+    Raises:
+        TypeError: if the clock is no number.
+        ValueError: if it is not above 0, or the core is unknown.
+
     Example:
         >>> milliseconds(program, "cortex-m4", clock_mhz=64)
         8.5
     """
-    return _cycles(program, core) / (1000 * clock_mhz)
+    return _cycles(program, core) / _a_millisecond(clock_mhz)
 
 
 def interval(program: Program, core: str, clock_mhz: float, *, external_flash: bool = False) -> tuple[Scalar, Scalar]:
@@ -91,6 +98,10 @@ def interval(program: Program, core: str, clock_mhz: float, *, external_flash: b
         clock_mhz: the core's clock in MHz.
         external_flash: whether it runs from a flash chip of its own.
 
+    Raises:
+        TypeError: if the clock is no number.
+        ValueError: if it is not above 0, or the core is unknown.
+
     Example:
         >>> interval(program, "cortex-m4", clock_mhz=64)
         (5.9, 12.3)
@@ -100,7 +111,17 @@ def interval(program: Program, core: str, clock_mhz: float, *, external_flash: b
     waits = cores.EXTERNAL_FLASH if external_flash and known.library != "ESP-NN" else 1.0
     cycles = _cycles(program, core)
     most = (cycles + slower * known.cycles) * (known.most * waits)
-    return cycles * known.least / (1000 * clock_mhz), most / (1000 * clock_mhz)
+    return cycles * known.least / _a_millisecond(clock_mhz), most / _a_millisecond(clock_mhz)
+
+
+def _a_millisecond(clock_mhz: float) -> float:
+    """Cycles of a clock.
+
+    Raises:
+        TypeError: if it is no number.
+        ValueError: if it is not above 0, or not finite.
+    """
+    return 1000 * checks.number(clock_mhz, "`clock_mhz`", positive=True)
 
 
 def _cycles(program: Program, core: str) -> Scalar:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Scalar, is_number, round_up
+from .sizes import Scalar, is_number, round_up
 
 _WORD = 4
 

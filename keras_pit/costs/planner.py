@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Scalar, larger
+from .sizes import Scalar, larger
 
 ALIGNMENT = 16
 """Bytes."""

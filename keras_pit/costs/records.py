@@ -12,9 +12,11 @@ from __future__ import annotations
 from itertools import accumulate
 
 from . import cores
+from .call import Call
 from .planner import ALIGNMENT
-from .program import Call, Program, Scalar, choose, larger, round_up
+from .program import Program
 from .scratch import requests
+from .sizes import Scalar, choose, larger, round_up
 
 # What the interpreter keeps whatever the network is: its allocator and planner, one input, one output, alignment.
 _FIXED = 288
@@ -149,7 +151,7 @@ def needed(program: Program, core: str, head: Scalar) -> Scalar:
     kept = [call.op.presence * _prepared(call, kernels) for call in calls]
     before = _recorded(program) - _AFTER_PLANNING * (len(program.inputs) + len(program.outputs))
     sums = list(accumulate((k + _REQUEST * a for k, a in zip(kept, asked, strict=True)), initial=before))
-    ends = {place: max(ways[0]) for ways in program.orders for place in ways[0]}
+    ends = {place: max(stretch.orders[0][0]) for stretch in program.stretches for place in stretch.orders[0][0]}
     most: Scalar = head + tail(program, core) + _ALIGNED
     for place, call in enumerate(calls):
         there = sums[1 + ends.get(place, place)] + _REQUEST * _SPARE_REQUESTS

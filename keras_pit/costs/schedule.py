@@ -10,18 +10,22 @@ The order is a function of the network alone, not of how a program lists its ope
 before there is one, have the same. The search starts with the order in which results are asked for, from the outputs
 on, and goes by stretches: one ends where all operators so far have to come before all others.
 
-    peak    What has run is a set of operators. The least peak on the way to each set and from it is found by dynamic
-            programming, one operator after the other; `WIDTH` sets of one size are followed at most.
-    head    The planner may need more than the peak. Then it is asked about other orders: about all of them if there
-            are no more than `TRIALS`, else about the best ways through each set, stretch by stretch.
+    peak    The orders of a stretch are compared by what is alive at most. If there are more than `TRIALS`, the least
+            peak on the way to each set of operators and from it is found by dynamic programming, one operator after
+            the other; `WIDTH` sets of one size are followed at most.
+    head    The planner may need more than the peak. Of what is listed, and of `TIED` orders with the least peaks, the
+            first one for which it does not is taken. Only if there is none, it is asked about others: about all of
+            them if there are no more than `TRIALS`, else about the best ones of each stretch.
 
 So it is the best order of all for networks with few branches, and a good one for others. A chain costs nothing. A PAD
-runs right before what reads it: nothing is gained by having the larger tensor any longer.
+runs right before what reads it: nothing is gained by having the larger tensor any longer. Orders with the same peak
+are compared as they are listed, paddings aside: these come and go while a network is searched (see `undecided`).
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import nsmallest
@@ -31,7 +35,8 @@ from . import cores
 from .alive import buffers
 from .listing import in_order, written
 from .planner import ALIGNMENT, plan
-from .program import Order, Program, round_up
+from .program import Order, Program, Stretch
+from .sizes import round_up
 
 __all__ = ["arranged", "choices", "in_order", "order", "written"]
 
@@ -39,6 +44,8 @@ WIDTH = 500
 """Sets of operators that are followed at a time."""
 TRIALS = 300
 """Orders that the planner is asked about."""
+TIED = 5
+"""Of those with the least peaks, these are tried first."""
 
 
 def arranged(program: Program, *, fast: bool = False) -> Program:
@@ -72,8 +79,8 @@ def order(program: Program, *, fast: bool = False) -> Order:
     return tuple(places[place] for place in _Search(in_order(program, places), 25 if fast else 1).best())
 
 
-def choices(program: Program) -> list[tuple[Order, ...]]:
-    """For each stretch with a choice, its orders, the listed one first: all of them, or `TRIALS` good ones.
+def choices(program: Program) -> list[Stretch]:
+    """Each stretch with a choice, and its orders: all of them, or up to `TRIALS` at random and as many good ones.
 
     Args:
         program: the network, with its operators in an order in which they can run; sizes are numbers.
@@ -83,9 +90,11 @@ def choices(program: Program) -> list[tuple[Order, ...]]:
     for length in search.stretches():
         listed = tuple(range(state.count, state.count + length))
         begin = replace(state, way=())
-        orders = search.all_ways(begin, length) or search.ways(begin, length)
+        states, is_whole = search.some_ways(begin, length)
+        best = [] if is_whole else search.ways(begin, length)
+        orders = dict.fromkeys([listed, *sorted({*best, *(one.way for one in states)}, key=search.turns)])
         if len(orders) > 1:
-            found.append(tuple(dict.fromkeys([listed, *orders])))
+            found.append(Stretch(tuple((order,) for order in orders), is_whole))
         for place in listed:
             state = search.then(state, place)
     return found
@@ -151,22 +160,24 @@ class _Search:
 
     def best(self) -> Order:
         """The best order that is found."""
-        stretches = self.stretches()
-        begins, ways = [], []
+        begins, ranked, wide = [], [], []
         state = self.begin
-        for length in stretches:
+        for length in self.stretches():
             begins.append(replace(state, way=(), peak=0))
-            ways.append(self.ways(begins[-1], length))
-            for place in ways[-1][0]:
+            states, is_whole = self.some_ways(begins[-1], length)
+            ranked.append(sorted(states, key=lambda one: (one.peak, self.turns(one.way))))
+            wide.append([] if is_whole else self.ways(begins[-1], length))
+            for place in ranked[-1][0].way:
                 state = self.then(state, place)
-        if all(len(some) == 1 for some in ways):
-            return _joined(some[0] for some in ways)
-        orders = [
-            self.all_ways(begin, length) or some for begin, length, some in zip(begins, stretches, ways, strict=True)
-        ]
-        trials = _Trials(self, state.peak)
-        trials.take([tuple(range(begin.count, begin.count + n)) for begin, n in zip(begins, stretches, strict=True)])
-        trials.take([some[0] for some in ways])
+        if all(len(some) == 1 for some in ranked):
+            return _joined(some[0].way for some in ranked)
+        orders = [more or [one.way for one in some] for more, some in zip(wide, ranked, strict=True)]
+        trials = _Trials(self, self.peak(_joined(some[0] for some in orders)))
+        trials.take([tuple(sorted(some[0].way)) for some in ranked])
+        tied = [[one.way for one in some if one.peak == some[0].peak] for some in ranked]
+        for turn in range(TIED):
+            trials.take([some[turn % len(some)] for some in tied])
+        trials.take([some[0] for some in orders])
         if math.prod(map(len, orders)) <= self.trials:
             for choice in product(*orders):
                 trials.take(choice)
@@ -175,6 +186,17 @@ class _Search:
                 for way in some:
                     trials.take([*trials.best[:at], way, *trials.best[at + 1 :]])
         return _joined(trials.best)
+
+    def turns(self, way: Order) -> Order:
+        """An order without paddings, to compare it by."""
+        return tuple(place for place in way if self.program.operators[place].name != "PAD")
+
+    def peak(self, places: Order) -> int:
+        """What is alive at most in an order."""
+        state = self.begin
+        for place in places:
+            state = self.then(state, place)
+        return state.peak
 
     def _follow(self, place: int) -> int:
         """Readers of a PAD of which one has to follow at once: all of them, if they wait for nothing else."""
@@ -198,7 +220,7 @@ class _Search:
         return [end - start for start, end in pairwise(ends)]
 
     def ways(self, begin: _State, length: int) -> list[Order]:
-        """Orders of a stretch, by their peak: the best one through each set of operators that is followed."""
+        """Orders of a long stretch, by their peak: the best one through each set of operators that is followed."""
         levels = [{begin.done: begin}]
         for _ in range(length):
             new: dict[int, _State] = {}
@@ -227,15 +249,27 @@ class _Search:
             rests = behind
         return sorted(peaks, key=lambda places: (peaks[places], places))[: self.trials]
 
-    def all_ways(self, begin: _State, length: int) -> list[Order]:
-        """All orders of a stretch; none if there are more than are tried."""
-        found: list[Order] = []
+    def some_ways(self, begin: _State, length: int) -> tuple[list[_State], bool]:
+        """Orders of a stretch, and whether these are all: else some at random, branch by branch, whatever sizes are."""
+        found: list[_State] = []
         stack = [begin]
         while stack and len(found) <= self.trials:
             state = stack.pop()
-            stack += [self.then(state, place) for place in state.choices()] if len(state.way) < length else []
-            found += [state.way] if len(state.way) == length else []
-        return found if len(found) <= self.trials else []
+            if len(state.way) == length:
+                found.append(state)
+            else:
+                stack += [self.then(state, place) for place in state.choices()]
+        if len(found) <= self.trials:
+            return found, True
+        rng, some = random.Random(0), {}
+        for _ in range(self.trials):
+            state = begin
+            while len(state.way) < length:
+                places = list(state.choices())
+                goes_on = [place for place in places if state.way and self.before[place] == 1 << state.way[-1]]
+                state = self.then(state, rng.choice(goes_on or places) if len(places) > 1 else places[0])
+            some[state.way] = state
+        return list(some.values()), False
 
     def head(self, places: Order) -> int:
         """What the planner makes of an order."""

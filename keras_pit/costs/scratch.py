@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .call import Call
 from .kernels.path import groups
-from .program import Call, Scalar, choose, floor_div, larger, leftover, round_up
+from .sizes import Scalar, choose, floor_div, larger, leftover, round_up
 
 
 def requests(call: Call, kernels: str) -> list[Scalar]:
@@ -38,7 +39,7 @@ def _conv(call: Call, kernels: str) -> list[Scalar]:
     column = 4 * round_up(taps, 16) if kernels == "helium" else 4 * round_up(taps, 4)
     if kernels == "helium":
         column = choose(_along_one_axis(call), _row_buffer(call, column), column)
-    pointwise = (top + left <= 0) & (height * width <= 1) & (call.op.dilation == (1, 1)) & (groups(call) <= 1)
+    pointwise = (top + left <= 0) & (height * width <= 1) & (not call.op.is_dilated) & (groups(call) <= 1)
     return [choose(pointwise, 0, column)]
 
 
@@ -49,7 +50,7 @@ def _conv_16(call: Call, kernels: str, taps: Scalar) -> list[Scalar]:
 
 def _along_one_axis(call: Call) -> Any:
     """Whether Helium's convolution along a row applies, but for the width of the input (see `_row_buffer`)."""
-    return (call.source.shape[1] <= 1) & (call.kernel[0] <= 1) & (call.op.dilation[1] == 1)
+    return (call.source.shape[1] <= 1) & (call.kernel[0] <= 1) & (not call.op.is_dilated)
 
 
 def _row_buffer(call: Call, general: Scalar) -> Scalar:
@@ -70,7 +71,7 @@ def _row_buffer(call: Call, general: Scalar) -> Scalar:
 def _depthwise(call: Call, kernels: str) -> list[Scalar]:
     """A column of input values; none for dilated kernels and several outputs a channel, which are plain C."""
     (top, left), (height, width) = call.pads, call.kernel
-    if kernels == "plain" or call.op.dilation != (1, 1) or call.op.multiplier != 1 or call.source.dtype == "int16":
+    if kernels == "plain" or call.op.is_dilated or call.op.multiplier != 1 or call.source.dtype == "int16":
         return []
     if kernels == "helium":
         return [4 * 124 * height * width]  # four columns for blocks of 124 channels

@@ -1,18 +1,20 @@
 """The arena's head while sizes are soft, and with them the order of operators.
 
 The file has the order that needs the least on the core that orders are chosen for (see `schedule`). During a search,
-which one that is changes with the masks; `Program.orders` lists the orders of each stretch that has several:
+which one that is changes with the masks; `Program.stretches` has the orders of each stretch that has several:
 
     a -+-> b -> c -+-> add          (b, c, d), (b, d, c) or (d, b, c)
        +-> d ------+
 
     peak    What is alive at most on the way through a stretch, for each of its orders: all of them at once. The best
             order of the network is made of the best ones of its stretches.
-    head    The planner may need more than the peak. So it is asked about the order as it is listed, and about some with
-            the least peaks. The file has the best order of all: its head is no larger.
+    head    The planner is asked about the order as it is listed, and about some with the least peaks: those that the
+            file's order is looked for among, too. If it needs no more than the peak for one, that is the file's. Else
+            it is the best one of all.
 
-On other cores, equally good orders differ. The file is as it is listed if no order is better (see `schedule`); else it
-may be any with the least peaks, and the worst of these counts.
+In networks with more than `steps.ALL` orders, that one is not looked for. Then the file may have another order, whose
+head is no larger on the core that orders are chosen for. On others it may be larger, so the worst of those that can be
+as good counts; so it does where not all orders of a stretch are known.
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ import numpy as np
 from . import cores
 from .alive import buffers
 from .planner import ALIGNMENT, soft_heads
-from .program import Program, Scalar, choose
+from .program import Program
+from .sizes import Scalar, choose
+from .steps import Steps, padded
 
-_TRIED = 5
-"""Orders with the least peaks that the planner is asked about."""
 _SHARPNESS = 30.0
 """How much the gradient keeps to the peak: of a step with a tenth less alive, e^-3 times as much."""
 
@@ -42,98 +44,36 @@ def soft_head(program: Program, core: str) -> Scalar:
     """
     from keras import ops
 
-    steps, here = _Steps(program), _Buffers(program, core)
-    if not program.orders:
+    steps, here = Steps(program), _Buffers(program, core)
+    if not program.stretches:
         return here.head(steps.listed)
     decides = cores.get(core).kernels == cores.get(cores.ORDERING).kernels
     deciding = here if decides else _Buffers(program, cores.ORDERING)
-    peaks = deciding.peaks(steps)
+    peaks = ops.stop_gradient(deciding.peaks(steps))
     orders = steps.best(peaks)
     heads = deciding.heads(orders)
-    chosen = ops.take(orders, ops.argmin(heads), axis=0)[None]
-    if decides:
-        return here.head(chosen)
-    least = deciding.peak(orders[:1]) + ALIGNMENT / 2
-    # What the planner needs more than the peak for makes the search look further: then it may be any order.
-    bounds = ops.where(ops.max(heads[:-1]) <= least, steps.least(peaks), ops.min(heads)) + ALIGNMENT / 2
-    others = ops.maximum(ops.max(here.heads(orders[:-1])), ops.max(ops.where(peaks <= bounds, here.peaks(steps), 0.0)))
-    is_listed = heads[-1] <= least
-    head = here.head(ops.where(is_listed, orders[-1:], chosen))
-    return choose(is_listed | (head >= others), head, others)
+    is_least = heads <= deciding.peak(orders[1:2]) + ALIGNMENT / 2
+    is_known = ops.any(is_least)
+    chosen = ops.take(orders, ops.where(is_known, ops.argmax(is_least), ops.argmin(heads)), axis=0)
+    if steps.is_small:
+        chosen = ops.cond(is_known, lambda: chosen, lambda: _best_of_all(steps, deciding, peaks, heads, chosen))
+    head = here.head(chosen[None])
+    if decides or steps.is_small:
+        return head
+    is_candidate = peaks <= ops.min(heads) + ALIGNMENT / 2
+    others = ops.maximum(ops.max(here.heads(orders)), ops.max(ops.where(is_candidate, here.peaks(steps), 0.0)))
+    is_decided = is_known & all(stretch.is_whole for stretch in program.stretches)
+    return choose(is_decided | (head >= others), head, others)
 
 
-class _Steps:
-    """The steps at which operators run: in the order in which they are listed, and in each order of each stretch.
+def _best_of_all(steps: Steps, deciding: _Buffers, peaks: Any, heads: Any, chosen: Any) -> Any:
+    """The order with the least head, of equal ones that with the least peaks: the chosen one if none is better."""
+    from keras import ops
 
-    A *row* is the order of one stretch, and the listed one of all others.
-    """
-
-    def __init__(self, program: Program) -> None:
-        self.listed: Any = np.arange(1.0, 1 + len(program.operators), dtype="float32")[None]
-        rows = [(stretch, order) for stretch, orders in enumerate(program.orders) for order in orders]
-        self.rows = np.repeat(self.listed, max(len(rows), 1), axis=0)
-        for row, (_, order) in zip(self.rows, rows, strict=False):
-            row[list(order)] = 1 + min(order) + np.arange(len(order))
-        longest = max((len(order) for _, order in rows), default=0)
-        self.windows = np.array([[1 + min(o) + turn % len(o) for turn in range(longest)] for _, o in rows], "float32")
-        """The steps of the row's stretch, shape (rows, longest stretch)."""
-        most = max(map(len, program.orders), default=0)
-        places = iter(range(len(rows)))
-        self._of = np.array([_padded([next(places) for _ in some], most, -1) for some in program.orders], "int32")
-        likes = np.tile(np.arange(most, 0, -1), (_TRIED, len(program.orders), 1))
-        likes[1:] = np.random.default_rng(0).permuted(likes[1:], axis=2)
-        self._likes = likes
-        """Of the best orders of a stretch, the one with most is taken; shape (tried, stretches, most orders)."""
-        self._rows_stretch = np.array([stretch for stretch, _ in rows], "int32")
-        self._stretch = np.full(len(program.operators), -1)
-        for stretch, orders in enumerate(program.orders):
-            self._stretch[list(orders[0])] = stretch
-        self.late = _late(program, self.rows)
-
-    def _by_stretch(self, peaks: Any) -> Any:
-        """The peaks of each stretch, shape (stretches, most orders)."""
-        from keras import ops
-
-        return ops.where(self._of >= 0, ops.take(peaks, np.maximum(self._of, 0)), np.inf)
-
-    def least(self, peaks: Any) -> Any:
-        """For each row, the least peak of all orders of its stretch."""
-        from keras import ops
-
-        return ops.take(ops.min(self._by_stretch(peaks), axis=1), self._rows_stretch)
-
-    def best(self, peaks: Any) -> Any:
-        """The steps in orders made of those with the least peaks, of equal ones the first or any; then as listed.
-
-        Args:
-            peaks: by row.
-        """
-        from keras import ops
-
-        table = self._by_stretch(peaks)
-        least = table <= ops.min(table, axis=1, keepdims=True) + ALIGNMENT / 2
-        picked = ops.argmax(ops.where(least, self._likes, 0), axis=2)
-        rows = ops.take_along_axis(np.repeat(self._of[None], _TRIED, axis=0), picked[:, :, None], axis=2)[:, :, 0]
-        rows = ops.concatenate([rows, self._of[None, :, 0]])
-        of_operators = ops.where(self._stretch >= 0, ops.take(rows, np.maximum(self._stretch, 0), axis=1), 0)
-        count = len(self._stretch)
-        steps = ops.take(self.rows.reshape(-1), of_operators * count + np.arange(count, dtype="int32"))
-        return ops.where(self._stretch >= 0, steps, self.listed)
-
-
-def _late(program: Program, rows: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Operators that some rows run before what they may read, and whether each row does."""
-    makers: dict[int, list[int]] = {}
-    for place, op in enumerate(program.operators):
-        for number in op.outputs:
-            makers.setdefault(number, []).append(place)
-    found = []
-    for place, op in enumerate(program.operators):
-        before = [maker for number in op.inputs for maker in makers.get(number, ())]
-        late = np.any(rows[:, before] > rows[:, [place]], axis=1)
-        if late.any():
-            found.append((place, late))
-    return found
+    orders, turns = steps.all(peaks)
+    found = ops.where(turns < np.inf, deciding.heads(orders), np.inf)
+    best = ops.take(orders, ops.argmin(ops.where(found <= ops.min(found), turns, np.inf)), axis=0)
+    return ops.where(ops.min(found) < ops.min(heads), best, chosen)
 
 
 class _Buffers:
@@ -186,7 +126,7 @@ class _Buffers:
         last = ops.where(self.to_end, float(count), last)
         return first, last
 
-    def peaks(self, steps: _Steps) -> Any:
+    def peaks(self, steps: Steps) -> Any:
         """What is alive at most in the stretch of each row; infinity where it runs something before what that reads."""
         from keras import ops
 
@@ -196,7 +136,7 @@ class _Buffers:
         peaks = ops.max(ops.matmul(alive, self.sizes[:, None])[:, :, 0], axis=1)
         for place, late in steps.late:
             peaks = ops.where(late & (self.presences[place] > 0), np.inf, peaks)
-        return peaks
+        return ops.where(steps.instead & (ops.roll(peaks, 1) < np.inf), np.inf, peaks)
 
     def heads(self, steps: Any) -> Any:
         """What the planner makes of orders, shape (orders,)."""
@@ -230,8 +170,4 @@ class _Buffers:
 def _table(rows: Sequence[Sequence[int]], value: int) -> np.ndarray:
     """Rows of one length, with a value for what is missing."""
     longest = max(map(len, rows))
-    return np.array([_padded(row, longest, value) for row in rows], "int32")
-
-
-def _padded(row: Sequence[int], length: int, value: int) -> list[int]:
-    return [*row, *[value] * (length - len(row))]
+    return np.array([padded(row, longest, value) for row in rows], "int32")

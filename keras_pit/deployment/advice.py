@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..costs.arena import arena
+from ..costs.call import Call
 from ..costs.faults import Found, faults
 from ..costs.latency import unknown
 from ..costs.listing import is_ordered
-from ..costs.program import BIAS, BYTES, Call, Program
+from ..costs.operators import BIAS, BYTES
+from ..costs.program import Program
 from ..costs.schedule import arranged
 from ..errors import DeploymentError
 from .batch import is_open, more_than_batch

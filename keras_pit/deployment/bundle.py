@@ -30,6 +30,7 @@ from .converter import Signature
 from .cpp import sources
 from .cpp.names import check_labels, check_name
 from .cpp.operators import registrations
+from .feeds import prepare, require_feedable
 from .file_graph import Graph, TensorInfo
 from .flatbuffer import File
 from .limits import LIMITS, beyond
@@ -38,7 +39,7 @@ from .profile import profile_file
 from .qat import aware_inputs, is_quantize_aware
 from .quantize import make_file
 from .rate import decision_rate
-from .runtimes import micro_run, prepare, require_feedable
+from .runtimes import micro_run
 from .step_tests import step_tests
 from .stream_file import timing_of
 from .verify import spread, verified_run

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import BYTES
+from ..costs.operators import BYTES
 from .limits import LIMITS, beyond, damaged
 from .schema import type_name
 

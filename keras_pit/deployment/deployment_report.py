@@ -112,7 +112,6 @@ class DeploymentReport:
             TypeError: if one is of a wrong type.
             ValueError: if the core is unknown, or the clock not above 0.
         """
-        clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
         return float(milliseconds(self.program, core, clock_mhz))
 
     def interval(self, core: str, clock_mhz: float, *, external_flash: bool = False) -> tuple[float, float]:
@@ -127,7 +126,6 @@ class DeploymentReport:
             TypeError: if one is of a wrong type.
             ValueError: if the core is unknown, or the clock not above 0.
         """
-        clock_mhz = checks.number(clock_mhz, "`clock_mhz`", positive=True)
         least, most = interval(self.program, core, clock_mhz, external_flash=external_flash)
         return float(least), float(most)
 

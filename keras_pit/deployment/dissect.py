@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DeploymentError
+from .feeds import prepare
 from .file_graph import TensorInfo
 from .flatbuffer import File
 from .packing import repack
-from .runtimes import litert_results, micro_results, prepare
+from .runtimes import litert_results, micro_results
 
 FLOAT_TOLERANCE = 1e-5
 

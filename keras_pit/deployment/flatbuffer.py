@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import checks
-from ..costs.program import Operator, Program, Tensor
+from ..costs.operators import Operator, Tensor
+from ..costs.program import Program
 from . import contents, layout, operands
 from .file_graph import Graph, OpInfo, TensorInfo
 from .limits import damaged

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..costs.program import Call, Program, Tensor, product
+from ..costs.call import Call
+from ..costs.operators import Tensor
+from ..costs.program import Program
+from ..costs.sizes import product
 from .limits import LIMITS, beyond, damaged
 
 

@@ -14,15 +14,18 @@ import numpy as np
 
 from ..costs import arena as arenas
 from ..costs import cores
+from ..costs.call import Call
 from ..costs.latency import instructions, instructions_per_step, operator_instructions, unknown
-from ..costs.program import BIAS, Call, Program
+from ..costs.operators import BIAS
+from ..costs.program import Program
 from ..errors import DeploymentError
 from .advice import Advice, advise, obstacles
 from .deployment_report import DeploymentReport, Flash, OperatorReport, TensorReport
+from .feeds import require_feedable
 from .flatbuffer import File
 from .limits import LIMITS
 from .operands import work
-from .runtimes import micro_run, require_feedable
+from .runtimes import micro_run
 from .stream_file import timing_of
 from .stream_report import StreamReport
 

@@ -48,7 +48,7 @@ _VECTORS = (9, 10, 11, 12)
 
 
 def settings(name: str, options: Any, constants: Sequence[tuple[int, ...]]) -> dict[str, Any]:
-    """The settings of an operator, by the fields of `costs.program.Operator`.
+    """The settings of an operator, by the fields of `costs.operators.Operator`.
 
     Args:
         name: the operator's, in the TFLite schema.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import Operator
+from ..costs.operators import Operator
 from ..errors import DeploymentError
 from ..streaming import CannotStream, Origin, Streamed, Timing, streamed
 from .flatbuffer import File, operator_names

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from ..costs.program import BIAS, BYTES
+from ..costs.operators import BIAS, BYTES
 from ..costs.schedule import order
 from .flatbuffer import File, operator_names, program_of
 from .packing import pack, repack

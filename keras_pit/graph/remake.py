@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -155,6 +156,7 @@ def _makes_itself(kind: Any) -> bool:
     return not is_keras(inspect.unwrap(kind.from_config.__func__))
 
 
+@lru_cache(maxsize=512)
 def _signature(kind: type) -> dict[str, inspect.Parameter]:
     """The arguments that the constructor of a class, without its bases, takes by name."""
     if kind is object or "__init__" not in vars(kind):

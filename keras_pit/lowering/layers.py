@@ -113,9 +113,20 @@ def softmax_layer(context: Context, x: Value) -> Node | None:
     return softmax(context, x, axes[0]) if len(axes) == 1 else None
 
 
-def identity(context: Context, x: Value) -> Node | None:
-    """Nothing: what only acts in training."""
-    return x.node if x.shape == context.makes[0] else None
+def identity(context: Context, x: Value) -> Node:
+    """Nothing: what only acts in training.
+
+    Raises:
+        ValueError: if it has another shape there.
+    """
+    if x.shape == context.makes[0]:
+        return x.node
+    layer, made = context.layer, tuple(context.makes[0][1:])
+    raise ValueError(
+        f"Layer '{layer.name}' ({type(layer).__name__}) makes shape {made} in training, but in inference Keras hands "
+        f"on its input as it is, {tuple(x.shape[1:])}; expected the same shape. Put keras.layers.CenterCrop or "
+        "Resizing in its place, and crop at random where the data come from."
+    )
 
 
 LAYERS: dict[type, Rule] = {

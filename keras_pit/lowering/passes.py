@@ -149,20 +149,23 @@ def _slice(node: Node) -> Node:
 
 
 def _cropped(node: Node, padded: Node) -> Node:
-    """Padding that is cut off again is not added in the first place."""
+    """A slice comes before padding, which is not added where it would be cut off again."""
     amounts, ranges = [], []
-    for (before, after), wanted, size in zip(padded.operator.amounts, node.operator.ranges, padded.shape, strict=True):
-        if wanted.step != 1:
-            amounts.append((before, after))
+    (source,) = padded.inputs
+    for (before, after), wanted, size in zip(padded.operator.amounts, node.operator.ranges, source.shape, strict=True):
+        if wanted.step == 1:
+            first, last = wanted.start - before, wanted.stop - before
+            amounts.append((max(-first, 0), max(last - size, 0)))
+            ranges.append(range(max(first, 0), min(last, size)))
+        elif before == after == 0:
+            amounts.append((0, 0))
             ranges.append(wanted)
-            continue
-        first, last = min(wanted.start, before), min(size - wanted.stop, after)
-        amounts.append((before - first, after - last))
-        ranges.append(range(wanted.start - first, wanted.stop - first))
-    if tuple(amounts) == padded.operator.amounts:
+        else:
+            return node
+    if not all(ranges):  # nothing is left but padding
         return node
-    padded = Node.of(Pad(tuple(amounts), padded.operator.value), *padded.inputs, name=padded.name)
-    return _slice(Node.of(Slice(tuple(ranges)), padded, name=node.name))
+    cut = _slice(Node.of(Slice(tuple(ranges)), source, name=node.name))
+    return tidy_node(Node.of(Pad(tuple(amounts), padded.operator.value), cut, name=padded.name))
 
 
 def _activation(node: Node) -> Node:

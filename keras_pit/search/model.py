@@ -69,33 +69,33 @@ class SearchModel(keras.Model):
         target, masks = self.origin.arguments.target, mask_variables(self)
         if target is None:
             return None
+        # The costs of a board are exact or from above while sizes are soft (see `costs.flash`, `costs.undecided`).
+        seed = [max(self.origin.costs[name], now) for name, now in zip(names, self._now(names), strict=True)]
         open_masks = [keras.ops.convert_to_numpy(mask) for mask in masks]
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
-        least = {name: float(self.cost(name)) for name in names}
-        makes = {name: largest(self, name) for name, bound in target.items() if bound < least[name]}
-        least_soft = self.costs(names, self.reader())
+        least = dict(zip(names, self._now(names), strict=True))
+        exact = {name: float(self.cost(name)) for name, bound in target.items() if bound < least[name]}
+        makes = {name: largest(self, name) for name, value in exact.items() if target[name] < value}
         for mask, value in zip(masks, open_masks, strict=True):
             mask.assign(value)
-        for name, bound in target.items():
-            if name in makes:
-                raise ValueError(
-                    f"The target {name} {bound:,g} cannot be met: with all that is searched switched off, model "
-                    f"'{self.name}' still has {name} {least[name]:,g} (the seed {self.origin.costs[name]:,g}). "
-                    f"{makes[name]}Raise the target, search more of these, or start from another seed."
-                )
-        # The costs of a board are bounds from above while sizes are soft (see `costs.flash`).
-        seed, least_now = (
-            [max(known[name], float(now)) for name, now in zip(names, soft, strict=True)]
-            for known, soft in ((self.origin.costs, self.costs(names, self.reader())), (least, least_soft))
-        )
+        for name, made in makes.items():
+            raise ValueError(
+                f"The target {name} {target[name]:,g} cannot be met: with all that is searched switched off, model "
+                f"'{self.name}' still has {name} {exact[name]:,g} (the seed {self.origin.costs[name]:,g}). "
+                f"{made}Raise the target, search more of these, or start from another seed."
+            )
         return Bounds(
             masks,
             lambda values: self.costs(names, self.reader(values)),
             seed,
-            least_now,
+            list(least.values()),
             [target[name] for name in names],
         )
+
+    def _now(self, names: list[str]) -> list[float]:
+        """Costs in the loss, as numbers."""
+        return [float(value) for value in keras.ops.convert_to_numpy(self.costs(names, self.reader()))]
 
     def _prepare(self) -> None:
         """Build what costs of the whole model need: not in a branch of the graph, nor while layers are changed."""

@@ -8,7 +8,7 @@ from typing import Any
 from .. import costs
 from ..costs.check import cost_of
 from ..costs.geometry import Geometry
-from ..costs.program import is_number
+from ..costs.sizes import is_number
 from ..graph import table
 from ..graph.channels import Channels
 from ..layers.layer import PITLayer

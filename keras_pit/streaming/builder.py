@@ -23,7 +23,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ..costs.program import Operator, Program, Scalar, Tensor, choose, is_number
+from ..costs.operators import Operator, Tensor
+from ..costs.program import Program
+from ..costs.sizes import Scalar, choose, is_number
 from .values import CannotStream, Origin, Shape, Stream, Window, aligned, placed
 
 BUFFER = "CIRCULAR_BUFFER"

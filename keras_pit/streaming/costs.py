@@ -8,7 +8,8 @@ from ..boards import Board
 from ..costs import cores, register
 from ..costs.arena import arena
 from ..costs.latency import milliseconds
-from ..costs.program import Program, Scalar
+from ..costs.program import Program
+from ..costs.sizes import Scalar
 from .transform import streamed
 from .values import CannotStream
 

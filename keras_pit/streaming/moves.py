@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..costs.program import is_number, product
+from ..costs.sizes import is_number, product
 from .site import Body, Site, in_step
 from .values import CannotStream, Shape, Stream, Value, Window, is_turned, placed, turned
 

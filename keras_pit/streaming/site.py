@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..costs.program import Call, Operator
+from ..costs.call import Call
+from ..costs.operators import Operator
 from .builder import Builder
 from .values import CannotStream, Constant, Shape, Stream, Value, Window, is_turned, placed, turned
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..costs.program import Operator, Scalar, choose, is_number, product
+from ..costs.operators import Operator
+from ..costs.sizes import Scalar, choose, is_number, product
 from .builder import Taken
 from .site import Body, Site
 from .values import CannotStream, Constant, Shape, Stream, Value, Window, is_turned

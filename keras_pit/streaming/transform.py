@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..costs.program import Call, Program
+from ..costs.call import Call
+from ..costs.program import Program
 from . import taps
 from .builder import Builder
 from .moves import is_row

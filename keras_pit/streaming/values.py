@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..costs.program import Scalar
+from ..costs.sizes import Scalar
 
 Shape = tuple[Scalar, ...]
 

@@ -1,5 +1,7 @@
 """Networks that branch: what is known before a file is made is what the file has, operators, order and arena."""
 
+from math import prod
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from keras import layers
 import keras_pit
 from keras_pit import boards
 from keras_pit.blueprint import Blueprint
+from keras_pit.costs import steps
 from keras_pit.costs.arena import arena
 from keras_pit.costs.schedule import arranged
 from keras_pit.deployment.flatbuffer import read_program
@@ -51,14 +54,18 @@ def test_the_arena_is_known_before_there_is_a_file(seed):
 
 
 def test_a_search_is_never_below_what_it_exports(seed):
+    """Where all orders are compared, it is the same."""
     keras.utils.set_random_seed(seed)
     search, rng = keras_pit.convert(branching(seed, 2)), np.random.default_rng(seed)
     for density in (None, 0.5):
         random_masks(search, rng, density)
         soft = search.blueprint.program(search.reader())
         exact = Blueprint.of(keras_pit.export(search)).program()
+        stretches = soft.stretches
+        is_small = all(one.is_whole for one in stretches) and prod(len(one.orders) for one in stretches) <= steps.ALL
         for core in CORES:
-            assert float(arena(soft, core).total) >= arena(exact, core).total * (1 - 1e-6)
+            known, file = float(arena(soft, core).total), arena(exact, core).total
+            assert known == pytest.approx(file, rel=1e-6) if is_small else known >= file * (1 - 1e-6)
 
 
 def shortcut():

@@ -18,8 +18,10 @@ from keras_pit.costs import cores
 from keras_pit.costs.arena import Buffer, arena, plan
 from keras_pit.costs.flash import flash
 from keras_pit.costs.kernels import PATHS
-from keras_pit.costs.latency import instructions, milliseconds, operator_instructions, unknown, worst
-from keras_pit.costs.program import Operator, Program, Tensor, choose, floor_div, larger, leftover, round_up
+from keras_pit.costs.latency import instructions, interval, milliseconds, operator_instructions, unknown, worst
+from keras_pit.costs.operators import Operator, Tensor
+from keras_pit.costs.program import Program
+from keras_pit.costs.sizes import choose, floor_div, larger, leftover, round_up
 from keras_pit.deployment import profile, to_tflite, trim
 from keras_pit.deployment.flatbuffer import read_program
 
@@ -194,6 +196,14 @@ def test_time_is_instructions_times_cycles_over_clock():
     cycles = cores.get("cortex-m7").cycles
     expected = instructions(program, "cortex-m4") * cycles / 216_000
     assert milliseconds(program, "cortex-m7", 216) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("clock", [-1, 0, float("nan"), float("inf"), "64", None])
+@pytest.mark.parametrize("function", [milliseconds, interval])
+def test_a_clock_is_a_number_above_0(function, clock):
+    program = Program((), (), (), ())
+    with pytest.raises((TypeError, ValueError), match="`clock_mhz` must be a finite number above 0, received"):
+        function(program, "cortex-m4", clock)
 
 
 @pytest.mark.parametrize("function", [arena, instructions])

@@ -13,7 +13,8 @@ import keras_pit
 from keras_pit import boards
 from keras_pit.costs import cores
 from keras_pit.costs.faults import FAULTS, faults
-from keras_pit.costs.program import Operator, Program, Tensor
+from keras_pit.costs.operators import Operator, Tensor
+from keras_pit.costs.program import Program
 from keras_pit.deployment import DeploymentError
 from keras_pit.deployment.flatbuffer import read_program
 

@@ -6,10 +6,12 @@ import tensorflow as tf
 from test_device import conv_net, depthwise
 
 from keras_pit.costs import cores
+from keras_pit.costs.call import Call
 from keras_pit.costs.kernels import PATHS
 from keras_pit.costs.kernels.path import taps_inside
 from keras_pit.costs.latency import coefficients, instructions, operator_instructions, paths, unknown
-from keras_pit.costs.program import Call, Operator, Program, Tensor
+from keras_pit.costs.operators import Operator, Tensor
+from keras_pit.costs.program import Program
 
 MEASURED = ("cortex-m4", "cortex-m55", "cortex-m0+")
 

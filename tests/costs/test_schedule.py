@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras_pit.costs import cores, schedule
 from keras_pit.costs.arena import arena
 from keras_pit.costs.listing import by_turns, is_ordered
-from keras_pit.costs.program import Operator, Program, Tensor
+from keras_pit.costs.operators import Operator, Tensor
+from keras_pit.costs.program import Program
 from keras_pit.costs.schedule import arranged, choices, in_order, order, written
 
 
@@ -119,7 +120,7 @@ def softened(program):
         one if one.constant else replace(one, shape=(*one.shape[:-1], tf.constant(float(one.shape[-1]))))
         for one in listed.tensors
     ]
-    return replace(listed, tensors=tuple(tensors), orders=tuple(choices(listed)))
+    return replace(listed, tensors=tuple(tensors), stretches=tuple(choices(listed)))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -153,8 +154,8 @@ def test_a_pad_runs_right_before_its_reader():
     names = ["PAD", "CONV_2D", "PAD", "CONV_2D", "CONCATENATION"]
     assert [op.name for op in arranged(padded()).operators] == names
     listed = in_order(padded(), tuple(written(padded())))
-    (orders,) = choices(listed)
-    assert orders == ((0, 1, 2, 3), (2, 3, 0, 1))
+    (stretch,) = choices(listed)
+    assert stretch.orders == (((0, 1, 2, 3),), ((2, 3, 0, 1),))
 
 
 def test_what_is_listed_in_an_order():

@@ -84,7 +84,7 @@ def test_what_another_order_saves_is_told():
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(layers.Add()(branches))))
     best = File.of(trim(converted(model)))
     places, saved = range(len(best.program.operators)), {}
-    for order in choices(best.program)[0]:
+    for (order,) in choices(best.program)[0].orders:
         others = [order[place - min(order)] if place in order else place for place in places]
         saved[tuple(others)] = arena(in_order(best.program, others)).head - arena(best.program).head
     worst = max(saved, key=saved.__getitem__)

@@ -102,3 +102,12 @@ def test_augmented_models_are_deployed():
     model = around(layers.RandomRotation(0.2))
     assert keras_pit.fits(model, "nano33ble")
     assert len(keras_pit.to_tflite(model, image())) < 10_000
+
+
+def test_crops_of_larger_images_are_refused():
+    """In inference, Keras hands on whole images."""
+    model = around(layers.RandomCrop(6, 6, name="crop"))
+    message = r"Layer 'crop' \(RandomCrop\) makes shape \(6, 6, 3\) in training, but in inference .* \(8, 8, 3\)"
+    for call in (lambda: keras_pit.to_tflite(model, image()), lambda: keras_pit.cost(model, "ram")):
+        with pytest.raises(ValueError, match=message):
+            call()

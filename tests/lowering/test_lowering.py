@@ -182,6 +182,9 @@ FORMS = {
     "padding and causal": (SEQUENCE, chain(layers.ZeroPadding1D((2, 1)), conv(padding="causal")), "Pad Conv"),
     "padding, then cropping": (SEQUENCE, lambda x: conv()(crop(layers.ZeroPadding1D(3)(x), 3, 2)), "Pad Conv"),
     "padding, then all cropped": (SEQUENCE, lambda x: conv()(crop(layers.ZeroPadding1D(2)(x), 2, 2)), "Conv"),
+    "padding behind, cropping in front": (
+        SEQUENCE, lambda x: conv()(crop(layers.ZeroPadding1D((1, 3))(x), 3, 0)), "Slice Pad Conv",
+    ),
     "cropping twice": (SEQUENCE, lambda x: crop(crop(x, 1, 2), 2, 0), "Slice"),
     "more zeros than strides reach": (
         SEQUENCE,

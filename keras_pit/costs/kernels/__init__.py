@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..program import Call
+from ..call import Call
 from .elements import elementwise, has_smaller_operand, prelu, softmax, vectorised
 from .moves import (
     circular_buffer,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from ..program import Call, Scalar, floor_div, is_number, leftover
+from ..call import Call
+from ..sizes import Scalar, floor_div, is_number, leftover
 from .path import Count, Loops, Path
 
 

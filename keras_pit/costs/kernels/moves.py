@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..program import Call, Scalar, floor_div, leftover, product
+from ..call import Call
+from ..sizes import Scalar, floor_div, leftover, product
 from .path import Path, copied, copies, outer, together, where
 
 

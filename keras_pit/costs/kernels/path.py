@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..program import Call, Scalar, choose, floor_div, is_number, larger, leftover, product
+from ..call import Call
+from ..sizes import Scalar, choose, floor_div, is_number, larger, leftover, product
 
 Loops = dict[str, Scalar]
 """How often each loop of a path runs, by name; "conv/block" is the loop "block" of the path "conv"."""

@@ -6,7 +6,8 @@ Helium one output at four positions. What is left over, an odd output or the las
 
 from __future__ import annotations
 
-from ..program import Call, Scalar, floor_div, is_number, leftover, product
+from ..call import Call
+from ..sizes import Scalar, floor_div, is_number, leftover, product
 from .path import Loops, Path, groups, of, outer, together
 
 
@@ -19,7 +20,7 @@ def conv(call: Call, core: str) -> list[Path]:
     outputs, taps = call.result.shape[-1], product(call.kernel) * call.weights.shape[-1]
     grouped = not is_number(parts) or parts != 1
     pointwise = (height * width <= 1) & (top + left <= 0) & (parts <= 1)
-    if call.op.dilation != (1, 1):
+    if call.op.is_dilated:
         fast = Path("conv_1x1", _blocks(core, positions, outputs, taps, direct=True), False)
     elif call.op.stride == (1, 1):
         fast = Path("conv_1x1", _blocks(core, positions, outputs, taps, direct=True), pointwise)
@@ -32,7 +33,7 @@ def conv(call: Call, core: str) -> list[Path]:
     general = Path("conv", loops)
     rows = call.source.shape[1]
     along_row = is_number(rows) is False or rows == 1
-    if core != "cortex-m55" or grouped or not along_row or call.op.dilation[1] != 1:
+    if core != "cortex-m55" or grouped or not along_row or call.op.is_dilated:
         return [fast, general]
     # Along a row, only windows that touch the padding are copied.
     edges = 2 * left / call.op.stride[1]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..program import Call, floor_div, leftover
+from ..call import Call
+from ..sizes import floor_div, leftover
 from .path import Path
 
 

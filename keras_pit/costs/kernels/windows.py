@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..program import Call, floor_div, leftover, product
+from ..call import Call
+from ..sizes import floor_div, leftover, product
 from .path import Count, Path, taps_inside, where
 
 
@@ -17,7 +18,7 @@ def depthwise(call: Call, core: str) -> list[Path]:
     if call.source.dtype == "int16":
         return _depthwise_16(call, core)
     special = (height >= 3) & (height <= 3) & (width >= 3) & (width <= 3) & (top <= 1) & (left <= 1)
-    fast = call.op.dilation == (1, 1) and call.op.multiplier == 1
+    fast = not call.op.is_dilated and call.op.multiplier == 1
     plain = {
         "call": 1,
         "position": positions,
@@ -72,7 +73,7 @@ def depthwise(call: Call, core: str) -> list[Path]:
 def _depthwise_16(call: Call, core: str) -> list[Path]:
     (height, width), positions = call.kernel, product(call.result.shape[1:3])
     outputs, taps = call.result.shape[-1], height * width
-    fast = call.op.dilation == (1, 1) and call.op.multiplier == 1 and core != "cortex-m0+"
+    fast = not call.op.is_dilated and call.op.multiplier == 1 and core != "cortex-m0+"
     made = positions * outputs
     loops = {"call": 1, "position": positions, "output": made, "mac": made * taps}
     return [Path("depthwise_16" if fast else "depthwise_16_plain", loops)]

@@ -1,0 +1,70 @@
+"""Sizes: numbers, or scalar tensors that carry the gradient of the masks of a search ("soft").
+
+On numbers, all here is exact. On tensors the value is exact, too, and the gradient is that of what is smooth about it:
+`floor_div` is a division, `larger` and `choose` follow the branch taken.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+Scalar = Any
+"""A number, or a scalar tensor."""
+
+
+def is_number(value: Scalar) -> bool:
+    """Whether a size is a plain number."""
+    return isinstance(value, numbers.Number)
+
+
+def product(values: tuple[Scalar, ...]) -> Scalar:
+    """The product of sizes; on tensors, with no more operations than it takes."""
+    number = math.prod(value for value in values if is_number(value))
+    tensors = [value for value in values if not is_number(value)]
+    if not tensors:
+        return number
+    return reduce(lambda one, two: one * two, tensors if number == 1 else [float(number), *tensors])
+
+
+def floor_div(value: Scalar, divisor: int) -> Scalar:
+    """`value // divisor`."""
+    if is_number(value):
+        return value // divisor
+    from keras import ops
+
+    smooth = value / divisor
+    return smooth + ops.stop_gradient(ops.floor(smooth) - smooth)
+
+
+def round_up(value: Scalar, multiple: int) -> Scalar:
+    """The next multiple."""
+    return floor_div(value + (multiple - 1), multiple) * multiple
+
+
+def leftover(value: Scalar, divisor: int) -> Scalar:
+    """`value % divisor`."""
+    return value - floor_div(value, divisor) * divisor
+
+
+def larger(one: Scalar, two: Scalar) -> Scalar:
+    """The larger of two sizes."""
+    return choose(one >= two, one, two)
+
+
+def smaller(one: Scalar, two: Scalar) -> Scalar:
+    """The smaller of two sizes."""
+    return choose(one <= two, one, two)
+
+
+def choose(condition: Any, one: Scalar, two: Scalar) -> Scalar:
+    """`one` where the condition holds, else `two`; both are computed."""
+    if isinstance(condition, (bool, np.bool_)):
+        return one if condition else two
+    from keras import ops
+
+    return ops.where(condition, ops.cast(one, "float32"), ops.cast(two, "float32"))
