@@ -45,7 +45,7 @@ np.savez(folder / f"{task}.npz", *[keras.ops.convert_to_numpy(variable) for vari
 
 
 def branching() -> keras.Model:
-    """Tied masks, a shared layer, a nested model, dropout."""
+    """Tied masks, a branch of a shared layer, a nested model, dropout."""
     inputs = keras.Input((16, 3))
     x = layers.Conv1D(6, 5, padding="same", name="stem")(inputs)
     shared = layers.Conv1D(6, 3, padding="same", name="shared")
@@ -59,7 +59,8 @@ def branching() -> keras.Model:
 
 def compiled(strength: float = 3.0) -> keras_pit.SearchModel:
     keras.utils.set_random_seed(0)
-    search = keras_pit.convert(branching(), "macs", strength=strength, exclude=["inner"])
+    searched = ("channels", "kernel", "dilation", "branches")
+    search = keras_pit.convert(branching(), "macs", strength=strength, exclude=["inner"], search=searched)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     search.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
     return search
