@@ -4,8 +4,8 @@
     |              |                 b if branches 1 and 2 are: it lies in a branch within a branch
     +--------------+                 c, which two branches read, if one of them is on
 
-A `Need` is one or several sets of branches: what has it is needed where all branches of one of its sets are on. Branches
-are any objects that can be told apart.
+A `Need` is one or several sets of branches: what has it is needed where all branches of one of its sets are on.
+Branches are any objects that can be told apart.
 """
 
 from __future__ import annotations
