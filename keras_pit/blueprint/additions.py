@@ -10,7 +10,6 @@ or has done so; else it is an operator of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..costs.program import Operator, Scalar, is_number, product
 from ..graph.needs import Need
@@ -18,7 +17,7 @@ from ..layers.ownership import presence
 from ..layers.reader import Reader
 from ..lowering import Node
 from .convolutions import Convolutions
-from .names import KINDS, fuses
+from .names import KINDS, fuses, is_fused
 from .parts import Parts
 from .sheet import Choice
 
@@ -26,13 +25,22 @@ from .sheet import Choice
 class Additions(Convolutions):
     """Writes down the additions of a blueprint."""
 
-    numbers: dict[Node, int]
-    """The tensor that each node makes."""
-    _readers: Any
-
     def __init__(self, blueprint: Parts, reader: Reader) -> None:
         super().__init__(blueprint, reader)
+        self.numbers: dict[Node, int] = {}
+        """The tensor that each node makes."""
+        self.readers = blueprint.network.uses()
+        self._ends = {*blueprint.network.outputs}
+        self._ends |= {source for node in self._ends for source in node.inputs if self.joins(node)}
         self._presences: dict[Need, Scalar] = {}
+
+    def joins(self, node: Node) -> bool:
+        """Whether the operator before a node does it in passing."""
+        return bool(node.inputs) and is_fused(node) and self.readers[node.inputs[0]] == 1
+
+    def adds(self, node: Node) -> bool:
+        """Whether a node is an addition whose branches may be off; an output of the network is made in any case."""
+        return node in self.blueprint.sums and node not in self._ends
 
     def presence(self, need: Need) -> Scalar:
         """1 where something is needed, 0 where not."""

@@ -14,7 +14,7 @@ from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
 from .additions import Additions
-from .names import activation, arguments, is_fused, operator_name, settings
+from .names import activation, arguments, operator_name, settings
 from .parts import Parts
 from .states import replaced
 
@@ -24,12 +24,8 @@ class Writer(Additions):
 
     def __init__(self, blueprint: Parts, reader: Reader) -> None:
         super().__init__(blueprint, reader)
-        self.numbers: dict[Node, int] = {}
         self.nodes: list[Node] = []
         """The node that each operator is for."""
-        self._readers = blueprint.network.uses()
-        self._ends = {*blueprint.network.outputs}
-        self._ends |= {source for node in self._ends for source in node.inputs if self._joins(node)}
 
     def build(self, nodes: Sequence[Node]) -> Program:
         """The program, with its nodes written down in the given order."""
@@ -40,7 +36,7 @@ class Writer(Additions):
             self.there = self.presence(self.need)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):
                 self.numbers[node] = self.given(node)
-            elif self._joins(node):
+            elif self.joins(node):
                 (maker,) = node.inputs
                 self.numbers[node] = self.joined(activation(node.operator), maker)
             else:
@@ -49,10 +45,6 @@ class Writer(Additions):
             self.nodes += [maker] * (len(self.operators) - first)
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
         return Program(tuple(self.operators), tuple(self._at_the_end()), inputs, outputs)
-
-    def _joins(self, node: Node) -> bool:
-        """Whether the operator before a node does it in passing."""
-        return bool(node.inputs) and is_fused(node) and self._readers[node.inputs[0]] == 1
 
     def _at_the_end(self) -> list[Tensor]:
         """The tensors, those marked whose smallest number is 0."""
@@ -119,7 +111,7 @@ class Writer(Additions):
             if operator_name(node) == "PADV2":
                 constants.append(self.tensor((), constant=True))
             options = settings(operator)
-        if node in self.blueprint.sums and node not in self._ends:
+        if self.adds(node):
             return self.sum(node, shape)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 

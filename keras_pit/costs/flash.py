@@ -116,8 +116,8 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
         if name == "CIRCULAR_BUFFER":
             tables.add(_CUSTOM, there)
             continue
-        layout = (int(name != "ADD"), 0, 0 if name in _FIRST_VERSION else 4)
-        tables.add(layout[: 1 if name in _FIRST_VERSION else 3], there)
+        of_code: Layout = (int(name != "ADD"), 0, 0 if name in _FIRST_VERSION else 4)
+        tables.add(of_code[: 1 if name in _FIRST_VERSION else 3], there)
     for op in program.operators:
         code = 0 if op.name == next(iter(names)) else 4
         if op.name == "CIRCULAR_BUFFER":

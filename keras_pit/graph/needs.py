@@ -10,7 +10,7 @@ Branches are any objects that can be told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -20,10 +20,10 @@ from typing import Any
 class Need:
     """The sets of branches, none of which contains another one."""
 
-    ways: frozenset[frozenset[Hashable]]
+    ways: frozenset[frozenset[Any]]
 
     @classmethod
-    def of(cls, ways: Iterable[Iterable[Hashable]]) -> Need:
+    def of(cls, ways: Iterable[Iterable[Any]]) -> Need:
         """In one of these ways, without those that say more than another one."""
         found = {frozenset(way) for way in ways}
         return cls(frozenset(way for way in found if not any(other < way for other in found)))
@@ -35,16 +35,16 @@ class Need:
         return Need.of(self.ways | other.ways)
 
     @property
-    def branches(self) -> frozenset[Hashable]:
+    def branches(self) -> frozenset[Any]:
         """All that it depends on."""
         return frozenset().union(*self.ways)
 
     @property
-    def always(self) -> frozenset[Hashable]:
+    def always(self) -> frozenset[Any]:
         """The branches that it lies in: they have to be on in every way."""
         return reduce(frozenset.__and__, self.ways) if self.ways else frozenset()
 
-    def renamed(self, name: Callable[[Any], Hashable]) -> Need:
+    def renamed(self, name: Callable[[Any], Any]) -> Need:
         """The same of other objects."""
         return Need(frozenset(frozenset(map(name, way)) for way in self.ways))
 

@@ -1,10 +1,10 @@
 """What all search layers share: the mask variables they own, the masks they read, what they cost.
 
 A search layer owns up to three mask variables: `alpha` over the channels it makes, `beta` (receptive field) and
-`gamma` (dilation) over the taps of its kernel (see `masks`); an addition owns `delta` over its branches. These act where
-they live. A channel's mask acts where the channel is *read*: on the input axis of the kernels of the layers that follow.
-So batch norm, bias and activations in between need no care. Which masks a layer reads is told by its `wiring`, set by
-`convert`; a search layer without wiring is its Keras base class plus kernel masks.
+`gamma` (dilation) over the taps of its kernel (see `masks`); an addition owns `delta` over its branches. These act
+where they live. A channel's mask acts where the channel is *read*: on the input axis of the kernels of the layers that
+follow. So batch norm, bias and activations in between need no care. Which masks a layer reads is told by its `wiring`,
+set by `convert`; a search layer without wiring is its Keras base class plus kernel masks.
 """
 
 from __future__ import annotations
