@@ -84,7 +84,7 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
             )
     rebuilt = rebuild(
         seed,
-        lambda layer, call: plan.new_layer(layer, channels),
+        lambda layer, call: plan.new_layer(layer, call, channels),
         plan.call,
         input_layer=lambda layer, **arguments: plan.new_input(layer, channels, arguments),
     )
@@ -118,10 +118,11 @@ def _serialized(seed: keras.Model) -> dict[str, Any] | str:
 
 def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Arguments) -> str:
     reasons = [f"layer '{layer.name}' {known.frozen}" for layer, known in channels.layers.items() if known.frozen]
+    reasons += [f"addition '{one.name}' {reason}" for one, reason in channels.branches.kept.items()]
     more = [f"{len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
     return (
         f"Nothing can be searched in model '{seed.name}' with search={arguments.search}: no layer has channels that "
-        f"can go or a kernel whose taps are searched ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name more in "
+        f"can go, a kernel whose taps are searched or a branch ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name more in "
         "`search`, exclude less, set trainable=True, or start from a model with hidden layers."
     )
 
@@ -180,9 +181,9 @@ class _Plan:
         new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
         return new
 
-    def new_layer(self, layer: Any, channels: Channels) -> Any:
+    def new_layer(self, layer: Any, call: _keras.OperationCall, channels: Channels) -> Any:
         if layer in channels.branches.places:
-            return self.new_sum(layer, channels)
+            return self.new_sum(layer, channels.branches.places[layer], call.node.outputs[0].dtype)
         kind = search_layer(layer)
         if kind is None or not channels.layers[layer].roles:
             return remake(layer)
@@ -190,11 +191,11 @@ class _Plan:
         new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
         return new
 
-    def new_sum(self, operation: Any, channels: Channels) -> PITAdd:
+    def new_sum(self, operation: Any, places: tuple[int, ...], dtype: str) -> PITAdd:
         """For an addition with branches, by whichever layer or operation."""
         is_layer = isinstance(operation, keras.layers.Layer)
-        new = remake(operation, PITAdd) if is_layer else PITAdd(name=operation.name)
-        new.own_branches(channels.branches.places[operation])
+        new = remake(operation, PITAdd) if is_layer else PITAdd(name=operation.name, dtype=dtype)
+        new.own_branches(places)
         return new
 
     def call(self, new: Any, call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
