@@ -275,7 +275,7 @@ def _layer(layer: Any, channels: Channels) -> LayerReport:
         present = {"channels": known.made.any(), "kernel": layer.beta is not None, "dilation": layer.gamma is not None}
         searched = tuple(name for name, is_searched in present.items() if is_searched)
     if not presence(channels.branches.need(layer)):
-        after = Shape(0, (), (), 0, 0)
+        after = Shape(0, (0,) * len(kernel), (1,) * len(dilation), 0, 0)
     return LayerReport(layer.name, kind, before, after, searched, known.frozen)
 
 

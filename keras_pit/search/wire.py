@@ -122,8 +122,8 @@ def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Argument
     more = [f"{len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
     return (
         f"Nothing can be searched in model '{seed.name}' with search={arguments.search}: no layer has channels that "
-        f"can go, a kernel whose taps are searched or a branch ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name more in "
-        "`search`, exclude less, set trainable=True, or start from a model with hidden layers."
+        f"can go, a kernel whose taps are searched or a branch ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name "
+        "more in `search`, exclude less, set trainable=True, or start from a model with hidden layers."
     )
 
 

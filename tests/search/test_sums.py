@@ -90,6 +90,20 @@ def test_a_mask_feels_what_its_branch_costs(off):
     assert np.all(inner.numpy() == 0) if off else np.all(inner.numpy() > 0)
 
 
+@pytest.mark.parametrize("metric", ["size", "macs", "flash", "latency"])
+@pytest.mark.parametrize("state", [0.6, 0.4])
+def test_the_slope_is_what_switching_brings(metric, state):
+    search = searched(regularizer=metric)
+    mask, costs = search.get_layer("sum").delta, {}
+    for value in (0.6, 0.4):
+        mask.assign([value])
+        with tf.GradientTape() as tape:
+            costs[value] = keras_pit.soft_cost(search, metric)
+        if value == state:
+            slope = float(tape.gradient(costs[value], mask)[0])
+    assert slope == pytest.approx(float(costs[0.6] - costs[0.4]), rel=0.02)
+
+
 def test_a_branch_that_is_off_can_come_back():
     search = searched(off=["sum"])
     with tf.GradientTape() as tape:
@@ -237,7 +251,8 @@ def test_the_summary_tells_which_branches_are_on():
     ]
     assert "branch: b_in" in str(report)
     after = {each.name: each.after for each in report.layers}
-    assert (after["b_in"].channels, after["b_in"].size, after["b_out"].macs) == (0, 0, 0)
+    assert (after["b_in"].channels, after["b_in"].kernel, after["b_in"].size, after["b_out"].macs) == (0, (0,), 0, 0)
+    assert report.architecture()["b_in"] == {"channels": 0, "span": 0, "dilation": 1}
     assert report.total("after", "size") == keras_pit.cost(keras_pit.export(searched(three, [("sum", 2)])), "size")
     assert report.as_dict()["branches"][1]["on"] is False
 
