@@ -118,8 +118,9 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
             continue
         of_code: Layout = (int(name != "ADD"), 0, 0 if name in _FIRST_VERSION else 4)
         tables.add(of_code[: 1 if name in _FIRST_VERSION else 3], there)
+    first = _first(program)
     for op in program.operators:
-        code = 0 if op.name == next(iter(names)) else 4
+        code = 0 if op.name == first else 4
         if op.name == "CIRCULAR_BUFFER":
             tables.add((code, 4, 4, 0, 0, 4), op.presence)
             continue
@@ -140,6 +141,15 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
     places = (Part(op.presence, _WORD) for op in program.operators)
     codes = (Part(there, _WORD) for there in names.values())
     return [Part(fixed=_WORD), *codes, Part(fixed=_WORD), *places, *_streaming(program, tables)]
+
+
+def _first(program: Program) -> str:
+    """The operator that runs first; where that depends on the masks, the rarest of those that may, to be from above."""
+    if not program.orders:
+        return program.operators[0].name
+    counts = Counter(op.name for op in program.operators)
+    given = {*program.inputs, *(number for number, tensor in enumerate(program.tensors) if tensor.constant)}
+    return min((op.name for op in program.operators if given.issuperset(op.inputs)), key=counts.__getitem__)
 
 
 def _streaming(program: Program, tables: _Tables) -> list[Part]:
@@ -222,22 +232,22 @@ def _activations(program: Program, tables: _Tables) -> list[Part]:
     others = scale.keys() - lowest - handed
     there = program.used
     distinct, apart = _each_scale(program, scale, scale.keys() - handed), _each_scale(program, scale, others)
-    for there in distinct.values():
-        tables.add(_QUANTIZATION, there)
+    for times in distinct.values():
+        tables.add(_QUANTIZATION, times)
     tables.add(_ACTIVATION, 0)
     zero_points = [*apart.values(), *[1] * (apart.keys() != distinct.keys())]
-    quantization = [_vector(1, 4, there) for there in distinct.values()]
-    quantization += [_vector(1, 8, there) for there in zero_points]
+    quantization = [_vector(1, 4, times) for times in distinct.values()]
+    quantization += [_vector(1, 8, times) for times in zero_points]
     equal = once(
         (
             (scale[n], program.tensors[n].variable, *program.tensors[n].shape),
-            [Part(program.used[n], _table(_STATE if program.tensors[n].variable else _ACTIVATION))],
+            [Part(there.get(n, 0), _table(_STATE if program.tensors[n].variable else _ACTIVATION))],
         )
         for n in scale
     )
     integers = [n for n in (*program.inputs, *makers) if n not in scale]
     tables.add(_INTEGERS, 0) if integers else None
-    equal += once((program.tensors[n].shape, [Part(program.used[n], _table(_INTEGERS))]) for n in integers)
+    equal += once((program.tensors[n].shape, [Part(there.get(n, 0), _table(_INTEGERS))]) for n in integers)
     # Calibration adds in place. So it sees the sum in the operand that is not needed any more, but if that has been in
     # a wider range before, they differ. Mostly they are equal, so two thirds of what that saves lie between the two.
     reads = Counter(number for op in program.operators for number in op.inputs)

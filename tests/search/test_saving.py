@@ -14,6 +14,7 @@ from keras import layers
 import keras_pit
 
 ROOT = pathlib.Path(__file__).parents[2]
+SEARCHED = ("channels", "kernel", "dilation", "branches")
 
 PROCESS = """
 import pathlib
@@ -59,8 +60,7 @@ def branching() -> keras.Model:
 
 def compiled(strength: float = 3.0) -> keras_pit.SearchModel:
     keras.utils.set_random_seed(0)
-    searched = ("channels", "kernel", "dilation", "branches")
-    search = keras_pit.convert(branching(), "macs", strength=strength, exclude=["inner"], search=searched)
+    search = keras_pit.convert(branching(), "macs", strength=strength, exclude=["inner"], search=SEARCHED)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     search.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
     return search
@@ -108,7 +108,7 @@ def test_weights_only_checkpoint(tmp_path):
     search = compiled()
     fit(search, 3)
     search.save_weights(tmp_path / "search.weights.h5")
-    fresh = keras_pit.convert(branching(), "macs", exclude=["inner"])
+    fresh = keras_pit.convert(branching(), "macs", exclude=["inner"], search=SEARCHED)
     fresh.load_weights(tmp_path / "search.weights.h5")
     x, _ = batches()
     np.testing.assert_array_equal(fresh(x), search(x))
