@@ -1,6 +1,7 @@
 """Random networks with branches, of operators that are known before a file is made.
 
 model = branching(7)      the same seed makes the same network, weights included
+model = residual(7)       of blocks with shortcuts
 """
 
 from typing import Any
@@ -57,6 +58,32 @@ class _Maker:
             branches = [x if x.shape[-1] == width else self.conv(x, width) for x in branches]
         return getattr(layers, merge)()(branches)
 
+    def plain(self, x: Any, width: int) -> Any:
+        """A convolution without activation."""
+        padding, rate = self.pick("same", "causal"), self.pick(1, 2)
+        return layers.Conv1D(width, self.pick(1, 3, 5), padding=padding, dilation_rate=rate)(x)
+
+    def block(self, x: Any, depth: int = 0) -> Any:
+        """A shortcut, identity or projection, and what goes round it; a block may have one inside."""
+        style, width = self.pick("v1", "v1", "v2", "linear", "three"), x.shape[-1]
+        projects = self.rng.random() < 0.3
+        if projects:
+            width = self.pick(4, 8, 12)
+        y = layers.ReLU()(layers.BatchNormalization()(x)) if style == "v2" else x
+        y = self.plain(y, self.pick(4, 8, 12))
+        if depth == 0 and self.rng.random() < 0.3:
+            y = self.block(y, 1)
+        y = self.plain(layers.ReLU()(layers.BatchNormalization()(y)), width)
+        if self.rng.random() < 0.5:
+            y = layers.BatchNormalization()(y)
+        operands = [layers.Conv1D(width, 1)(x) if projects else x, y]
+        if style == "three":
+            operands.append(self.plain(layers.ReLU()(self.plain(x, 4)), width))
+        added = layers.Add()(operands if self.rng.random() < 0.5 else operands[::-1])
+        return (
+            layers.Activation(self.pick("relu", "relu", "relu6", "tanh"))(added) if style in ("v1", "three") else added
+        )
+
 
 def branching(seed: int, deep: int = 3) -> keras.Model:
     """A random network of up to so many blocks, each with two or three branches."""
@@ -72,11 +99,33 @@ def branching(seed: int, deep: int = 3) -> keras.Model:
             before = [x]
     x = make.pick(layers.GlobalAveragePooling1D(), layers.Flatten())(x)
     model = keras.Model(inputs, layers.Dense(5, activation=make.pick(None, "softmax"))(x))
-    for weight in model.weights:  # as after training
-        if weight.name in ("bias", "beta", "moving_mean"):
-            weight.assign(0.1 * make.rng.normal(size=weight.shape))
-        elif weight.name in ("gamma", "moving_variance"):
-            weight.assign(make.rng.uniform(0.5, 2, weight.shape))
-        else:
-            weight.assign(make.rng.normal(size=weight.shape) / np.sqrt(np.prod(weight.shape[:-1])))
+    trained(model, make.rng)
     return model
+
+
+def residual(seed: int, deep: int = 3) -> keras.Model:
+    """A random network of up to so many residual blocks, in the styles of ResNet (v1, v2), MobileNetV2 and ResNeXt."""
+    make = _Maker(seed)
+    x = inputs = keras.Input((40, make.pick(1, 4)))
+    if make.rng.random() < 0.7:
+        x = make.plain(x, 8)
+    if make.rng.random() < 0.5:
+        x = layers.ReLU()(x)
+    for _ in range(make.rng.integers(1, deep + 1)):
+        x = make.block(x)
+        if make.rng.random() < 0.2:
+            x = layers.MaxPooling1D(2)(x)
+    model = keras.Model(inputs, layers.Dense(5)(layers.GlobalAveragePooling1D()(x)))
+    trained(model, make.rng)
+    return model
+
+
+def trained(model: keras.Model, rng: np.random.Generator) -> None:
+    """Give all weights values as after training."""
+    for weight in model.weights:
+        if weight.name in ("bias", "beta", "moving_mean"):
+            weight.assign(0.1 * rng.normal(size=weight.shape))
+        elif weight.name in ("gamma", "moving_variance"):
+            weight.assign(rng.uniform(0.5, 2, weight.shape))
+        else:
+            weight.assign(rng.normal(size=weight.shape) / np.sqrt(np.prod(weight.shape[:-1])))

@@ -23,6 +23,7 @@ import numpy as np
 from keras import layers, ops
 
 import keras_pit
+from keras_pit.layers.ownership import presence
 
 MIXING = ("softmax", "log_softmax", "sparsemax")
 # "threshold" needs arguments, "glu" halves the channels, "exponential" overflows.
@@ -480,6 +481,45 @@ def merge(net, x):
 
 
 @step(5)
+def residual(net, x):
+    """A shortcut and what goes round it: one branch or two, a block in a block, blocks in a row, a shared branch."""
+
+    def added(*tensors):
+        if net.chance(0.5):
+            return net.new("Add")(list(tensors))
+        return sum(tensors[1:], tensors[0])
+
+    def branch(x, depth=0):
+        inside = net.conv(x, net.integer(2, 5))(x)
+        if depth == 0 and net.chance(0.3):
+            inside = added(inside, branch(inside, depth=1))
+        if net.chance(0.5):
+            inside = net.new("BatchNormalization")(inside)
+        return net.conv(inside, channels(x))(inside)
+
+    def projected():
+        filters = net.integer(2, 6)
+        inside = net.conv(x, net.integer(2, 5))(x)
+        return added(net.conv(inside, filters)(inside), net.conv(x, filters)(x))
+
+    def in_a_row():
+        first = added(x, branch(x))
+        return added(branch(first), first)
+
+    shared = net.conv(x)
+    return net.pick(
+        lambda: added(x, branch(x)),
+        lambda: net.new("Add")([branch(x), x, branch(x)]),
+        lambda: net.new("ReLU")(added(net.conv(x)(x), branch(x))),
+        projected,
+        in_a_row,
+        lambda: added(x, net.block(x.shape[1:])(x)),
+        lambda: shared(added(x, shared(branch(x)))),
+        lambda: added(x, shared(shared(x))),
+    )()
+
+
+@step(5)
 def concatenate(net, x):
     wide = net.conv(x, net.integer(1, 5))
     return net.pick(
@@ -749,6 +789,8 @@ def arguments(model: keras.Model, rng: np.random.Generator) -> dict[str, Any]:
         result["round_to"] = int(rng.choice([2, 4]))
     if rng.random() < 0.3:
         result["search"] = (*result.get("search", SEARCHES[0]), "inputs")
+    if rng.random() < 0.5:
+        result["search"] = (*result.get("search", SEARCHES[0]), "branches")
     return result
 
 
@@ -772,6 +814,13 @@ def read(search: Any, x: Any) -> Any:
         for tensor, value in zip(search.inputs, keras.tree.flatten(x), strict=True)
     ]
     return keras.tree.pack_sequence_as(x, values)
+
+
+def gone(search: Any) -> set[str]:
+    """The names of what the exported model has not, as the branches that need it are off."""
+    branches = search.channels.branches
+    sums = [one for one in branches.places if len(one.kept_operands(len(one.input))) == 1]
+    return {one.name for one in [*sums, *(one for one, need in branches.needs.items() if not presence(need))]}
 
 
 def describe(model: keras.Model, indent: str = "") -> str:

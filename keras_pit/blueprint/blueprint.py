@@ -44,6 +44,7 @@ from .parts import Parts
 from .plain import PlainWriter
 from .scales import rescaled
 from .states import States, searches_kernel
+from .sums import needs_of, sums_of
 from .writer import Writer
 
 
@@ -62,7 +63,7 @@ class Blueprint(Parts):
             ValueError: if an input has an open length, or a layer has operators that are not known beforehand.
         """
         network, *others = _lowered(model, {})
-        return cls(network, {}, {}, {}, tuple(cls(other, {}, {}, {}) for other in others))
+        return cls(network, {}, {}, {}, variants=tuple(cls(other, {}, {}, {}) for other in others))
 
     @classmethod
     def searched(cls, whole: keras.Model, layers: Mapping[str, Any], channels: Channels) -> Blueprint:
@@ -91,7 +92,9 @@ class Blueprint(Parts):
             if isinstance(layer, PITLayer) and searches_kernel(layer, node):
                 kernels[node] = (layer, States(node, layer))
         masks = {node: (axis.axis, masks_of(channels, axis.labels)) for node, axis in axes.items() if axis.labels.any()}
-        return cls(network, masks, kernels, folds_of(network, kernels, layers))
+        sums = sums_of(network, layers)
+        needs = needs_of(network.nodes(), network.outputs, sums) if sums else {}
+        return cls(network, masks, kernels, folds_of(network, kernels, layers), sums, needs)
 
     def program(self, reader: Reader | None = None) -> Program:
         """The operators and tensors; of a search model with the sizes that the reader's masks leave."""
@@ -106,6 +109,12 @@ class Blueprint(Parts):
 
     def _plain(self, reader: Reader) -> Program:
         """The program with a single operator for each kernel that is searched."""
+        branches = [branch for need in self.needs.values() for branch in need.branches]
+        if branches:
+            raise ValueError(
+                f"Streaming costs are not known while branches are searched, as that of '{branches[0].sum.name}': "
+                "expected additions that stay. Search without 'branches', or use the costs of the whole window."
+            )
         return PlainWriter(self, reader).build(self.nodes)
 
     @cached_property
@@ -133,6 +142,7 @@ class Blueprint(Parts):
             return ()
         owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}
         layers = owners | {id(layer): layer for layer, _ in self.kernels.values()}
+        layers |= {id(branch.sum): branch.sum for need in self.needs.values() for branch in need.branches}
         off = {id(mask): np.zeros(mask.shape, "float32") for one in layers.values() for mask in one.mask_variables}
         with _keras.outside_of_calls():
             writer = Writer(self, Reader(layers.values(), off))

@@ -83,18 +83,19 @@ class Convolutions(Sheet):
 
     def pad(self, pads: tuple[Pair, Pair], source: int) -> int:
         """A PAD of rows and columns; convolutions that pad alike share it."""
-        if (source, pads) not in self.padded:
+        key = source, pads, self.need
+        if key not in self.padded:
             _, rows, columns, channels = self.tensors[source].shape
             shape = (1, rows + sum(pads[0]), columns + sum(pads[1]), channels)
             paddings = self.setting(np.array([(0, 0), *pads, (0, 0)]))
             number = self.tensor(shape)
             code = self.code(pads)
-            presence = self.share(Padded(number, code, frozenset({code}), 1), source)
+            presence = self.share(Padded(number, code, frozenset({code}), self.there), source)
             amounts = ((0, 0), *pads, (0, 0))
             operator = Operator("PAD", (source, paddings), (number,), amounts=amounts, presence=presence)
             self.add(operator, sees_zeros=True)
-            self.padded[source, pads] = number
-        return self.padded[source, pads]
+            self.padded[key] = number
+        return self.padded[key]
 
     def searched(self, node: Node, source: int, shape: Sequence[Scalar]) -> int:
         """A convolution whose kernel is searched, in each of its forms; one of them is present at a time."""
@@ -143,7 +144,7 @@ class Convolutions(Sheet):
             left: Scalar = 1
             if not wanted.is_cropped:
                 possible = frozenset(self.code(state.pads) for state in states.all if state.form.input == wanted)
-                left = self.share(Padded(output, code, possible, presence), source)
+                left = self.share(Padded(output, code, possible, product((presence, self.there))), source)
             pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
             self.add(pad, node, sees_zeros=True)
             source = output

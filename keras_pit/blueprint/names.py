@@ -48,7 +48,12 @@ def activation(operator: kinds.Operator) -> str:
 
 def is_fused(node: Node) -> bool:
     """Whether the operator before does it in passing."""
-    return activation(node.operator) in _FUSED and isinstance(node.inputs[0].operator, _FUSING)
+    return activation(node.operator) in _FUSED and fuses(node.inputs[0])
+
+
+def fuses(node: Node) -> bool:
+    """Whether an operator can compute an activation in passing."""
+    return isinstance(node.operator, _FUSING)
 
 
 _FUSED = ("relu", "relu6", "relu_n1_to_1")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..graph.needs import Need
 from ..layers.layer import PITLayer
 from ..layers.wiring import ChannelMasks
 from ..lowering import Network, Node
 from .states import States
+from .sums import Sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,12 @@ class Parts:
     folds: Mapping[Node, tuple[Node, ...]]
     """For affines that some states of kernels fold: the convolutions whose states these are (see `folds`)."""
 
+    sums: Mapping[Node, Sides] = field(default_factory=dict)
+    """For additions of branches: when there is anything on their sides."""
+    needs: Mapping[Node, Need] = field(default_factory=dict)
+    """When each node is needed, if there are such additions."""
+
     @property
     def is_searched(self) -> bool:
         """Whether it is that of a search model, so that weights may still change."""
-        return bool(self.masks or self.kernels)
+        return bool(self.masks or self.kernels or self.sums)

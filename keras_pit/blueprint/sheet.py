@@ -4,12 +4,14 @@ Of what masks decide, several versions stand side by side, each with its presenc
 
     PAD a, PAD b                 b is not present where a makes the same; then what reads b is written for both
     DEPTHWISE_CONV_2D c          not present where all that read it fold it; then they read what it reads
+    ADD d                        not present where its branch is off; then what reads d reads the shortcut
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product as every
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from keras import ops
 
 from ..costs.operators import Operator, Tensor
 from ..costs.sizes import Scalar, is_number, product
+from ..graph.needs import ALWAYS, Need
 from ..lowering import Node
 
 Choice = tuple[int, Scalar]
@@ -61,6 +64,10 @@ class Sheet:
         self.codes: dict[Any, int] = {}
         self.pads: dict[int, list[Padded]] = {}
         self.choices: dict[int, list[Choice]] = {}
+        self.need: Need = ALWAYS
+        """When what is being written is needed."""
+        self.there: Scalar = 1
+        """1 where that is so, 0 where not."""
 
     def tensor(
         self,
@@ -132,21 +139,30 @@ class Sheet:
             taker: the searched convolution that it is a form of.
             sees_zeros: whether that form adds zeros, so that it takes no affine.
         """
-        for version, (number, presence) in enumerate(self.read(operator.inputs, taker, sees_zeros)):
-            constants = map(self.copy, operator.inputs[1:]) if version else operator.inputs[1:]
-            there = product((operator.presence, presence))
-            self.operators.append(replace(operator, inputs=(number, *constants), presence=there))
+        distinct = list(dict.fromkeys(operator.inputs))
+        choices = [self.read(distinct[0], taker, sees_zeros), *map(self.ways, distinct[1:])]
+        for version, some in enumerate(every(*choices)):
+            chosen = dict(zip(distinct, (number for number, _ in some), strict=True))
+            if version:
+                chosen |= {number: self.copy(number) for number in distinct if self.tensors[number].constant}
+            there = product((operator.presence, *(presence for _, presence in some), self.there))
+            inputs = tuple(chosen[number] for number in operator.inputs)
+            self.operators.append(replace(operator, inputs=inputs, presence=there))
 
-    def read(self, inputs: tuple[int, ...], taker: Node | None, sees_zeros: bool) -> list[Choice]:
+    def read(self, source: int, taker: Node | None, sees_zeros: bool) -> list[Choice]:
         """What an operator reads first."""
-        source = inputs[0]
         fold = self.folds.get(source)
         if fold is None:
-            return self.choices.get(source, [(source, 1)])
-        folded, unfolded = (fold.source, fold.is_folded), (source, 1 - fold.is_folded)
+            return self.ways(source)
+        folded = [(number, product((fold.is_folded, presence))) for number, presence in self.ways(fold.source)]
+        unfolded = (source, 1 - fold.is_folded)
         if sees_zeros:
             return [unfolded]
-        return [folded] if fold.takers == (taker,) else [folded, unfolded]
+        return folded if fold.takers == (taker,) else [*folded, unfolded]
+
+    def ways(self, number: int) -> list[Choice]:
+        """What is read in place of a tensor."""
+        return self.choices.get(number, [(number, 1)])
 
     def copy(self, number: int) -> int:
         """Another tensor like this one; its number."""

@@ -11,41 +11,41 @@ import numpy as np
 from ..costs.operators import Operator, Tensor
 from ..costs.program import Program
 from ..costs.sizes import Scalar, choose, is_number, product
+from ..graph.needs import ALWAYS
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
 from ..lowering.passes import moves_ones_only
-from .convolutions import Convolutions
-from .names import activation, arguments, is_fused, operator_name, settings
+from .additions import Additions
+from .names import activation, arguments, operator_name, settings
 from .parts import Parts
 from .states import replaced
 
 
-class Writer(Convolutions):
+class Writer(Additions):
     """Writes down the program of a blueprint."""
 
     def __init__(self, blueprint: Parts, reader: Reader) -> None:
         super().__init__(blueprint, reader)
-        self.numbers: dict[Node, int] = {}
         self.nodes: list[Node] = []
         """The node that each operator is for."""
 
     def build(self, nodes: Sequence[Node]) -> Program:
         """The program, with its nodes written down in the given order."""
         network = self.blueprint.network
-        readers = network.uses()
         for node in nodes:
-            source = node.inputs[0] if node.inputs else None
-            first = len(self.operators)
+            first, maker = len(self.operators), node
+            self.need = self.blueprint.needs.get(node, ALWAYS)
+            self.there = self.presence(self.need)
             if isinstance(node.operator, (kinds.Input, kinds.Constant)):
                 self.numbers[node] = self.given(node)
-            elif source is not None and is_fused(node) and readers[source] == 1:
-                self.numbers[node] = self.numbers[source]
-                self.fuse(activation(node.operator), self.numbers[source])
+            elif self.joins(node):
+                (maker,) = node.inputs
+                self.numbers[node] = self.joined(activation(node.operator), maker)
             else:
                 self.numbers[node] = self.node(node)
-                self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
-                self.nodes += [node] * (len(self.operators) - first)
+            self.operators[first:] = [replace(operator, layer=node.name) for operator in self.operators[first:]]
+            self.nodes += [maker] * (len(self.operators) - first)
         inputs, outputs = (tuple(self.numbers[node] for node in nodes) for nodes in (network.inputs, network.outputs))
         return Program(tuple(self.operators), tuple(self._at_the_end()), inputs, outputs)
 
@@ -116,6 +116,8 @@ class Writer(Convolutions):
             if operator_name(node) == "PADV2":
                 constants.append(self.tensor((), constant=True))
             options = settings(operator)
+        if self.adds(node):
+            return self.sum(node, shape)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
     def contents(self, node: Node, shape: tuple[Scalar, ...]) -> list[tuple[Scalar, ...] | None]:

@@ -15,13 +15,14 @@ Where values decide otherwise, it is some bytes off: 12 for two zero points that
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from .call import Call
 from .operators import BIAS, BYTES, Operator, Tensor
 from .parts import Part, Row, once, total
 from .program import Program
-from .sizes import Scalar, is_number, round_up
+from .sizes import Scalar, either, is_number, round_up
 
 Layout = tuple[int, ...]
 """The widths of a table's fields in the order of the schema; 0 where a field is left out."""
@@ -68,7 +69,7 @@ def flash(program: Program) -> Scalar:
     tables = _Tables()
     for layout in (_MODEL, _SUBGRAPH, _NO_DATA):
         tables.add(layout)
-    parts = [*_operators(program, calls, tables), *_constants(calls, tables), *_activations(program, tables)]
+    parts = [*_operators(program, calls, tables), *_constants(program, calls, tables), *_activations(program, tables)]
     # The subgraph, and the buffer without data.
     lists = [Part(fixed=_HEADER), _vector(1), _vector(1), *_tensors(program)]
     return total([*parts, *lists, *tables.parts()])
@@ -111,19 +112,23 @@ def _tensors(program: Program) -> list[Part]:
 
 def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Part]:
     """Lists of operators and of their codes; their tables and those of their options."""
-    names = dict.fromkeys(op.name for op in program.operators)
-    for name in names:
-        if name == "CIRCULAR_BUFFER":
-            tables.add(_CUSTOM)
-            continue
-        tables.add((int(name != "ADD"), 0, 0 if name in _FIRST_VERSION else 4)[: 1 if name in _FIRST_VERSION else 3])
+    names: dict[str, Scalar] = {}
     for op in program.operators:
-        code = 0 if op.name == next(iter(names)) else 4
+        names[op.name] = either(names.get(op.name, 0), op.presence)
+    for name, there in names.items():
+        if name == "CIRCULAR_BUFFER":
+            tables.add(_CUSTOM, there)
+            continue
+        of_code: Layout = (int(name != "ADD"), 0, 0 if name in _FIRST_VERSION else 4)
+        tables.add(of_code[: 1 if name in _FIRST_VERSION else 3], there)
+    first = _first(program)
+    for op in program.operators:
+        code = 0 if op.name == first else 4
         if op.name == "CIRCULAR_BUFFER":
             tables.add((code, 4, 4, 0, 0, 4), op.presence)
             continue
         tables.add((code, 4, 4) if op.name in _BARE else (code, 4, 4, 1, 4), op.presence)
-    written: set[tuple[Any, ...]] = set()
+    options: dict[tuple[Any, ...], tuple[Layout, Scalar]] = {}
     for call in calls:
         fields = _options(call)
         layout = tuple(0 if _known(value) and value == default else width for width, value, default in fields)
@@ -131,12 +136,23 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
             layout = layout[:-1]
         key = (*layout, *(value for _, value, _ in fields))
         # Without fields, they are the table of the buffer without data.
-        is_known = all(map(_known, key))
-        if layout and call.op.name not in _BARE and not (is_known and key in written):
-            tables.add(layout)
-            written.update([key] if is_known else [])
+        if layout and call.op.name not in _BARE:
+            key = key if all(map(_known, key)) else (layout, len(options))
+            options[key] = layout, either(options.get(key, (layout, 0))[1], call.op.presence)
+    for layout, there in options.values():
+        tables.add(layout, there)
     places = (Part(op.presence, _WORD) for op in program.operators)
-    return [_vector(len(names)), Part(fixed=_WORD), *places, *_streaming(program, tables)]
+    codes = (Part(there, _WORD) for there in names.values())
+    return [Part(fixed=_WORD), *codes, Part(fixed=_WORD), *places, *_streaming(program, tables)]
+
+
+def _first(program: Program) -> str:
+    """The operator that runs first; where that depends on the masks, the rarest of those that may, to be from above."""
+    if not program.stretches:
+        return program.operators[0].name
+    counts = Counter(op.name for op in program.operators)
+    given = {*program.inputs, *(number for number, tensor in enumerate(program.tensors) if tensor.constant)}
+    return min((op.name for op in program.operators if given.issuperset(op.inputs)), key=counts.__getitem__)
 
 
 def _streaming(program: Program, tables: _Tables) -> list[Part]:
@@ -169,7 +185,7 @@ def _options(call: Call) -> tuple[tuple[int, Any, Any], ...]:
     }.get(op.name, (activation,))
 
 
-def _constants(calls: list[Call], tables: _Tables) -> list[Part]:
+def _constants(program: Program, calls: list[Call], tables: _Tables) -> list[Part]:
     """Constants and their quantisation."""
     parts: list[Part] = []
     widths: list[Row] = []
@@ -180,7 +196,7 @@ def _constants(calls: list[Call], tables: _Tables) -> list[Part]:
             if tensor is None or not tensor.constant or number in counted:
                 continue
             counted.add(number)
-            there = call.op.presence
+            there = program.used[number]
             if tensor.dtype in ("int8", "int16"):
                 tables.add(_WEIGHTS, there)
                 tables.add(_BUFFER, there)
@@ -215,22 +231,26 @@ def _activations(program: Program, tables: _Tables) -> list[Part]:
     scale = _scales(program)
     makers = {number: op for op in program.operators for number in op.outputs}
     lowest = {number for number, op in makers.items() if op.activation != "none" or op.name in _FIXED_RANGE}
-    handed = {n for n, op in makers.items() if _hands_on(op, program) and not scale.keys().isdisjoint(op.inputs)}
+    handed = {n for op in _handing_on(program) for n in op.outputs if not scale.keys().isdisjoint(op.inputs)}
     others = scale.keys() - lowest - handed
-    distinct, apart = set(scale.values()), {scale[number] for number in others}
-    tables.add(_QUANTIZATION, len(distinct))
+    there = program.used
+    distinct, apart = _each_scale(program, scale, scale.keys() - handed), _each_scale(program, scale, others)
+    for times in distinct.values():
+        tables.add(_QUANTIZATION, times)
     tables.add(_ACTIVATION, 0)
-    quantization = [_vector(1, 4, len(distinct)), _vector(1, 8, len(apart) + (apart != distinct))]
+    zero_points = [*apart.values(), *[1] * (apart.keys() != distinct.keys())]
+    quantization = [_vector(1, 4, times) for times in distinct.values()]
+    quantization += [_vector(1, 8, times) for times in zero_points]
     equal = once(
         (
             (scale[n], program.tensors[n].variable, *program.tensors[n].shape),
-            [Part(fixed=_table(_STATE if program.tensors[n].variable else _ACTIVATION))],
+            [Part(there.get(n, 0), _table(_STATE if program.tensors[n].variable else _ACTIVATION))],
         )
         for n in scale
     )
     integers = [n for n in (*program.inputs, *makers) if n not in scale]
     tables.add(_INTEGERS, 0) if integers else None
-    equal += once((program.tensors[n].shape, [Part(fixed=_table(_INTEGERS))]) for n in integers)
+    equal += once((program.tensors[n].shape, [Part(there.get(n, 0), _table(_INTEGERS))]) for n in integers)
     # Calibration adds in place. So it sees the sum in the operand that is not needed any more, but if that has been in
     # a wider range before, they differ. Mostly they are equal, so two thirds of what that saves lie between the two.
     reads = Counter(number for op in program.operators for number in op.inputs)
@@ -247,11 +267,23 @@ def _activations(program: Program, tables: _Tables) -> list[Part]:
 def _scales(program: Program) -> dict[int, int]:
     """For each activation, the first one with the same quantisation; integers that stand for themselves have none."""
     scale = {number: number for number, tensor in enumerate(program.tensors) if not tensor.constant and tensor.channels}
-    for op in program.operators:
-        if _hands_on(op, program):
-            same = {scale[number] for number in (*op.outputs, *op.inputs) if number in scale}
-            scale = {number: min(same) if first in same else first for number, first in scale.items()}
+    for op in _handing_on(program):
+        same = {scale[number] for number in (*op.outputs, *op.inputs) if number in scale}
+        scale = {number: min(same) if first in same else first for number, first in scale.items()}
     return scale
+
+
+def _each_scale(program: Program, scale: dict[int, int], tensors: Iterable[int]) -> dict[int, Scalar]:
+    """The scales of some tensors, and whether any of these is there."""
+    found: dict[int, Scalar] = {}
+    for number in tensors:
+        found[scale[number]] = either(found.get(scale[number], 0), program.used.get(number, 0))
+    return found
+
+
+def _handing_on(program: Program) -> list[Operator]:
+    """The operators whose result has the quantisation of what is read; of several versions, the first one."""
+    return list({op.outputs: op for op in reversed(program.operators) if _hands_on(op, program)}.values())
 
 
 def _hands_on(op: Operator, program: Program) -> bool:

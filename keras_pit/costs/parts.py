@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .sizes import Scalar, is_number, round_up
+from .sizes import Scalar, either, is_number, round_up
 
 _WORD = 4
 
@@ -67,8 +67,14 @@ def once(rows: Iterable[Row]) -> list[Part]:
         is_known = all(isinstance(value, str) or is_number(value) for value in key)
         if len(key) == 1 and not isinstance(key[0], str):
             parts = [replace(part, key=key[0], group=group) for part in parts]
-        found.setdefault(key if is_known else ("soft", place), parts)
+        key = key if is_known else ("soft", place)
+        found[key] = _whichever(found[key], parts) if key in found else parts
     return [part for parts in found.values() for part in parts]
+
+
+def _whichever(first: list[Part], again: list[Part]) -> list[Part]:
+    """Parts that are there if those of either of two equal things are."""
+    return [replace(one, times=either(one.times, other.times)) for one, other in zip(first, again, strict=True)]
 
 
 def total(parts: list[Part]) -> Scalar:

@@ -24,7 +24,7 @@ import numpy as np
 
 from .call import Call
 from .operators import Operator, Tensor
-from .sizes import Scalar, is_number
+from .sizes import Scalar, either, is_number
 
 Order = tuple[int, ...]
 """Places of operators, first to last."""
@@ -62,17 +62,25 @@ class Program:
             inputs = tuple(self.tensors[number] if number >= 0 else None for number in op.inputs)
             yield Call(op, inputs, tuple(self.tensors[number] for number in op.outputs))
 
+    @cached_property
+    def used(self) -> dict[int, Scalar]:
+        """For each tensor that is used, 1, or 0 where none of its operators is present."""
+        there: dict[int, Scalar] = dict.fromkeys(self.inputs, 1)
+        for op in self.operators:
+            constants = [number for number in op.inputs if number >= 0 and self.tensors[number].constant]
+            for number in op.outputs:  # versions of an operator exclude each other
+                there[number] = 1 if is_number(op.presence) else there.get(number, 0) + op.presence
+            for number in constants:
+                there[number] = either(there.get(number, 0), op.presence)
+        return there
+
     def presences(self) -> dict[int, Scalar]:
         """For each tensor that is used, 1, or 0 where none of its operators is present, or an equal one is there."""
         return self._presences
 
     @cached_property
     def _presences(self) -> dict[int, Scalar]:
-        there: dict[int, Scalar] = dict.fromkeys(self.inputs, 1)
-        for op in self.operators:
-            constants = [number for number in op.inputs if number >= 0 and self.tensors[number].constant]
-            for number in (*op.outputs, *constants):
-                there[number] = 1 if is_number(op.presence) else there.get(number, 0) + op.presence
+        there = dict(self.used)
         alike: dict[Any, list[int]] = {}
         for number in there:
             content = self.tensors[number].content

@@ -31,6 +31,14 @@ def product(values: tuple[Scalar, ...]) -> Scalar:
     return reduce(lambda one, two: one * two, tensors if number == 1 else [float(number), *tensors])
 
 
+def either(one: Scalar, two: Scalar) -> Scalar:
+    """1 if one of two presences is."""
+    numbers = [value for value in (one, two) if is_number(value)]
+    if 1 in numbers:
+        return 1
+    return one + two if numbers else one + two - one * two
+
+
 def floor_div(value: Scalar, divisor: int) -> Scalar:
     """`value // divisor`."""
     if is_number(value):

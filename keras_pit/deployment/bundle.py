@@ -30,6 +30,7 @@ from .converter import Signature
 from .cpp import sources
 from .cpp.names import check_labels, check_name
 from .cpp.operators import registrations
+from .data_axes import data_axes
 from .feeds import prepare, require_feedable
 from .file_graph import Graph, TensorInfo
 from .flatbuffer import File
@@ -65,6 +66,7 @@ def deploy(
     decide_every: int = 1,
     core: str = "cortex-m4",
     margin: float = 0.1,
+    axes: Any = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a network as a bundle of C++ sources for TFLite-Micro, with a self-test.
@@ -88,6 +90,9 @@ def deploy(
         margin: share by which the arena is made larger than the estimate of what is used (which is an upper bound for
             this core); 512 bytes are added in any case, more where allocation needs more. The self-test prints what is
             really used.
+        axes: which axes of the data the inputs take, where a search over "inputs" has left some only: what
+            `keras_pit.summary(search).inputs` returns, or their numbers by the name of the input. README, header and
+            report say it.
         overwrite: replace an older bundle, with what its Makefile made. Other files are never replaced: a directory
             that holds any is refused.
 
@@ -136,6 +141,7 @@ def deploy(
         inputs = aware_inputs(model) if is_quantize_aware(model) else list(model.inputs)
         if test_data is None and calibration is not None:
             calibration = as_samples(inputs, calibration)
+    read = data_axes(axes, [one.name for one in inputs], [tensor.shape for tensor in graph.inputs])
     _check_kernels(file, core)
     if timing is None:
         samples, origin = _test_samples(graph, inputs, test_data, calibration)
@@ -154,8 +160,9 @@ def deploy(
         sources.ArenaSize(
             core, report.arena[core].total, report.arena[core].needed, run.arena_bytes, margin, ARENA_SLACK
         ),
-        {**report.as_dict(), "batch_fixed": batch_fixed},
+        {**report.as_dict(), "batch_fixed": batch_fixed, **({"axes": read} if any(read) else {})},
         timing,
+        read,
     )
     _write(sources.render(bundle), target, overwrite)
     return target

@@ -18,7 +18,7 @@ each label whether it stays, `keep[labels]` cuts any axis of any weight. Knows n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -26,6 +26,7 @@ import numpy as np
 
 from ..costs.geometry import Geometry, Site, space
 from . import _keras, table
+from .branches import Branches
 from .classes import Classes, Ids
 from .inside import Inside
 from .rules import Visit, elementwise_activation
@@ -62,7 +63,7 @@ class Channels:
     """The result of `trace`."""
 
     layers: dict[keras.layers.Layer, LayerChannels]
-    """For each layer or model in the graph, in the order of the first call."""
+    """For each layer or model in the graph, and each addition with branches, in the order of the first call."""
     groups: tuple[Group, ...]
     tensors: dict[int, Ids]
     """The labels of each tensor of the graph, by the tensor's identity."""
@@ -72,6 +73,8 @@ class Channels:
     """The operations that are not followed, and why: whatever channels enter or leave them stay."""
     unknown: tuple[str, ...]
     """Those whose multiplications are not all known."""
+    branches: Branches = field(default_factory=Branches)
+    """The branches that may vanish."""
 
     def of(self, tensor: Any) -> Ids:
         """The labels of a symbolic tensor of the traced graph."""
@@ -86,6 +89,7 @@ class Channels:
             self.count,
             {layers[operation]: reason for operation, reason in self.frozen.items()},
             self.unknown,
+            self.branches.transfer(layers),
         )
 
     def owned(self, layer: keras.layers.Layer) -> list[np.ndarray]:
@@ -97,6 +101,7 @@ def trace(
     model: keras.Model,
     closed: Callable[[keras.layers.Layer], str | None] = lambda layer: None,
     opens: Callable[[keras.layers.Layer], bool] = lambda layer: False,
+    branches: Branches | None = None,
 ) -> Channels:
     """Find the channel classes of a model.
 
@@ -104,13 +109,14 @@ def trace(
         model: Functional or built Sequential model.
         closed: tells for a layer why its output channels shall not be searched (None: they may).
         opens: tells for an input layer whether the channels of the input may go, too.
+        branches: those of the model that may vanish; None: none.
 
     Raises:
         ValueError: if the graph reads a variable that belongs to no layer.
     """
     is_open = any(None in tensor.shape[1:] for tensor in _keras.graph(model).inputs)
     for length in TRIAL_LENGTHS if is_open else (1,):
-        tracer = _Tracer(closed, opens, length, is_open)
+        tracer = _Tracer(closed, opens, branches or Branches(), length, is_open)
         try:
             tracer.run(model)
         except _TooShort:
@@ -131,12 +137,14 @@ class _Tracer:
         self,
         closed: Callable[[keras.layers.Layer], str | None],
         opens: Callable[[keras.layers.Layer], bool],
+        branches: Branches,
         length: int,
         is_open: bool,
     ) -> None:
         self.classes = Classes()
         self.closed = closed
         self.opens = opens
+        self.branches = branches
         self.length = length
         self.open = is_open
         self.memory: dict[Any, dict[str, np.ndarray]] = {}
@@ -270,12 +278,13 @@ class _Tracer:
         layers = {
             operation: self.layer_channels(operation, memory, labels)
             for operation, memory in self.memory.items()
-            if isinstance(operation, keras.layers.Layer)
+            if isinstance(operation, keras.layers.Layer) or operation in self.branches.places
         }
         tensors = {key: replace(x, ids=labels[x.ids]) for key, x in self.tensors.items()}
         count = int(labels.max(initial=0)) + 1
         groups = _groups(layers, tensors, count)
-        return Channels(layers, groups, tensors, count, self.frozen, tuple(self.inside.unknown))
+        unknown = tuple(self.inside.unknown)
+        return Channels(layers, groups, tensors, count, self.frozen, unknown, self.branches)
 
     def labels(self) -> np.ndarray:
         """For each id the label of its class."""

@@ -23,8 +23,10 @@ from .stock import (
     PITSeparableConv1D,
     PITSeparableConv2D,
 )
+from .sums import PITAdd
 
 __all__ = [
+    "PITAdd",
     "PITConv1D",
     "PITConv1DTranspose",
     "PITConv2D",

@@ -1,10 +1,10 @@
 """What all search layers share: the mask variables they own, the masks they read, what they cost.
 
 A search layer owns up to three mask variables: `alpha` over the channels it makes, `beta` (receptive field) and
-`gamma` (dilation) over the taps of its kernel (see `masks`). The kernel masks act where they live. A channel's mask
-acts where the channel is *read*: on the input axis of the kernels of the layers that follow. So batch norm, bias and
-activations in between need no care. Which masks a layer reads is told by its `wiring`, set by `convert`; a search layer
-without wiring is its Keras base class plus kernel masks.
+`gamma` (dilation) over the taps of its kernel (see `masks`); an addition owns `delta` over its branches. These act
+where they live. A channel's mask acts where the channel is *read*: on the input axis of the kernels of the layers that
+follow. So batch norm, bias and activations in between need no care. Which masks a layer reads is told by its `wiring`,
+set by `convert`; a search layer without wiring is its Keras base class plus kernel masks.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from . import masks
 from .reader import Reader
 from .wiring import Wiring
 
-SEARCHES = ("channels", "kernel", "dilation", "kernel_2d", "inputs")
+SEARCHES = ("channels", "kernel", "dilation", "kernel_2d", "inputs", "branches")
 """What can be searched. "kernel_2d" extends the two before it to Conv2D kernels of shape (K, 1) and (1, K); "inputs"
-are channels of the model's inputs."""
+are channels of the model's inputs, "branches" what additions add to a shortcut."""
 
 
 def check_search(search: Any, name: str, least: int = 1) -> tuple[str, ...]:
@@ -71,6 +71,7 @@ class PITLayer(layers.Layer):
     alpha: Any = None
     beta: Any = None
     gamma: Any = None
+    delta: Any = None
     kernel_mask: Any = None
     blocks: Any = None
     wiring: Wiring | None = None
@@ -129,7 +130,7 @@ class PITLayer(layers.Layer):
     @property
     def mask_variables(self) -> list[keras.Variable]:
         """The mask variables this layer owns."""
-        return [variable for variable in (self.alpha, self.beta, self.gamma) if variable is not None]
+        return [each for each in (self.alpha, self.beta, self.gamma, self.delta) if each is not None]
 
     @property
     def searches_taps(self) -> bool:
@@ -142,7 +143,7 @@ class PITLayer(layers.Layer):
         Raises:
             ValueError: if one is NaN or infinite.
         """
-        for name in ("alpha", "beta", "gamma"):
+        for name in ("alpha", "beta", "gamma", "delta"):
             self._values(name)
 
     def kept_blocks(self) -> np.ndarray:

@@ -15,6 +15,8 @@ that must stay: the last one of causal and valid convolutions, the centre one fo
 with taps 0, d, 2d, ... up to some lag. Each lag's gradient goes to its own beta, and to the gamma of the coarsest grid
 the lag is on: a beta then says what its own tap is worth, and the receptive field ends at the last tap worth having.
 
+`delta`, one entry a branch of an addition: the branch is added where it is on.
+
 Knows no graphs.
 """
 
@@ -201,15 +203,22 @@ class MaskRow:
         in a group of channels      if it is on, or the strongest
         in a beta                   up to the last one that is on; the first always
         in a gamma                  from the first one that is on; the last always
+        in a delta                  if it is on
 
-    then each place in the row stays if its own entries do: a channel has one, a tap one of beta and one of gamma.
+    then each place in the row stays if its own entries do: a channel or branch has one, a tap one of beta and of gamma.
 
     Args:
         channels: what the entries of each alpha stand for.
         kernels: the kernel masks, and whether each has a beta and a gamma.
+        branches: how many each delta has.
     """
 
-    def __init__(self, channels: Sequence[Blocks], kernels: Sequence[tuple[KernelMask, bool, bool]]) -> None:
+    def __init__(
+        self,
+        channels: Sequence[Blocks],
+        kernels: Sequence[tuple[KernelMask, bool, bool]],
+        branches: Sequence[int] = (),
+    ) -> None:
         sizes = [len(blocks.group_of) for blocks in channels]
         self._ties = _joined(map(_ranks, sizes), "float32")
         self._groups = _joined(_numbered([blocks.group_of for blocks in channels]))
@@ -230,19 +239,29 @@ class MaskRow:
             places.append(own)
         self._reaches = _joined(reaches, "float32")
         self._sets = _joined(_numbered([np.zeros(len(reach), int) for reach in reaches]))
+        free = sum(branches)
+        places.append(np.stack([count + np.arange(free), np.zeros(free, int)]))
         self._own = np.concatenate(places, axis=1).astype("int32")
-        self.sizes = [1, *sizes, *(len(mask.lags) for mask, *_ in kernels)]
-        """The length of each mask in the row: the one that is always on, those of the channels, of the kernels."""
+        self.sizes = [1, *sizes, *(len(mask.lags) for mask, *_ in kernels), *branches]
+        """The length of each mask in the row: of the one that is always on, of channels, kernels, branches."""
 
     def soft(self, variables: Sequence[Any]) -> Any:
         """The row, float32.
 
         Args:
-            variables: the alphas, then of each kernel its beta and its gamma, those that there are.
+            variables: the alphas, then of each kernel its beta and its gamma, those that there are, then the deltas.
         """
         values = ops.concatenate([np.zeros(1, "float32"), *variables])
-        end = 1 + len(self._groups)
-        stay = ops.concatenate([np.ones(1, bool), self._channels_stay(values[1:end]), self._taps_stay(values[end:])])
+        channels = 1 + len(self._groups)
+        taps = channels + len(self._sets)
+        stay = ops.concatenate(
+            [
+                np.ones(1, bool),
+                self._channels_stay(values[1:channels]),
+                self._taps_stay(values[channels:taps]),
+                ops.greater(values[taps:], THRESHOLD),
+            ]
+        )
         hard = ops.all(ops.take(stay, self._own), axis=0)
         return straight_through(ops.cast(hard, "float32"), ops.sum(ops.take(values, self._own), axis=0))
 

@@ -31,6 +31,7 @@ class Masked(Protocol):
     alpha: Any
     beta: Any
     gamma: Any
+    delta: Any
     blocks: Any
     """`masks.Blocks`."""
     kernel_mask: Any
@@ -64,19 +65,23 @@ class Reader:
         layers = list(layers)
         makers = [layer for layer in layers if layer.alpha is not None]
         kernels = [layer for layer in layers if layer.searches_taps]
+        sums = [layer for layer in layers if layer.delta is not None]
         self._layers = set(map(id, layers))
         self.row: Any = None
         """All masks, one after the other, float32; None if there are none."""
         self._channels = {id(layer): place for place, layer in enumerate(makers, 1)}
         self._taps = {id(layer): place for place, layer in enumerate(kernels, 1 + len(makers))}
-        if not makers and not kernels:
+        self._sums = {id(layer): place for place, layer in enumerate(sums, 1 + len(makers) + len(kernels))}
+        if not makers and not kernels and not sums:
             return
         row = MaskRow(
             [layer.blocks for layer in makers],
             [(layer.kernel_mask, layer.beta is not None, layer.gamma is not None) for layer in kernels],
+            [layer.delta.shape[0] for layer in sums],
         )
         variables = [layer.alpha for layer in makers]
         variables += [variable for layer in kernels for variable in (layer.beta, layer.gamma) if variable is not None]
+        variables += [layer.delta for layer in sums]
         self._sizes = row.sizes
         self._take(row.soft([self.value(variable) for variable in variables]))
 
@@ -120,6 +125,10 @@ class Reader:
     def taps(self, layer: Masked) -> Any:
         """The mask of the taps of a layer's kernel, along the searched axis."""
         return self._masks[self._taps[id(layer)]]
+
+    def branches(self, layer: Masked) -> list[Any]:
+        """The masks of the branches of an addition, one by one."""
+        return ops.unstack(self._masks[self._sums[id(layer)]], layer.delta.shape[0])
 
     def count_channels(self, owner: Masked) -> Any:
         """How many entries of the alpha of a layer stay."""

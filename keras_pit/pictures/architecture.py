@@ -105,7 +105,7 @@ def cost_by_layer(report: Any, metric: str = "macs", path: str | os.PathLike[str
 def _of_model(found: Mapping[str, Any], metric: str) -> tuple[list[str], list[Any], str]:
     checks.one_of(metric, "`metric`", ("size", "macs"))
     rows = [(layer["name"], layer["after"][metric]) for layer in found["layers"]]
-    rows += [(kept["name"], kept[metric]) for kept in found["kept"] if kept[metric]]
+    rows += [(kept["name"], kept[metric]) for kept in found["kept"] if kept[metric] and not kept.get("gone")]
     return [name for name, _ in rows], [value for _, value in rows], style.unit(metric)
 
 

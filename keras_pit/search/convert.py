@@ -53,7 +53,9 @@ def convert(
         search: what is searched: "channels", "kernel" (receptive field) and "dilation" of 1-D convolutions; with
             "kernel_2d" the latter two also in Conv2D and DepthwiseConv2D with kernels (K, 1) or (1, K), and both
             where neither is named; with "inputs" the channels of the model's inputs, along their last axis, as the
-            axes of a sensor: the exported model takes those alone that `summary(search).inputs` says are read.
+            axes of a sensor: the exported model takes those alone that `summary(search).inputs` says are read; with
+            "branches" what additions add to a shortcut, as the blocks of a ResNet: the exported model has those alone
+            that `summary(search).branches` says are on.
         round_to: channels live and die in blocks of so many, which microcontrollers compute faster: exported layers
             have a multiple of it, or all the channels they had.
 

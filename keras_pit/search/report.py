@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,11 +18,12 @@ from .. import checks, costs
 from ..costs import geometry
 from ..errors import OpenLength
 from ..graph import seeds, table
+from ..graph.branches import Branch, Branches
 from ..graph.channels import Channels, trace
 from ..graph.kinds import kind_of
 from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
-from ..layers.ownership import channel_masks
+from ..layers.ownership import channel_masks, presence
 from ..pictures.architecture import architecture, spanned
 from .cost import cost
 from .model import SearchModel
@@ -70,6 +71,19 @@ class InputReport:
 
 
 @dataclass(frozen=True)
+class BranchReport:
+    """A branch that a shortcut goes round."""
+
+    sum: str
+    """The addition."""
+    layers: tuple[str, ...]
+    """What the branch consists of: what the exported model has not, if it is off."""
+    on: bool
+    kept: str | None
+    """Why nothing of the addition is searched; then it has no layers."""
+
+
+@dataclass(frozen=True)
 class Kept:
     """An operation that is not followed: the channels that enter or leave it all stay."""
 
@@ -78,6 +92,8 @@ class Kept:
     reason: str
     size: int
     macs: int | None
+    gone: bool = False
+    """Whether it vanishes with a branch."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,8 @@ class Report:
     """Operations whose multiplications are not all known: the MACs in all are at least what the report says."""
     inputs: tuple[InputReport, ...] = ()
     """The inputs, where "inputs" are searched."""
+    branches: tuple[BranchReport, ...] = ()
+    """Those of all additions, where "branches" are searched."""
     streaming: dict[str, float] | None = None
     """By their names, the costs of the streaming form as it is now, if they were asked for."""
 
@@ -104,7 +122,7 @@ class Report:
         checks.one_of(when, "`when`", ("before", "after"))
         checks.one_of(metric, "`metric`", METRICS)
         values = [getattr(getattr(layer, when), metric) for layer in self.layers]
-        values += [getattr(kept, metric) for kept in self.kept]
+        values += [getattr(kept, metric) for kept in self.kept if when == "before" or not kept.gone]
         return None if None in values else sum(values)
 
     def architecture(self) -> dict[str, dict[str, int]]:
@@ -122,7 +140,7 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dictionaries and lists, for JSON."""
         totals = {when: {metric: self.total(when, metric) for metric in METRICS} for when in ("before", "after")}
-        rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("inputs", "layers", "kept")}
+        rows = {name: [asdict(row) for row in getattr(self, name)] for name in ("inputs", "branches", "layers", "kept")}
         step = {} if self.streaming is None else {"streaming": dict(self.streaming)}
         return {"model": self.model, **rows, "total": totals, "unknown": list(self.unknown), **step}
 
@@ -144,6 +162,11 @@ class Report:
         for each in self.inputs:
             reason = f"channels: {each.frozen}" if each.frozen else ""
             grid.add_row(f"{each.name} (Input)", _change(each.channels, len(each.read)), *[""] * 4, reason)
+        for branch in self.branches:
+            what = f"branch: {', '.join(branch.layers)}" if branch.layers else "Add"
+            state = "" if branch.kept else "on" if branch.on else "on→off"
+            reason = f"branches: {branch.kept}" if branch.kept else ""
+            grid.add_row(f"{branch.sum} ({what})", state, *[""] * 4, reason)
         for layer in self.layers:
             one, two = layer.before, layer.after
             pairs = [(one.channels, two.channels), (one.kernel, two.kernel), (one.dilation, two.dilation)]
@@ -205,7 +228,8 @@ def _report(name: str, channels: Channels) -> Report:
     costly = [layer for layer in channels.layers if table.cost_row(layer) is not None]
     kept = [_kept(op, why, channels) for op, why in channels.frozen.items() if op not in costly]
     inputs = tuple(_input(layer, channels) for layer in channels.layers if isinstance(layer, PITInput))
-    return Report(name, tuple(_layer(layer, channels) for layer in costly), tuple(kept), channels.unknown, inputs)
+    layers = tuple(_layer(layer, channels) for layer in costly)
+    return Report(name, layers, tuple(kept), channels.unknown, inputs, tuple(_branches(channels.branches)))
 
 
 def _input(layer: PITInput, channels: Channels) -> InputReport:
@@ -214,10 +238,19 @@ def _input(layer: PITInput, channels: Channels) -> InputReport:
     return InputReport(layer.name, len(kept), found, channels.layers[layer].frozen)
 
 
+def _branches(found: Branches) -> Iterator[BranchReport]:
+    for one, places in found.places.items():
+        for place, on in zip(places, one.kept_branches().tolist(), strict=True):
+            names = tuple(inner.name for inner in found.within(Branch(one, place)))
+            yield BranchReport(one.name, names, on, None)
+    yield from (BranchReport(one.name, (), True, reason) for one, reason in found.kept.items())
+
+
 def _kept(operation: Any, reason: str, channels: Channels) -> Kept:
     stages = channels.layers[operation].inside if operation in channels.layers else ()
     whole = _costs(lambda metric: sum(map(costs.get(metric).function, stages)))
-    return Kept(operation.name, type(operation).__name__, reason, *whole)
+    gone = not presence(channels.branches.need(operation))
+    return Kept(operation.name, type(operation).__name__, reason, *whole, gone)
 
 
 def _layer(layer: Any, channels: Channels) -> LayerReport:
@@ -241,6 +274,8 @@ def _layer(layer: Any, channels: Channels) -> LayerReport:
         after = Shape(outputs, kernel, dilation, *_costs(lambda metric: layer_cost(layer, channels, metric)))
         present = {"channels": known.made.any(), "kernel": layer.beta is not None, "dilation": layer.gamma is not None}
         searched = tuple(name for name, is_searched in present.items() if is_searched)
+    if not presence(channels.branches.need(layer)):
+        after = Shape(0, (0,) * len(kernel), (1,) * len(dilation), 0, 0)
     return LayerReport(layer.name, kind, before, after, searched, known.frozen)
 
 

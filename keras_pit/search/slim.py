@@ -20,6 +20,7 @@ from ..graph.remake import remake
 from ..layers.kernels import KernelAxis, ShortKernel
 from ..layers.layer import PITLayer
 from ..layers.ownership import kept_labels
+from ..layers.sums import PITAdd
 
 
 def slim(model: keras.Model, channels: Channels) -> keras.Model:
@@ -60,6 +61,7 @@ class _Slimmer:
             for layer in channels.layers
             if not whole and isinstance(layer, PITLayer) and layer.searches_taps
         }
+        self.sums = () if whole else tuple(channels.branches.places)
         self.names = _keras.names(search)
 
     def model(self) -> tuple[keras.Model, dict[Any, Any]]:
@@ -118,6 +120,8 @@ class _Slimmer:
 
     def call(self, new: Any, call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
         old = call.operation
+        if isinstance(old, PITAdd):
+            return self.added(old, new, keras.tree.flatten((args, kwargs)))
         if old in self.windows:
             return new(self.aligned(old, args[0]))
         if not self.whole(call):
@@ -127,6 +131,12 @@ class _Slimmer:
             if known is not None and known.passes is rules.merges:
                 args, kwargs = keras.tree.map_structure(lambda leaf: self.constant(leaf, call), (args, kwargs))
         return new(*args, **kwargs)
+
+    def added(self, old: PITAdd, new: Any, operands: list[Any]) -> Any:
+        """The sum of those operands that are not off."""
+        if old in self.sums:
+            operands = [operands[place] for place in old.kept_operands(len(operands))]
+        return new(operands) if len(operands) > 1 else operands[0]
 
     def whole(self, call: _keras.OperationCall) -> bool:
         """Whether everything that a call reads and returns stays whole."""

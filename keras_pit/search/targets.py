@@ -36,8 +36,8 @@ from .variables import apart, parts, state
 class Band(NamedTuple):
     """Where a cost is left alone, relative to its budget, and where a shift puts it if it can."""
 
-    low: float
-    aim: float
+    low: Any
+    aim: Any
 
 
 RAMP = 0.5
@@ -92,8 +92,9 @@ class Bounds:
         self._variable_of = np.repeat(np.arange(len(sizes)), sizes)
         self._costs = costs
         self._evaluate = apart(self._costs_of)
-        self._shifted = apart(lambda values, budgets: self._fitted(values, budgets, BAND))
-        self._settled = apart(lambda values, budgets: self._filled(self._fitted(values, budgets, FULL)[0], budgets))
+        # One function of the graph for both bands: it takes seconds to trace.
+        self._fit = apart(self._fitted)
+        self._fill = apart(self._filled)
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")
@@ -128,7 +129,7 @@ class Bounds:
         self.pressure.assign(ops.clip(self.pressure * ops.exp(RATE * error), *self._limits))
         self.tightness.assign(tightness)
         out = ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, BAND.low), due))
-        values, costs = ops.cond(out, lambda: self._shifted(values, budgets), lambda: (values, costs))
+        values, costs = ops.cond(out, lambda: self._fit(values, budgets, _tensors(BAND)), lambda: (values, costs))
         return values, costs, out
 
     def used_up(self, values: Any) -> Any:
@@ -137,7 +138,7 @@ class Bounds:
         share = ops.max(self._evaluate(values) / budgets)
         return ops.cond(
             ops.logical_or(ops.greater(share, HIGH), ops.less(share, FULL.low)),
-            lambda: self._settled(values, budgets),
+            lambda: self._fill(self._fit(values, budgets, _tensors(FULL))[0], budgets),
             lambda: values,
         )
 
@@ -234,6 +235,10 @@ class Bounds:
         first, best, _ = search(first, best, best_share, _GAP)
         values = ops.where(best > THRESHOLD, ops.maximum(first, THRESHOLD + _GAP), ops.minimum(first, THRESHOLD - _GAP))
         return values, self._evaluate(values)
+
+
+def _tensors(band: Band) -> Band:
+    return Band(*(ops.convert_to_tensor(share, "float32") for share in band))
 
 
 def _clip(values: Any) -> Any:

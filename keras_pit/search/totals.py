@@ -12,6 +12,7 @@ from ..costs.sizes import is_number
 from ..graph import table
 from ..graph.channels import Channels
 from ..layers.layer import PITLayer
+from ..layers.ownership import presence
 from ..layers.reader import Reader
 
 
@@ -41,10 +42,11 @@ def warn_of_unknown(metric: str, model: str, channels: Channels, stacklevel: int
 
 def layer_cost(layer: Any, channels: Channels, metric: str, reader: Reader | None = None) -> Any:
     """The share of one layer in a cost that is a sum over layers."""
-    known = costs.get(metric)
+    known, there = costs.get(metric), presence(channels.branches.need(layer), reader)
     if reader is None:
-        return sum(cost_of(known, stage) for stage in stages(layer, channels))
-    return sum(known.function(stage) for stage in stages(layer, channels, reader))
+        return sum(cost_of(known, stage) for stage in stages(layer, channels)) if there else 0
+    found = sum(known.function(stage) for stage in stages(layer, channels, reader))
+    return found if is_number(there) else there * found
 
 
 def stages(layer: Any, channels: Channels, reader: Reader | None = None) -> tuple[Geometry, ...]:

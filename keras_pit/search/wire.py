@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import keras
 from .. import blueprint, costs
 from ..costs.check import check, check_whole, cost_of
 from ..graph import _keras
+from ..graph.branches import Branches, find
 from ..graph.channels import Channels, trace
 from ..graph.kinds import made_as
 from ..graph.rebuild import copy_state, rebuild, renewed
@@ -21,6 +22,7 @@ from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
 from ..layers.ownership import channel_masks
 from ..layers.stock import search_layer
+from ..layers.sums import PITAdd
 from ..layers.wiring import Wiring
 from .arguments import Arguments
 from .totals import stages, total, warn_of_unknown
@@ -64,7 +66,7 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
             be followed.
     """
     plan = _Plan(seed, arguments)
-    channels = trace(seed, plan.closed, plan.opens)
+    channels = trace(seed, plan.closed, plan.opens, plan.branches(seed))
     for name in arguments.regularizer:
         metric = costs.get(name)
         if not metric.whole:
@@ -72,7 +74,7 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
         elif not metric.built_in:
             check_whole(metric, blueprint.Blueprint.of(seed).program())
         warn_of_unknown(name, seed.name, channels, stacklevel=4)
-    of_seed = _costs(seed, channels, arguments.regularizer)
+    of_seed = _costs(seed, replace(channels, branches=Branches()), arguments.regularizer)
     for name, value in of_seed.items():
         if value <= 0:
             raise ValueError(
@@ -81,7 +83,8 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
             )
     rebuilt = rebuild(
         seed,
-        lambda layer, call: plan.new_layer(layer, channels),
+        lambda layer, call: plan.new_layer(layer, call, channels),
+        plan.call,
         input_layer=lambda layer, **arguments: plan.new_input(layer, channels, arguments),
     )
     for old, new in rebuilt.layers.items():
@@ -114,11 +117,12 @@ def _serialized(seed: keras.Model) -> dict[str, Any] | str:
 
 def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Arguments) -> str:
     reasons = [f"layer '{layer.name}' {known.frozen}" for layer, known in channels.layers.items() if known.frozen]
+    reasons += [f"addition '{one.name}' {reason}" for one, reason in channels.branches.kept.items()]
     more = [f"{len(reasons) - MOST_REASONS} more"] if len(reasons) > MOST_REASONS else []
     return (
         f"Nothing can be searched in model '{seed.name}' with search={arguments.search}: no layer has channels that "
-        f"can go or a kernel whose taps are searched ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name more in "
-        "`search`, exclude less, set trainable=True, or start from a model with hidden layers."
+        f"can go, a kernel whose taps are searched or a branch ({'; '.join([*reasons[:MOST_REASONS], *more])}). Name "
+        "more in `search`, exclude less, set trainable=True, or start from a model with hidden layers."
     )
 
 
@@ -159,6 +163,16 @@ class _Plan:
         """Whether the channels of an input are searched."""
         return "inputs" in self.arguments.search and layer.name not in self.arguments.exclude
 
+    def branches(self, seed: keras.Model) -> Branches:
+        """The branches that are searched."""
+        return find(seed, self.stays) if "branches" in self.arguments.search else Branches()
+
+    def stays(self, operation: Any) -> str | None:
+        """Why an operation does not vanish with a branch."""
+        if operation.name in self.arguments.exclude:
+            return "is excluded"
+        return None if getattr(operation, "trainable", True) else "belongs to a layer with trainable=False"
+
     def new_input(self, layer: Any, channels: Channels, arguments: dict[str, Any]) -> Any:
         if layer not in channels.layers:
             return keras.layers.InputLayer(**arguments)
@@ -166,10 +180,25 @@ class _Plan:
         new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
         return new
 
-    def new_layer(self, layer: Any, channels: Channels) -> Any:
+    def new_layer(self, layer: Any, call: _keras.OperationCall, channels: Channels) -> Any:
+        if layer in channels.branches.places:
+            return self.new_sum(layer, channels.branches.places[layer], call.node.outputs[0].dtype)
         kind = search_layer(layer)
         if kind is None or not channels.layers[layer].roles:
             return remake(layer)
         new = remake(layer, kind, search=self.searches(layer))
         new.own([len(labels) for labels in channels.owned(layer)], self.arguments.round_to)
         return new
+
+    def new_sum(self, operation: Any, places: tuple[int, ...], dtype: str) -> PITAdd:
+        """For an addition with branches, by whichever layer or operation."""
+        is_layer = isinstance(operation, keras.layers.Layer)
+        new = remake(operation, PITAdd) if is_layer else PITAdd(name=operation.name, dtype=dtype)
+        new.own_branches(places)
+        return new
+
+    def call(self, new: Any, call: _keras.OperationCall, args: tuple, kwargs: dict) -> Any:
+        """A call of a new layer; additions take a list of tensors."""
+        if isinstance(new, PITAdd):
+            return new(keras.tree.flatten((args, kwargs)))
+        return new(*args, **kwargs)

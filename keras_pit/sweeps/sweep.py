@@ -130,7 +130,8 @@ def sweep(
     if "inputs" in search:
         raise ValueError(
             "`search` has 'inputs', received by a sweep: its models all take the same data, expected some of "
-            "'channels', 'kernel', 'dilation', 'kernel_2d'. Find the inputs by one search, then sweep what it exports."
+            "'channels', 'kernel', 'dilation', 'kernel_2d', 'branches'. Find the inputs by one search, then sweep what "
+            "it exports."
         )
     options = {"search": tuple(search), "exclude": _names(exclude), "round_to": round_to}
     store = Store(checks.path(directory, "`directory`"))

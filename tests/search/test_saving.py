@@ -14,6 +14,7 @@ from keras import layers
 import keras_pit
 
 ROOT = pathlib.Path(__file__).parents[2]
+SEARCHED = ("channels", "kernel", "dilation", "branches")
 
 PROCESS = """
 import pathlib
@@ -45,7 +46,7 @@ np.savez(folder / f"{task}.npz", *[keras.ops.convert_to_numpy(variable) for vari
 
 
 def branching() -> keras.Model:
-    """Tied masks, a shared layer, a nested model, dropout."""
+    """Tied masks, a branch of a shared layer, a nested model, dropout."""
     inputs = keras.Input((16, 3))
     x = layers.Conv1D(6, 5, padding="same", name="stem")(inputs)
     shared = layers.Conv1D(6, 3, padding="same", name="shared")
@@ -59,7 +60,7 @@ def branching() -> keras.Model:
 
 def compiled(strength: float = 3.0) -> keras_pit.SearchModel:
     keras.utils.set_random_seed(0)
-    search = keras_pit.convert(branching(), "macs", strength=strength, exclude=["inner"])
+    search = keras_pit.convert(branching(), "macs", strength=strength, exclude=["inner"], search=SEARCHED)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     search.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
     return search
@@ -107,7 +108,7 @@ def test_weights_only_checkpoint(tmp_path):
     search = compiled()
     fit(search, 3)
     search.save_weights(tmp_path / "search.weights.h5")
-    fresh = keras_pit.convert(branching(), "macs", exclude=["inner"])
+    fresh = keras_pit.convert(branching(), "macs", exclude=["inner"], search=SEARCHED)
     fresh.load_weights(tmp_path / "search.weights.h5")
     x, _ = batches()
     np.testing.assert_array_equal(fresh(x), search(x))

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sweeps.tiny import FAST, Here, data, network, sweep
+from sweeps.tiny import FAST, LOSS, Here, data, network, sweep
 
 import keras_pit
 from keras_pit.deployment import run_tflite_micro
@@ -212,3 +212,19 @@ def test_seeds_that_are_refused(tmp_path):
         keras_pit.sweep(keras_pit.convert(network()), *data(), validation_data=data(), directory=tmp_path)
     with pytest.raises(ValueError, match="holds no sweep"):
         keras_pit.Front.load(tmp_path)
+
+
+def test_branches_vanish_in_a_sweep(tmp_path):
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((12, 2))
+    for name in "ab":
+        y = keras.layers.Conv1D(2, 3, padding="causal", activation="relu", name=f"{name}_in")(x)
+        x = keras.layers.Add(name=name)([x, keras.layers.Conv1D(2, 3, padding="causal", name=f"{name}_out")(y)])
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(x)), name="deep")
+    model.compile("sgd", LOSS, metrics=["accuracy"], run_eagerly=True)
+    options = {**FAST, "points": None, "bounds": [{"size": 40}], "search": ("branches",)}
+    front = keras_pit.sweep(
+        model, *data(), validation_data=data(), directory=tmp_path, executor=Here(), metric="size", **options
+    )
+    (point,) = front
+    assert sum(isinstance(layer, keras.layers.Add) for layer in point.model().layers) == 1

@@ -85,6 +85,13 @@ class Bundle:
     report: dict[str, Any]
     timing: Timing | None = None
     """Of a streaming file: when it decides."""
+    axes: tuple[tuple[int, ...], ...] = ()
+    """For each input, the axes of the data that it takes; none if that is not known."""
+
+    @property
+    def named_axes(self) -> dict[str, tuple[int, ...]]:
+        """The same by the names that constants have."""
+        return dict(zip(_named("Input", self.file.graph.inputs), self.axes, strict=False))
 
 
 def render(bundle: Bundle) -> dict[str, bytes]:
@@ -127,7 +134,10 @@ def render(bundle: Bundle) -> dict[str, bytes]:
         "model_data.cc": {"bytes": byte_rows(content)},
         "op_resolver.h": _op_resolver(calls),
         "model_settings.h": {
-            "tensors": "\n".join(_format(name, tensor) for name, tensor in (*inputs.items(), *outputs.items())),
+            "tensors": "\n".join(
+                _format(name, tensor, bundle.named_axes.get(name, ()))
+                for name, tensor in (*inputs.items(), *outputs.items())
+            ),
             "labels": _labels(bundle.labels),
             "stream": stream.settings(bundle.timing) if bundle.timing else "",
         },
@@ -228,7 +238,7 @@ def _op_resolver(calls: Sequence[Registration]) -> dict[str, Any]:
     }
 
 
-def _format(name: str, tensor: TensorInfo) -> str:
+def _format(name: str, tensor: TensorInfo, axes: Sequence[int]) -> str:
     """Type, shape and scale of an input or output, as constants."""
     shape = tensor.shape or (1,)
     lines = [
@@ -236,6 +246,11 @@ def _format(name: str, tensor: TensorInfo) -> str:
         f"constexpr int k{name}Shape[] = {{{', '.join(map(str, shape))}}};",
         f"constexpr std::size_t k{name}Size = {int(np.prod(shape))};",
     ]
+    if axes:
+        lines += [
+            "// The axes of the data that it takes, in this order; those that are not here are not read.",
+            f"constexpr int k{name}Axes[] = {{{', '.join(map(str, axes))}}};",
+        ]
     if tensor.quantized:
         lines += [
             f"constexpr float k{name}Scale = {literal(tensor.scale, 'float32')};",
@@ -287,7 +302,9 @@ def _vectors(inputs: dict[str, TensorInfo], outputs: dict[str, TensorInfo], test
 def _readme(
     bundle: Bundle, inputs: dict[str, TensorInfo], outputs: dict[str, TensorInfo], calls: Sequence[Registration]
 ) -> dict[str, Any]:
-    rows = [f"| {name.lower()} | {_described(tensor)} |" for name, tensor in (*inputs.items(), *outputs.items())]
+    read = {name: f"; axes {', '.join(map(str, axes))} of the data" for name, axes in bundle.named_axes.items() if axes}
+    tensors = (*inputs.items(), *outputs.items())
+    rows = [f"| {name.lower()} | {_described(tensor)}{read.get(name, '')} |" for name, tensor in tensors]
     parameters, before, after = conversions(bundle.name, inputs, outputs)
     invoke = "  if (interpreter->Invoke() != kTfLiteOk) return false;"
     blanks = {
