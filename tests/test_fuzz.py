@@ -31,9 +31,9 @@ def seeds(tmp_path_factory):
 @pytest.mark.parametrize(
     ("first", "count", "options"),
     [
-        pytest.param(0, 2_000, (), id="2000"),
+        *(pytest.param(first, 2_500, (), id=f"2500 from {first}") for first in range(0, 10_000, 2_500)),
         pytest.param(0, 12, ("--run",), id="12 that run"),
-        pytest.param(2_000, 100_000, (), id="100000", marks=pytest.mark.slow),
+        pytest.param(10_000, 100_000, (), id="100000", marks=pytest.mark.slow),
         pytest.param(100, 1_000, ("--run",), id="1000 that run", marks=pytest.mark.slow),
     ],
 )

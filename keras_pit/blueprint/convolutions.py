@@ -125,30 +125,34 @@ class Convolutions(Sheet):
 
     def resized(self, node: Node, source: int, wanted: Input) -> int:
         """The input of a convolution in states that crop it, pad it, both or neither."""
-        now, (_, states) = self.now(node), self.blueprint.kernels[node]
-        presence = now.look_up(partial(_reads, wanted))
-        if wanted.is_cropped:
-            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
-            output, begin = self.resize(source, size), replaced((0, 0, 0, 0), 1 + states.axis, now.look_up(_begin))
-            bounds = [self.setting(np.zeros(4), content) for content in (begin, self.tensors[output].shape)]
-            self.add(
-                Operator("SLICE", (source, *bounds), (output,), presence=presence), node, sees_zeros=wanted.sees_zeros
-            )
-            source = output
-        if wanted.is_padded:
-            other = 1 - states.axis
-            size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_padded))
-            size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
-            code = now.look_up(self.pads_of)
-            output, paddings = self.resize(source, size), self.setting(np.zeros((4, 2)), (code,))
-            left: Scalar = 1
-            if not wanted.is_cropped:
-                possible = frozenset(self.code(state.pads) for state in states.all if state.form.input == wanted)
-                left = self.share(Padded(output, code, possible, product((presence, self.there))), source)
-            pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
-            self.add(pad, node, sees_zeros=True)
-            source = output
+        steps = [self._cut_input] * wanted.is_cropped + [self._padded_input] * wanted.is_padded
+        for step in reversed(steps) if wanted.is_cut_late else steps:
+            source = step(node, source, wanted)
         return source
+
+    def _cut_input(self, node: Node, source: int, wanted: Input) -> int:
+        now, (_, states) = self.now(node), self.blueprint.kernels[node]
+        size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_cropped))
+        output, begin = self.resize(source, size), replaced((0, 0, 0, 0), 1 + states.axis, now.look_up(_begin))
+        bounds = [self.setting(np.zeros(4), content) for content in (begin, self.tensors[output].shape)]
+        cut = Operator("SLICE", (source, *bounds), (output,), presence=now.look_up(partial(_reads, wanted)))
+        self.add(cut, node, sees_zeros=wanted.sees_zeros)
+        return output
+
+    def _padded_input(self, node: Node, source: int, wanted: Input) -> int:
+        now, (_, states) = self.now(node), self.blueprint.kernels[node]
+        presence, other = now.look_up(partial(_reads, wanted)), 1 - states.axis
+        size = replaced(self.tensors[source].shape[1:3], states.axis, now.look_up(_padded))
+        size = replaced(size, other, size[other] + sum(node.operator.window.pads[other]))
+        code = now.look_up(self.pads_of)
+        output, paddings = self.resize(source, size), self.setting(np.zeros((4, 2)), (code,))
+        left: Scalar = 1
+        if not wanted.is_cropped or wanted.is_cut_late:
+            possible = frozenset(self.code(state.pads) for state in states.all if state.form.input == wanted)
+            left = self.share(Padded(output, code, possible, product((presence, self.there))), source)
+        pad = Operator("PAD", (source, paddings), (output,), presence=product((presence, left)))
+        self.add(pad, node, sees_zeros=True)
+        return output
 
     def resize(self, source: int, size: tuple[Scalar, ...]) -> int:
         """A tensor with so many rows and columns, and the channels of another one; its number."""

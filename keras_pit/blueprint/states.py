@@ -44,11 +44,13 @@ class Form:
     """Whether a PAD does, behind that."""
     padding: str
     """What the convolution adds by itself, "same" or "valid"."""
+    is_cut_late: bool = False
+    """Whether the SLICE comes behind the PAD, as in front of it nothing would be left."""
 
     @property
     def input(self) -> Input:
         """What it reads."""
-        return Input(self.is_cropped, self.is_padded, self.padding == "same")
+        return Input(self.is_cropped, self.is_padded, self.padding == "same", self.is_cut_late)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Input:
     is_padded: bool
     is_padded_inside: bool
     """Whether the convolution adds zeros to it."""
+    is_cut_late: bool
 
     @property
     def sees_zeros(self) -> bool:
@@ -67,7 +70,7 @@ class Input:
 
 @dataclass(frozen=True)
 class State:
-    """A kernel in one state of its masks: its form, and the length of its input once cropped, and then padded."""
+    """A kernel in one state of its masks: its form, and the length of its input once it is cropped, and padded."""
 
     form: Form
     pads: tuple[Pair, Pair]
@@ -103,7 +106,8 @@ class State:
             replaced(window.dilation, axis, spacing),
             replaced(window.pads, axis, pads),
         )
-        word = alone.padding((1, *replaced(shape[1:3], axis, length + cut), shape[3]))
+        is_cut_late = length + cut < 1
+        word = None if is_cut_late else alone.padding((1, *replaced(shape[1:3], axis, length + cut), shape[3]))
         is_padded = word is None
         form = Form(
             is_pointwise=len(taps) == 1 and window.size[1 - axis] == 1,
@@ -111,9 +115,10 @@ class State:
             is_cropped=cut < 0,
             is_padded=is_padded,
             padding="valid" if is_padded else str(word).lower(),
+            is_cut_late=is_cut_late,
         )
-        cropped = length + cut
-        padded = cropped + (sum(pads) if is_padded else 0)
+        padded = length + (0 if is_cut_late else cut) + (sum(pads) if is_padded else 0)
+        cropped = (padded if is_cut_late else length) + cut
         return cls(form, alone.pads, cropped, padded, spacing, span - 1 - before, -min(before, 0))
 
 

@@ -93,8 +93,8 @@ METRICS = ("ram", "latency", "ram:pico2", "latency:disco-f746ng")
 CORES = ("cortex-m0+", "cortex-m4", "cortex-m55")
 """One for each set of kernels: plain C, DSP and Helium."""
 FIXED, FRESH, SLOW_FRESH = 6, 3, 1000
-KNOWN = 564701477, 671159165
-"""Networks that once failed: what was not measured, a TRANSPOSE of a single channel."""
+KNOWN = 564701477, 671159165, 947487447
+"""Networks that once failed: what was not measured, a TRANSPOSE of a single channel, a tap that sees padding alone."""
 
 
 def pytest_generate_tests(metafunc):

@@ -10,7 +10,7 @@ from sweeps.tiny import forks, logged
 import keras_pit
 from keras_pit.sweeps.store import Store
 
-KILLS = 6
+KILLS = 10
 PATIENCE = 120
 """Seconds for a sweep that is not killed."""
 
@@ -29,7 +29,7 @@ def trained(log) -> list[str]:
     return [kinds[line[0]].format(line[1]) for line in lines if len(line) == 2 and line[0] in kinds]
 
 
-def test_killed_at_random_moments(tmp_path):
+def test_killed_at_ten_random_moments(tmp_path):
     context, moments = forks(), random.Random(1)
     begin = time.monotonic()
     whole = context.Process(target=logged, args=(tmp_path / "whole", str(tmp_path / "log")))
