@@ -19,7 +19,7 @@ from ..costs.program import Program
 from ..deployment.advice import of_fault
 from ..deployment.flatbuffer import File
 from ..graph import seeds
-from ..pictures.style import UNITS
+from ..pictures.style import UNITS, unit
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MARK = "/*DATA*/null"
@@ -46,14 +46,16 @@ def escaped(content: Any) -> str:
 
 def _content(front: Any, x: str) -> dict[str, Any]:
     measured = [*front.seeds, *front.points]
-    names = [name for name in (*UNITS, *front.plan.costs) if all(name in point.costs for point in measured)]
+    names = dict.fromkeys((*UNITS, *map(front.plan.short, front.plan.costs)))
     known = [board for board in map(boards.get, boards.names()) if _has_room(board)]
     return {
         "title": f"{front.monitor} against cost",
         "monitor": front.monitor,
         "higherIsBetter": front.higher_is_better,
-        "x": x,
-        "costs": [{"name": name, "title": UNITS.get(name, name)} for name in dict.fromkeys(names)],
+        "x": front.plan.short(x),
+        "costs": [
+            {"name": name, "title": unit(name)} for name in names if all(name in point.costs for point in measured)
+        ],
         "board": front.plan.board,
         "boards": [_board(board) for board in known],
         "points": [_point(point, front, known) for point in measured],

@@ -98,6 +98,11 @@ class Plan:
         """Costs, also by the names that the plan has for them: "latency:pico" is the latency on the plan's board."""
         return {**{name: found[name.partition(":")[0]] for name in self.costs if name not in found}, **found}
 
+    def short(self, cost: str) -> str:
+        """A cost's name without the board, where that is the plan's."""
+        base, _, board = cost.partition(":")
+        return base if board == self.board else cost
+
     def steps(self) -> list[Step]:
         """All steps, in the order in which one process would make them."""
         found = []

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ..pictures.style import UNITS
+from ..pictures.style import UNITS, unit
 from .points import Point
 
 
@@ -22,10 +22,10 @@ def table(front: Any) -> Table:
     notes += [f"{front.missing} points are not finished"] * bool(front.missing)
     notes += [f"{failure.step.name} has failed: {failure.reason.splitlines()[0]}" for failure in front.failures]
     result = Table(title=f"Front of {front.monitor} over {first}", caption="\n".join(notes))
-    names = [*UNITS, *(name for name in front.plan.costs if name not in UNITS and front.knows(name))]
+    names = [name for name in dict.fromkeys((*UNITS, *map(front.plan.short, front.plan.costs))) if front.knows(name)]
     result.add_column("point")
     values = [front.monitor, "in int8", *(["test", "test in int8"] if front.tests else [])]
-    for title in (*values, *(UNITS.get(name, name) for name in names)):
+    for title in (*values, *map(unit, names)):
         result.add_column(title, justify="right")
     for point in front.seeds:
         result.add_row(*_cells(point, names, front.tests), style="italic")

@@ -10,6 +10,7 @@ from sweeps.tiny import FAST, LOSS, Here, data, network, sweep
 
 import keras_pit
 from keras_pit.deployment import run_tflite_micro
+from keras_pit.sweeps import page
 from keras_pit.sweeps.job import Data, Job, load, save
 from keras_pit.sweeps.samples import Samples
 from keras_pit.sweeps.store import Step, Store
@@ -228,3 +229,14 @@ def test_branches_vanish_in_a_sweep(tmp_path):
     )
     (point,) = front
     assert sum(isinstance(layer, keras.layers.Add) for layer in point.model().layers) == 1
+
+
+def test_a_cost_of_the_sweeps_own_board_is_told_once(tmp_path, capsys):
+    front = sweep(tmp_path, metric="latency:pico2", bounds=[0.06], points=None, verbose=True)
+    assert "latency:pico2 0.0" in capsys.readouterr().err
+    (point,) = front.points
+    assert point.costs["latency:pico2"] == point.costs["latency"]
+    assert str(front).count("latency (ms)") == 1 and "board 'pico2'" in str(front)
+    content = page._content(front, "latency:pico2")
+    assert [cost["title"] for cost in content["costs"]].count("latency (ms)") == 1
+    assert content["x"] == "latency" and "latency" in [cost["name"] for cost in content["costs"]]
