@@ -112,9 +112,10 @@ def _tensors(program: Program) -> list[Part]:
 
 def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Part]:
     """Lists of operators and of their codes; their tables and those of their options."""
-    names: dict[str, Scalar] = {}
+    presences: dict[str, list[Scalar]] = {}
     for op in program.operators:
-        names[op.name] = either(names.get(op.name, 0), op.presence)
+        presences.setdefault(op.name, []).append(op.presence)
+    names = {name: either(some) for name, some in presences.items()}
     for name, there in names.items():
         if name == "CIRCULAR_BUFFER":
             tables.add(_CUSTOM, there)
@@ -128,7 +129,7 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
             tables.add((code, 4, 4, 0, 0, 4), op.presence)
             continue
         tables.add((code, 4, 4) if op.name in _BARE else (code, 4, 4, 1, 4), op.presence)
-    options: dict[tuple[Any, ...], tuple[Layout, Scalar]] = {}
+    options: dict[tuple[Any, ...], tuple[Layout, list[Scalar]]] = {}
     for call in calls:
         fields = _options(call)
         layout = tuple(0 if _known(value) and value == default else width for width, value, default in fields)
@@ -138,9 +139,9 @@ def _operators(program: Program, calls: list[Call], tables: _Tables) -> list[Par
         # Without fields, they are the table of the buffer without data.
         if layout and call.op.name not in _BARE:
             key = key if all(map(_known, key)) else (layout, len(options))
-            options[key] = layout, either(options.get(key, (layout, 0))[1], call.op.presence)
-    for layout, there in options.values():
-        tables.add(layout, there)
+            options.setdefault(key, (layout, []))[1].append(call.op.presence)
+    for layout, some in options.values():
+        tables.add(layout, either(some))
     places = (Part(op.presence, _WORD) for op in program.operators)
     codes = (Part(there, _WORD) for there in names.values())
     return [Part(fixed=_WORD), *codes, Part(fixed=_WORD), *places, *_streaming(program, tables)]
@@ -275,10 +276,10 @@ def _scales(program: Program) -> dict[int, int]:
 
 def _each_scale(program: Program, scale: dict[int, int], tensors: Iterable[int]) -> dict[int, Scalar]:
     """The scales of some tensors, and whether any of these is there."""
-    found: dict[int, Scalar] = {}
+    found: dict[int, list[Scalar]] = {}
     for number in tensors:
-        found[scale[number]] = either(found.get(scale[number], 0), program.used.get(number, 0))
-    return found
+        found.setdefault(scale[number], []).append(program.used.get(number, 0))
+    return {first: either(some) for first, some in found.items()}
 
 
 def _handing_on(program: Program) -> list[Operator]:

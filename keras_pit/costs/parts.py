@@ -62,19 +62,17 @@ def once(rows: Iterable[Row]) -> list[Part]:
     train it.
     """
     group = object()
-    found: dict[tuple[Any, ...], list[Part]] = {}
+    found: dict[tuple[Any, ...], list[list[Part]]] = {}
     for place, (key, parts) in enumerate(rows):
         is_known = all(isinstance(value, str) or is_number(value) for value in key)
         if len(key) == 1 and not isinstance(key[0], str):
             parts = [replace(part, key=key[0], group=group) for part in parts]
-        key = key if is_known else ("soft", place)
-        found[key] = _whichever(found[key], parts) if key in found else parts
-    return [part for parts in found.values() for part in parts]
-
-
-def _whichever(first: list[Part], again: list[Part]) -> list[Part]:
-    """Parts that are there if those of either of two equal things are."""
-    return [replace(one, times=either(one.times, other.times)) for one, other in zip(first, again, strict=True)]
+        found.setdefault(key if is_known else ("soft", place), []).append(parts)
+    return [
+        replace(equal[0], times=either([part.times for part in equal]))
+        for rows in found.values()
+        for equal in zip(*rows, strict=True)
+    ]
 
 
 def total(parts: list[Part]) -> Scalar:

@@ -66,13 +66,14 @@ class Program:
     def used(self) -> dict[int, Scalar]:
         """For each tensor that is used, 1, or 0 where none of its operators is present."""
         there: dict[int, Scalar] = dict.fromkeys(self.inputs, 1)
+        readers: dict[int, list[Scalar]] = {}
         for op in self.operators:
-            constants = [number for number in op.inputs if number >= 0 and self.tensors[number].constant]
             for number in op.outputs:  # versions of an operator exclude each other
                 there[number] = 1 if is_number(op.presence) else there.get(number, 0) + op.presence
-            for number in constants:
-                there[number] = either(there.get(number, 0), op.presence)
-        return there
+            for number in op.inputs:
+                if number >= 0 and self.tensors[number].constant:
+                    readers.setdefault(number, []).append(op.presence)
+        return there | {number: either(presences) for number, presences in readers.items()}
 
     def presences(self) -> dict[int, Scalar]:
         """For each tensor that is used, 1, or 0 where none of its operators is present, or an equal one is there."""

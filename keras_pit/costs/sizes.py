@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -31,12 +32,16 @@ def product(values: tuple[Scalar, ...]) -> Scalar:
     return reduce(lambda one, two: one * two, tensors if number == 1 else [float(number), *tensors])
 
 
-def either(one: Scalar, two: Scalar) -> Scalar:
-    """1 if one of two presences is."""
-    numbers = [value for value in (one, two) if is_number(value)]
-    if 1 in numbers:
+def either(presences: Sequence[Scalar]) -> Scalar:
+    """1 if one of some presences is; on tensors, with no more operations for many than for two."""
+    if any(is_number(value) and value == 1 for value in presences):
         return 1
-    return one + two if numbers else one + two - one * two
+    soft = [value for value in presences if not is_number(value)]
+    if len(soft) < 2:
+        return soft[0] if soft else 0
+    from keras import ops
+
+    return 1 - ops.prod(1 - ops.stack(soft))
 
 
 def floor_div(value: Scalar, divisor: int) -> Scalar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from ..pictures.style import UNITS, unit
@@ -21,7 +22,9 @@ def table(front: Any) -> Table:
     notes += ["dim: another point is as good for less"]
     notes += [f"{front.missing} points are not finished"] * bool(front.missing)
     notes += [f"{failure.step.name} has failed: {failure.reason.splitlines()[0]}" for failure in front.failures]
-    result = Table(title=f"Front of {front.monitor} over {first}", caption="\n".join(notes))
+    title = f"Front of {front.monitor} over {first}"
+    # Eight columns fit into 80 characters.
+    result = Table(title=title, caption="\n".join(notes), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     names = [name for name in dict.fromkeys((*UNITS, *map(front.plan.short, front.plan.costs))) if front.knows(name)]
     result.add_column("point")
     values = [front.monitor, "in int8", *(["test", "test in int8"] if front.tests else [])]
@@ -40,5 +43,9 @@ def _cells(point: Point, names: list[str], tests: dict[Point, tuple[float, float
     values = [point.accuracy, point.accuracy_int8]
     if tests:
         values += tests.get(point, (None, None))
-    numbers = [f"{point.costs[name]:,.6g}" if name in point.costs else "" for name in names]
+    numbers = [_number(point.costs[name]) if name in point.costs else "" for name in names]
     return [point.label, *("" if value is None else f"{value:.4f}" for value in values), *numbers]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"

@@ -172,6 +172,10 @@ def soft_and_exact(search, core):
         yield [float(arena(program, core).total), float(instructions(program, core)), float(flash(program, None))]
 
 
+MANY_ORDERS = {"tc_resnet14"}
+"""Not all of their orders are compared in each step: on cores that none is chosen for, RAM is from above."""
+
+
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_soft_costs_of_known_networks(name):
     rng = np.random.default_rng(len(name))
@@ -181,7 +185,12 @@ def test_soft_costs_of_known_networks(name):
     place = list(networks.NETWORKS).index(name)
     (random_masks, sparse_kernels)[place % 2](search, rng)
     soft, exact = soft_and_exact(search, CORES[place % 3])
-    assert soft[0] == pytest.approx(exact[0], rel=1e-6)
+    if name in MANY_ORDERS:
+        assert exact[0] <= soft[0] <= 1.05 * exact[0]
+        ((on_m4, *_), (file, *_)) = soft_and_exact(search, "cortex-m4")
+        assert on_m4 == pytest.approx(file, rel=1e-6)
+    else:
+        assert soft[0] == pytest.approx(exact[0], rel=1e-6)
     assert soft[1] == pytest.approx(exact[1], rel=1e-5)
     assert exact[2] <= soft[2] <= 1.03 * exact[2] + 400
     slim = keras_pit.export(search)
