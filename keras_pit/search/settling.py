@@ -81,13 +81,13 @@ class Controller:
         """Counts the steps of the fixed architecture, from 1; 0 while it is searched."""
         self._asked = state("asked", 0.0)
         """1 if the architecture was fixed by request."""
-        self.slowness = state("slowness", 1.0)
-        """By how much the learning rate is multiplied."""
+        self.rates = state("rates", np.zeros(2))
+        """The learning rate of the optimizer as it usually is, and as it was slowed down last."""
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All state."""
-        own = [self.progress, self.pace, self.steps, self.slowness]
+        own = [self.progress, self.pace, self.steps, self.rates]
         own += [self._mean, self._weight, self._on, self._since, self._asked]
         return [*own, *(self.bounds.variables if self.bounds else [])]
 
@@ -221,8 +221,15 @@ class Progress(keras.callbacks.Callback):
         self._slow(1.0)
 
     def _slow(self, factor: float) -> None:
-        """Multiply the learning rate, as it would be without this, by a factor; a schedule is left alone."""
-        rate, now = self.model.optimizer.learning_rate, number(self._controller.slowness)
-        if isinstance(rate, keras.Variable) and factor != now:
-            rate.assign(rate / now * factor)
-            self._controller.slowness.assign(factor)
+        """Set the learning rate to a share of what it usually is; a schedule is left alone.
+
+        What is not the rate that was set here last, others have set: it is the usual one from now on.
+        """
+        rate = self.model.optimizer.learning_rate
+        if not isinstance(rate, keras.Variable):
+            return
+        usual, slowed = keras.ops.convert_to_numpy(self._controller.rates)
+        usual = usual if number(rate) == slowed else number(rate)
+        if number(rate) != usual or factor < 1:
+            rate.assign(usual * factor)
+            self._controller.rates.assign([usual, number(rate)])
