@@ -130,7 +130,7 @@ def main(given: argparse.Namespace) -> None:
                 bound = float(np.round(share * keras_pit.cost(whole)))
                 for part in given.parts:
                     if (name, seed, part, bound) not in done:
-                        results.append(measured(Run(task, data, whole, bound, seed), name, part))
+                        results.append(measured(Run(task, data, whole, "size", bound, seed), name, part))
                         print(results[-1], flush=True)
                         save(results, given.output)
     show(results)

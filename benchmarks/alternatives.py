@@ -1,9 +1,11 @@
-"""The search against its alternatives: the same seed network, the same number of epochs, the same bounds on parameters.
+"""The search against its alternatives: the same seed network, the same number of epochs, the same bounds on a cost.
 
     python benchmarks/alternatives.py --data DIRECTORY [--short] [--tasks ecg5000] [--methods l1 ours] [--seeds 0 1 2]
+                                      [--costs size macs latency]
 
-Each method makes a network for each bound, a share of the seed's parameters, in as many epochs as training the seed,
-one search and one fine-tuning take together (Adam, 1e-3, along a cosine; the search itself at a constant rate).
+Each method makes a network for each bound, a share of the seed's parameters, MACs or latency, in as many epochs as
+training the seed, one search and one fine-tuning take together (Adam, 1e-3, along a cosine; the search itself at a
+constant rate).
 
     width             the same share of the channels of every layer, the largest that fits, trained from random weights
     l1                of the trained seed, the channels of every layer with the largest L1 norm (arXiv 1608.08710), the
@@ -56,6 +58,7 @@ class Run:
     task: Task
     data: Divided
     whole: keras.Model
+    cost: str
     bound: float
     seed: int
 
@@ -97,7 +100,7 @@ def keep(search: keras_pit.SearchModel, shares: Callable[[str], float], ranking:
         layer.alpha.assign(np.concatenate(parts))
 
 
-def uniform(whole: keras.Model, bound: float, ranking: Callable[[Any], np.ndarray]) -> keras.Model:
+def uniform(whole: keras.Model, cost: str, bound: float, ranking: Callable[[Any], np.ndarray]) -> keras.Model:
     """The largest network within the bound that keeps the same share of the channels of every layer."""
     search = keras_pit.convert(whole, search="channels")
     ranks = ranking(search)
@@ -105,7 +108,7 @@ def uniform(whole: keras.Model, bound: float, ranking: Callable[[Any], np.ndarra
     while high - low > 1:
         middle = (low + high) // 2
         keep(search, lambda name: middle / 512, ranks)  # noqa: B023 - called at once
-        low, high = (middle, high) if keras_pit.cost(search) <= bound else (low, middle)
+        low, high = (middle, high) if keras_pit.cost(search, cost) <= bound else (low, middle)
     keep(search, lambda name: low / 512, ranks)
     return keras_pit.export(search)
 
@@ -124,24 +127,24 @@ def fresh(model: keras.Model) -> keras.Model:
 
 
 def width(run: Run) -> keras.Model:
-    return run.train(fresh(uniform(run.whole, run.bound, first)), run.epochs)
+    return run.train(fresh(uniform(run.whole, run.cost, run.bound, first)), run.epochs)
 
 
 def l1(run: Run) -> keras.Model:
-    return run.train(uniform(run.whole, run.bound, magnitudes), sum(run.task.epochs[1:]))
+    return run.train(uniform(run.whole, run.cost, run.bound, magnitudes), sum(run.task.epochs[1:]))
 
 
 def l1_iterative(run: Run) -> keras.Model:
-    model, size = run.whole, keras_pit.cost(run.whole)
+    model, start = run.whole, float(keras_pit.cost(run.whole, run.cost))
     ends = np.linspace(0, sum(run.task.epochs[1:]), STEPS + 1).round().astype(int)
     for step, epochs in enumerate(np.diff(ends), 1):
-        bound = size * (run.bound / size) ** (step / STEPS)
-        model = run.train(uniform(model, bound, magnitudes), int(epochs))
+        bound = start * (run.bound / start) ** (step / STEPS)
+        model = run.train(uniform(model, run.cost, bound, magnitudes), int(epochs))
     return model
 
 
 def ours(run: Run, **options: Any) -> keras.Model:
-    search = keras_pit.convert(run.whole, "size", target=run.bound, **options)
+    search = keras_pit.convert(run.whole, run.cost, target=run.bound, **options)
     run.train(search, run.task.epochs[1], decay=False)
     return run.train(keras_pit.export(search), run.task.epochs[2])
 
@@ -156,7 +159,7 @@ def keras_tuner(run: Run) -> keras.Model:
     except ImportError as error:
         raise SystemExit('KerasTuner is missing: pip install "keras_pit[benchmarks]"') from error
     search, epochs = keras_pit.convert(run.whole), max(1, run.epochs // TRIAL)
-    trials, start = run.epochs // 2 // epochs, _width_within(search, run.bound)
+    trials, start = run.epochs // 2 // epochs, _width_within(search, run.cost, run.bound)
 
     def build(hp: Any) -> keras.Model:
         choose(search, hp, start)
@@ -168,7 +171,7 @@ def keras_tuner(run: Run) -> keras.Model:
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> float:
             """What is to be minimized."""
             choose(search, trial.hyperparameters, start)
-            excess = keras_pit.cost(search) / run.bound
+            excess = keras_pit.cost(search, run.cost) / run.bound
             if excess > 1:
                 return 1 + math.log(excess)
             model = run.train(build(trial.hyperparameters), epochs)
@@ -199,11 +202,11 @@ def choose(search: keras_pit.SearchModel, hp: Any, start: float) -> None:
             layer.gamma.assign(np.where(np.arange(size) >= step, 0.6, 0.4))
 
 
-def _width_within(search: keras_pit.SearchModel, bound: float) -> float:
+def _width_within(search: keras_pit.SearchModel, cost: str, bound: float) -> float:
     """The largest of the widths with which the network fits, or else the smallest."""
     for share in sorted(WIDTHS, reverse=True):
         keep(search, lambda name: share, first(search))  # noqa: B023 - called at once
-        if keras_pit.cost(search) <= bound:
+        if keras_pit.cost(search, cost) <= bound:
             return share
     return min(WIDTHS)
 
@@ -221,7 +224,7 @@ def measured(run: Run, name: str, method: str, model: keras.Model, seconds: floa
     scores = (score(model, pair, run.task.balanced) for pair in (run.data.validation, run.data.test))
     epochs = run.task.epochs[0] if method == "seed" else run.epochs
     return Point(name, run.seed, method, run.bound, **costs, validation=next(scores), test=next(scores),
-                 epochs=epochs, seconds=round(seconds, 1), classes=model.output_shape[-1])  # fmt: skip
+                 epochs=epochs, seconds=round(seconds, 1), classes=model.output_shape[-1], cost=run.cost)  # fmt: skip
 
 
 def seed_network(name: str, task: Task, data: Divided, seed: int, folder: pathlib.Path) -> keras.Model:
@@ -238,7 +241,7 @@ def seed_network(name: str, task: Task, data: Divided, seed: int, folder: pathli
 
 def main(given: argparse.Namespace) -> None:
     points: list[Point] = saved(given.output, Point)
-    done = {(point.task, point.seed, point.method, point.budget) for point in points}
+    done = {(point.task, point.seed, point.method, point.cost, point.budget) for point in points}
     for name in given.tasks:
         task = TASKS[name]
         if given.divide > 1:
@@ -247,12 +250,14 @@ def main(given: argparse.Namespace) -> None:
         data = task.load(given.data)
         for seed in given.seeds:
             whole = seed_network(name, task, data, seed, given.seed_networks or given.output.parent / "seeds")
-            size = keras_pit.cost(whole)
-            wanted = [(method, float(round(share * size))) for share in given.shares for method in given.methods]
-            for method, bound in [("seed", float(size)), *wanted]:
-                if (name, seed, method, bound) in done:
+            wanted = [("seed", "size", float(keras_pit.cost(whole)))]
+            for cost in given.costs:
+                bounds = [_bound(cost, share * keras_pit.cost(whole, cost)) for share in given.shares]
+                wanted += [(method, cost, bound) for bound in bounds for method in given.methods]
+            for method, cost, bound in wanted:
+                if (name, seed, method, cost, bound) in done:
                     continue
-                run, start = Run(task, data, whole, bound, seed), time.perf_counter()
+                run, start = Run(task, data, whole, cost, bound, seed), time.perf_counter()
                 keras.utils.set_random_seed(seed)
                 model = whole if method == "seed" else METHODS[method](run)
                 points.append(measured(run, name, method, model, time.perf_counter() - start))
@@ -262,13 +267,19 @@ def main(given: argparse.Namespace) -> None:
     draw(points, given.output.with_suffix(".png"))
 
 
+def _bound(cost: str, value: float) -> float:
+    """Milliseconds with two places, all else whole."""
+    return float(round(value, 2 if cost == "latency" else None))
+
+
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data"), help="folder of the .npz")
     parser.add_argument("--tasks", choices=TASKS, nargs="+", default=list(TASKS))
     parser.add_argument("--methods", choices=METHODS, nargs="+", default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.5, 0.3, 0.15, 0.08], help="of the seed's size")
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.5, 0.3, 0.15, 0.08], help="of the seed's cost")
+    parser.add_argument("--costs", choices=COSTS, nargs="+", default=["size"], help="what is bounded")
     parser.add_argument("--divide", type=int, default=1, help="search and tune a so many-th of the epochs")
     parser.add_argument("--short", action="store_true", help="two tasks, one seed, two bounds, a fourth of the epochs")
     parser.add_argument("--seed-networks", type=pathlib.Path, help="folder of trained networks to start from")

@@ -23,7 +23,10 @@ UNITS = {"size": "parameters", "macs": "MACs", "latency": "ms"}
 
 @dataclass(frozen=True)
 class Point:
-    """One network; method "seed" is where the others start. Latency in ms on a Nano 33 BLE (Cortex-M4, 64 MHz)."""
+    """One network, made for a budget of a cost; method "seed" is where the others start.
+
+    Latency in ms on a Nano 33 BLE (Cortex-M4, 64 MHz).
+    """
 
     task: str
     seed: int
@@ -37,6 +40,14 @@ class Point:
     epochs: int
     seconds: float
     classes: int
+    cost: str = "size"
+    """What is bounded."""
+
+
+def made_for(points: list[Point], task: str, cost: str) -> list[Point]:
+    """The networks of a task that were made for budgets of a cost; if there are none, for budgets of parameters."""
+    of_task = [point for point in points if point.task == task and point.method != "seed"]
+    return [point for point in of_task if point.cost == cost] or [p for p in of_task if p.cost == "size"]
 
 
 def hypervolume(points: Iterable[Point], whole: Point, cost: str) -> float:
@@ -63,10 +74,11 @@ def hypervolume(points: Iterable[Point], whole: Point, cost: str) -> float:
 def volumes(points: list[Point], task: str, method: str, cost: str) -> list[float]:
     """The hypervolume of a method on a task, seed by seed."""
     wholes = {point.seed: point for point in points if point.task == task and point.method == "seed"}
+    mine = [point for point in made_for(points, task, cost) if point.method == method]
     return [
-        hypervolume([p for p in points if (p.task, p.seed, p.method) == (task, seed, method)], whole, cost)
+        hypervolume([point for point in mine if point.seed == seed], whole, cost)
         for seed, whole in sorted(wholes.items())
-        if any((p.task, p.seed, p.method) == (task, seed, method) for p in points)
+        if any(point.seed == seed for point in mine)
     ]
 
 
@@ -80,17 +92,18 @@ def show(points: list[Point]) -> None:
     """Two tables: the score at each budget, and hypervolumes."""
     tasks = list(dict.fromkeys(point.task for point in points))
     methods = list(dict.fromkeys(point.method for point in points if point.method != "seed"))
-    scores = Table(title="Test score (%) within each budget of parameters, mean of seeds")
+    scores = Table(title="Test score (%) within each budget, mean of seeds")
     areas = Table(title="Hypervolume of test score against the logarithm of a cost")
-    for table, first in ((scores, "budget"), (areas, "cost")):
-        for column in ("task", first, *methods):
+    for table, columns in ((scores, ("task", "budget")), (areas, ("task", "cost"))):
+        for column in (*columns, *methods):
             table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
     for task in tasks:
         of_task = [point for point in points if point.task == task]
-        for budget in sorted({p.budget for p in of_task if p.method != "seed"}, reverse=True):
-            row = [[100 * p.test for p in of_task if (p.method, p.budget) == (method, budget)] for method in methods]
-            scores.add_row(task, f"{budget:,.0f}", *(spread(values, ".1f") for values in row))
         for cost in COSTS:
+            of_cost = [p for p in of_task if p.cost == cost and p.method != "seed"]
+            for budget in sorted({p.budget for p in of_cost}, reverse=True):
+                row = [[100 * p.test for p in of_cost if (p.method, p.budget) == (one, budget)] for one in methods]
+                scores.add_row(task, f"{budget:,.0f} {UNITS[cost]}", *(spread(values, ".1f") for values in row))
             areas.add_row(
                 task, UNITS[cost], *(spread(volumes(points, task, method, cost), ".3f") for method in methods)
             )
@@ -112,7 +125,9 @@ def draw(points: list[Point], path: pathlib.Path) -> None:
     for row, task in zip(axes, tasks, strict=True):
         for axis, cost in zip(row, COSTS, strict=True):
             for method in (*methods, "seed"):
-                of_method = [p for p in points if (p.task, p.method) == (task, method)]
+                of_method = [p for p in made_for(points, task, cost) if p.method == method]
+                if method == "seed":
+                    of_method = [p for p in points if (p.task, p.method) == (task, method)]
                 budgets = sorted({p.budget for p in of_method})
                 groups = [[p for p in of_method if p.budget == budget] for budget in budgets]
                 x = [mean(getattr(p, cost) for p in group) for group in groups]

@@ -190,7 +190,7 @@ def main(given: argparse.Namespace) -> None:
                 bound = float(round(share * keras_pit.cost(whole, "ram")))
                 for method in given.methods:
                     if (name, seed, method, bound) not in done:
-                        results.append(measured(Run(task, data, whole, bound, seed), name, method))
+                        results.append(measured(Run(task, data, whole, "ram", bound, seed), name, method))
                         print(results[-1], flush=True)
                         save(results, given.output)
     show(results)

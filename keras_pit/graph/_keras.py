@@ -7,6 +7,7 @@ public way to look at a call before it runs. What the graph passes need of that 
     calls(model)                 the calls of a graph in an order in which they can be run
     run(model, inputs, visit)    interpret the graph: visit(call, args, kwargs) returns the call's outputs
     untouched(model)             forget what was recorded on the model's layers in the meantime
+    trace_once(model)            have a model's training step traced once
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.backend import compute_output_spec
 from keras.src.backend.common import global_state
 from keras.src.models.functional import Functional
 from keras.src.ops.numpy import Take
@@ -192,3 +194,52 @@ def outside_of_calls() -> Iterator[None]:
             yield
     finally:
         global_state.set_global_attribute("current_call_ctx", call)
+
+
+def trace_once(model: Any) -> None:
+    """Have the step of a compiled model traced once, by the training function that the model now has.
+
+    A step makes variables of the optimizer, metrics and losses where they are missing, and TensorFlow traces what makes
+    variables a second time, and keeps both. Here they are made before, from what `fit` says of its data.
+    """
+    function = model.train_function
+
+    def prepared(data: Any) -> Any:
+        _prepare(model, getattr(data, "element_spec", None))
+        return function(data)
+
+    model.train_function = prepared
+
+
+def _prepare(model: Any, spec: Any) -> None:
+    """Make the variables of a training step.
+
+    Args:
+        model: compiled.
+        spec: of the data of a step, if it is known.
+    """
+    import tensorflow as tf
+
+    if model.optimizer is not None and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    metrics, loss = model._compile_metrics, model._compile_loss
+    if spec is None or not (_open(metrics) or _open(loss)):
+        return
+    # What is missing in a batch has the type of an option.
+    specs = keras.tree.map_structure(lambda one: None if isinstance(one, tf.OptionalSpec) else one, spec)
+    if not all(isinstance(one, tf.TensorSpec) for one in keras.tree.flatten(specs) if one is not None):
+        return
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(keras.tree.map_structure(_symbol, specs))
+    outputs = output_structure(model)
+    if _open(metrics):
+        compute_output_spec(model.compute_metrics, x, y, outputs, sample_weight=weights)
+    if _open(loss):
+        compute_output_spec(model._compute_loss, x, y, outputs, sample_weight=weights, training=False)
+
+
+def _open(part: Any) -> bool:
+    return part is not None and not part.built
+
+
+def _symbol(spec: Any) -> Any:
+    return None if spec is None else keras.KerasTensor(spec.shape, spec.dtype.name)

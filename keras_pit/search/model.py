@@ -55,7 +55,7 @@ class SearchModel(keras.Model):
         self._strength = keras.Variable(strength, dtype="float32", trainable=False, name="strength")
         names, masks = list(origin.costs), mask_variables(self)
         row = self.reader().row
-        self._prices = None if row is None else Prices(len(row), len(names), self._costs_of_row)
+        self._prices = None if row is None else Prices(len(row), len(names), self._row_of, self._costs_of_row)
         self.controller = Controller(masks, self._costs_of_values, self._bounds(names))
         self._control = self.controller.variables
 
@@ -67,7 +67,7 @@ class SearchModel(keras.Model):
     def _bounds(self, names: list[str]) -> Bounds | None:
         """What keeps the costs within the target, if there is one."""
         target, masks = self.origin.arguments.target, mask_variables(self)
-        if target is None:
+        if target is None or self._prices is None:
             return None
         # The costs of a board are exact or from above while sizes are soft (see `costs.flash`, `costs.undecided`).
         seed = [max(self.origin.costs[name], now) for name, now in zip(names, self._now(names), strict=True)]
@@ -85,13 +85,7 @@ class SearchModel(keras.Model):
                 f"'{self.name}' still has {name} {exact[name]:,g} (the seed {self.origin.costs[name]:,g}). "
                 f"{made}Raise the target, search more of these, or start from another seed."
             )
-        return Bounds(
-            masks,
-            lambda values: self.costs(names, self.reader(values)),
-            seed,
-            list(least.values()),
-            [target[name] for name in names],
-        )
+        return Bounds(masks, self._prices, seed, list(least.values()), [target[name] for name in names])
 
     def _now(self, names: list[str]) -> list[float]:
         """Costs in the loss, as numbers."""
@@ -111,9 +105,12 @@ class SearchModel(keras.Model):
         """The costs in the loss; from now on they are remembered."""
         if self._prices is None:
             return self.costs(self.origin.costs, self.reader())
+        return self._prices.remember(values)
+
+    def _row_of(self, values: Any) -> Any:
         masks = mask_variables(self)
         split = zip(masks, parts(values, masks), strict=True)
-        return self._prices.remember(self.reader({id(mask): part for mask, part in split}).row)
+        return self.reader({id(mask): part for mask, part in split}).row
 
     @property
     def blueprint(self) -> Blueprint:
@@ -206,10 +203,11 @@ class SearchModel(keras.Model):
         ]
 
     def make_train_function(self, force: bool = False) -> Any:
-        # TensorFlow would trace a step that makes variables twice, and keep both.
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        return super().make_train_function(force)
+        new = self.train_function is None or force
+        super().make_train_function(force)
+        if new:
+            _keras.trace_once(self)
+        return self.train_function
 
     def train_step(self, data: Any) -> dict[str, Any]:
         self._prepare()

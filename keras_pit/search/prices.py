@@ -8,6 +8,8 @@ binarised masks. A step then does not compute them, but compares the masks with 
     slopes    9 12 9 0 ...   of each cost by each mask: the gradient through which the loss presses
 
 What is remembered says nothing that the masks do not say, and is not saved.
+
+The costs are one function of the graph, whoever asks for them: to trace them takes as long as to trace the network.
 """
 
 from __future__ import annotations
@@ -28,12 +30,15 @@ class Prices:
     Args:
         size: length of the row.
         count: number of costs.
-        costs: computes them from a row, shape (count,).
+        row: from the values of all mask variables, one after the other, to the row.
+        costs: computes the costs of a row, shape (count,).
     """
 
-    def __init__(self, size: int, count: int, costs: Callable[[Any], Any]) -> None:
-        self._compute, self._count = costs, count
-        self._priced = apart(self._price)
+    def __init__(self, size: int, count: int, row: Callable[[Any], Any], costs: Callable[[Any], Any]) -> None:
+        self._row_of, self._count = row, count
+        self._compute, self._priced = apart(costs), apart(self._price)
+        self.at = apart(lambda values: self._compute(row(values)))
+        """From the values of all mask variables to the costs, shape (count,)."""
         self._row = state("row", np.full(size, np.nan))
         self._costs = state("costs", np.zeros(count))
         self._slopes = state("slopes", np.zeros((count, size)))
@@ -44,9 +49,20 @@ class Prices:
         costs, slopes = ops.cond(self._known(fixed), self._remembered, lambda: self._priced(fixed))
         return ops.stop_gradient(costs) + ops.matmul(ops.stop_gradient(slopes), row - fixed)
 
-    def remember(self, row: Any) -> Any:
+    def remember(self, values: Any) -> Any:
         """The costs, shape (count,); from now on they are those that are remembered."""
+        row = self._row_of(values)
         return ops.cond(self._known(row), lambda: self._costs + 0.0, lambda: self._renewed(row))
+
+    def steepest(self, values: Any, budgets: Any) -> Any:
+        """The gradient of the cost that is highest for its budget, as a share of it, by the values of all masks."""
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            row = self._row_of(values)
+        costs, slopes = self._priced(row)
+        tightest = ops.argmax(costs / budgets)
+        slope = ops.take(slopes / ops.expand_dims(budgets, 1), tightest, axis=0)
+        return tape.gradient(row, values, output_gradients=slope)
 
     def _known(self, row: Any) -> Any:
         return ops.all(ops.equal(row, self._row))

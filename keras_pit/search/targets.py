@@ -21,16 +21,16 @@ and saved with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from ..layers.masks import MARGIN, THRESHOLD
-from .variables import apart, parts, state
+from .prices import Prices
+from .variables import apart, state
 
 
 class Band(NamedTuple):
@@ -63,16 +63,13 @@ _ROUNDS, _GAP = 12, 0.002
 _SPREAD = 0.002
 """Masks of equal value are shifted by amounts that differ by so much, relative, so that they switch one by one."""
 
-CostsOf = Callable[[Mapping[int, Any]], Any]
-"""From the values of the mask variables, by their identity, to the bounded costs, shape (bounds,)."""
-
 
 class Bounds:
     """Keeps the costs of a search model at their budgets.
 
     Args:
         masks: the mask variables.
-        costs: computes the bounded costs.
+        prices: what the bounded costs are.
         seed: cost of the seed, for each bound.
         least: cost with everything switched off.
         bounds: the bounds.
@@ -81,17 +78,15 @@ class Bounds:
     def __init__(
         self,
         masks: Sequence[keras.Variable],
-        costs: CostsOf,
+        prices: Prices,
         seed: Sequence[float],
         least: Sequence[float],
         bounds: Sequence[float],
     ) -> None:
-        self._masks = list(masks)
         sizes = [mask.shape[0] for mask in masks]
-        self._count = sum(sizes)
+        self._variables, self._count = len(sizes), sum(sizes)
         self._variable_of = np.repeat(np.arange(len(sizes)), sizes)
-        self._costs = costs
-        self._evaluate = apart(self._costs_of)
+        self._prices = prices
         # One function of the graph for both bands: it takes seconds to trace.
         self._fit = apart(self._fitted)
         self._fill = apart(self._filled)
@@ -135,7 +130,7 @@ class Bounds:
     def used_up(self, values: Any) -> Any:
         """The masks, shifted so that the bounds are met and the tightest is used to the full."""
         budgets = self._budgets(1.0)
-        share = ops.max(self._evaluate(values) / budgets)
+        share = ops.max(self._prices.at(values) / budgets)
         return ops.cond(
             ops.logical_or(ops.greater(share, HIGH), ops.less(share, FULL.low)),
             lambda: self._fill(self._fit(values, budgets, _tensors(FULL))[0], budgets),
@@ -149,7 +144,7 @@ class Bounds:
         def fill(place: Any, values: Any) -> tuple[Any, Any]:
             this = ops.equal(np.arange(self._count), ops.take(order, place))
             more = ops.where(ops.logical_and(this, values <= THRESHOLD), THRESHOLD + _GAP, values)
-            fits = ops.max(self._evaluate(more) / budgets) <= HIGH
+            fits = ops.max(self._prices.at(more) / budgets) <= HIGH
             return place + 1, ops.where(fits, more, values)
 
         _, values = ops.while_loop(lambda place, _: place < self._count, fill, (ops.zeros((), "int32"), values))
@@ -158,21 +153,14 @@ class Bounds:
     def _budgets(self, tightness: Any) -> Any:
         return self._start * ops.power(self._ratio, tightness)
 
-    def _costs_of(self, values: Any) -> Any:
-        split = zip(self._masks, parts(values, self._masks), strict=True)
-        return self._costs({id(mask): part for mask, part in split})
-
     def _slopes(self, values: Any, budgets: Any) -> Any:
         """How far to shift each mask, relative to the others.
 
         It is the gradient of the tightest cost by the logarithm of how many entries of the variable are on.
         """
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            tightest = ops.max(self._costs_of(values) / budgets)
         on = ops.cast(ops.greater(values, THRESHOLD), "float32")
-        count = ops.take(ops.segment_sum(on, self._variable_of, len(self._masks)), self._variable_of)
-        slopes = ops.maximum(tape.gradient(tightest, values), 0.0) * ops.maximum(count, 1.0)
+        count = ops.take(ops.segment_sum(on, self._variable_of, self._variables), self._variable_of)
+        slopes = ops.maximum(self._prices.steepest(values, budgets), 0.0) * ops.maximum(count, 1.0)
         slopes = ops.maximum(slopes / ops.maximum(ops.max(slopes), keras.backend.epsilon()), _FLOOR)
         spread = 2 * np.modf(0.6180339887 * np.arange(self._count))[0] - 1
         return slopes * ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
@@ -181,60 +169,52 @@ class Bounds:
         """The masks, shifted so that all costs fit and the tightest one stands near the aim; and the costs.
 
         One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
-        mask is set aside, first switched off, so that weaker ones can fill up; if these do not, switched on, so that
-        stronger but smaller ones make room. What comes closest decides which masks are on. Their values are those of
-        the shift alone wherever they can be: what was stronger stays so.
+        mask is set aside: for some rounds switched off, so that weaker ones can fill up; if these do not, for as many
+        more switched on, so that stronger but smaller ones make room. What comes closest decides which masks are on.
+        Their values are those of the shift alone wherever they can be: what was stronger stays so.
         """
-        least = ops.max(self._least / budgets)
-        weights = self._slopes(values, budgets)
-        zero = ops.zeros((), "int32")
+        weights, zero = self._slopes(values, budgets), ops.zeros((), "int32")
+        limit = ops.maximum(band.aim, ops.max(self._least / budgets))
 
         def share(values: Any) -> Any:
-            return ops.max(self._evaluate(values) / budgets)
+            return ops.max(self._prices.at(values) / budgets)
 
-        def turn(count: Any, values: Any, weights: Any, limit: Any, aside: float) -> tuple[Any, ...]:
+        def turn(count: Any, state: Any, slopes: Any, first: Any, best: Any, best_share: Any) -> tuple[Any, ...]:
+            begins = ops.equal(count % _ROUNDS, 0)
+            state, slopes = ops.where(begins, values, state), ops.where(begins, weights, slopes)
             # In the order in which a growing shift switches them, some first masks are off, and the rest on.
-            crossings = ops.where(weights > 0, (values - THRESHOLD) / ops.maximum(weights, _FLOOR / 2), _REACH)
+            crossings = ops.where(slopes > 0, (state - THRESHOLD) / ops.maximum(slopes, _FLOOR / 2), _REACH)
             order = ops.argsort(crossings)
             ordered = ops.take(crossings, order)
             edges = ops.concatenate([ordered[:1] - _GAP, ordered, ordered[-1:] + _GAP])
 
             def shifted(off: Any) -> Any:
                 shift = (ops.take(edges, off) + ops.take(edges, off + 1)) / 2
-                return _clip(values - shift * weights)
+                return _clip(state - shift * slopes)
 
             def halve(low: Any, high: Any) -> tuple[Any, Any]:
                 middle = (low + high) // 2
-                fits = ops.less_equal(share(shifted(middle)), limit)
+                fits = ops.less_equal(share(shifted(middle)), ops.where(begins, limit, HIGH))
                 return ops.where(fits, low, middle + 1), ops.where(fits, middle, high)
 
             off, _ = ops.while_loop(ops.less, halve, (zero, zero + self._count))
             found = shifted(off)
+            now = share(found)
+            alone = ops.equal(count, 0)
+            better = ops.logical_or(alone, ops.logical_and(now <= HIGH, now > best_share))
+            first, best = ops.where(alone, found, first), ops.where(better, found, best)
             last = ops.equal(np.arange(self._count), ops.take(order, ops.maximum(off - 1, 0)))
-            values, weights = ops.where(last, THRESHOLD + aside, values), ops.where(last, 0.0, weights)
-            return count + 1, values, weights, ops.full((), HIGH), found, share(found)
+            aside = ops.where(count < _ROUNDS, THRESHOLD - _GAP, THRESHOLD + _GAP)
+            state, slopes = ops.where(last, aside, state), ops.where(last, 0.0, slopes)
+            return count + 1, state, slopes, first, best, ops.where(better, now, best_share)
 
-        def search(first: Any, best: Any, best_share: Any, aside: float) -> tuple[Any, Any, Any]:
-            def again(
-                count: Any, values: Any, weights: Any, limit: Any, first: Any, best: Any, best_share: Any
-            ) -> tuple[Any, ...]:
-                alone = ops.logical_and(count == 0, best_share == 0)
-                count, values, weights, limit, found, now = turn(count, values, weights, limit, aside)
-                better = ops.logical_or(alone, ops.logical_and(now <= HIGH, now > best_share))
-                first, best = ops.where(alone, found, first), ops.where(better, found, best)
-                return count, values, weights, limit, first, best, ops.where(better, now, best_share)
-
-            *_, first, best, best_share = ops.while_loop(
-                lambda count, *state: ops.logical_and(count < _ROUNDS, state[-1] < band.low),
-                again,
-                (zero, values, weights, ops.maximum(band.aim, least), first, best, best_share),
-            )
-            return first, best, best_share
-
-        first, best, best_share = search(values, values, ops.zeros(()), -_GAP)
-        first, best, _ = search(first, best, best_share, _GAP)
+        *_, first, best, _ = ops.while_loop(
+            lambda count, *state: ops.logical_and(count < 2 * _ROUNDS, state[-1] < band.low),
+            turn,
+            (zero, values, weights, values, values, ops.zeros(())),
+        )
         values = ops.where(best > THRESHOLD, ops.maximum(first, THRESHOLD + _GAP), ops.minimum(first, THRESHOLD - _GAP))
-        return values, self._evaluate(values)
+        return values, self._prices.at(values)
 
 
 def _tensors(band: Band) -> Band:

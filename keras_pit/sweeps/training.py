@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..graph import _keras
 from .job import Data, Job
 
 LOOKS = 200
@@ -127,6 +128,9 @@ def train(model: keras.Model, stage: Stage, job: Job) -> dict[str, list[float]]:
     else:
         data = job.data or Data()
         own = (CosineDecay(),) if stage.kind == "fine-tune" else ()
+        if stage.kind != "search":
+            model.make_train_function()
+            _keras.trace_once(model)
         found = model.fit(
             data.x, data.y, epochs=stage.epochs, verbose=0, callbacks=[*own, *stage.callbacks], **data.options
         )

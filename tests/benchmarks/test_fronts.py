@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from fronts import Point, hypervolume
+from fronts import Point, hypervolume, made_for, volumes
 
 WHOLE = Point("task", 0, "seed", 10_000, 10_000, 10_000, 10_000, 1.0, 1.0, 1, 1.0, classes=2)
 
@@ -39,3 +39,11 @@ def test_the_area_below_the_best_score_within_each_cost(rows, area):
 
 def test_costs_count_each_by_itself():
     assert hypervolume(points((100, 1.0, 1.0)), WHOLE, "macs") == 0.0
+
+
+def test_networks_count_for_the_cost_that_they_were_made_for():
+    small = replace(WHOLE, method="one", size=100, macs=5_000, validation=0.9, test=0.9)
+    fast = replace(WHOLE, method="one", size=5_000, macs=100, validation=0.8, test=0.8, cost="macs")
+    assert made_for([WHOLE, small, fast], "task", "macs") == [fast]
+    assert made_for([WHOLE, small, fast], "task", "latency") == [small]
+    assert volumes([WHOLE, small, fast], "task", "one", "macs") == [pytest.approx(0.6)]

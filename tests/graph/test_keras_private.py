@@ -2,6 +2,8 @@
 
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from keras_pit.graph import _keras
@@ -114,3 +116,74 @@ def test_models_built_during_a_call_know_nothing_of_it():
     inputs = keras.Input((4,))
     keras.Model(inputs, Builder()(inputs))(np.zeros((1, 4)), training=True)
     assert not any(model.layers[1]._inbound_nodes[0].arguments.kwargs.get("training") for model in made)
+
+
+def counted(model, **options):
+    """The model, compiled, its step traced once; and a list that grows with each trace of its step."""
+    traces, step = [], model.train_step
+
+    def train_step(data):
+        traces.append(data)
+        return step(data)
+
+    model.train_step = train_step
+    model.compile("adam", **options)
+    model.make_train_function()
+    _keras.trace_once(model)
+    return model, traces
+
+
+def two_outputs():
+    inputs = keras.Input((3,), name="x")
+    heads = {name: layers.Dense(2, name=name)(inputs) for name in ("a", "b")}
+    return keras.Model(inputs, heads)
+
+
+def data(kind):
+    x, y = np.ones((5, 3), "float32"), np.ones((5, 2), "float32")
+    if kind == "weights":
+        return {"x": x, "y": y, "sample_weight": np.ones(5)}
+    if kind == "dataset":
+        return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(2), "shuffle": False}
+    return {"x": x, "y": y}
+
+
+@pytest.mark.parametrize("kind", ["arrays", "weights", "dataset"])
+def test_a_step_is_traced_once(kind):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    model, traces = counted(model, loss="mse", metrics=["mae", "accuracy"], weighted_metrics=["mse"])
+    model.fit(**data(kind), batch_size=None if kind == "dataset" else 2, epochs=2, verbose=0)
+    assert len(traces) == 1
+
+
+def test_a_step_of_a_model_with_two_outputs_is_traced_once():
+    model, traces = counted(two_outputs(), loss={"a": "mse", "b": "mae"}, metrics={"a": ["mae"], "b": ["mse"]})
+    targets = {name: np.ones((5, 2)) for name in ("a", "b")}
+    logs = model.fit(np.ones((5, 3)), targets, epochs=2, verbose=0).history
+    assert len(traces) == 1
+    assert {"loss", "a_loss", "b_loss", "a_mae", "b_mse"} <= set(logs)
+
+
+def test_a_step_that_is_traced_once_trains_as_any_other():
+    def trained(once):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), layers.Dense(2), layers.Dropout(0.5)])
+        model.compile("adam", "mse", metrics=["mae"])
+        if once:
+            model.make_train_function()
+            _keras.trace_once(model)
+        logs = model.fit(**data("arrays"), epochs=3, verbose=0).history
+        return logs, model.get_weights()
+
+    (logs, weights), (other_logs, other_weights) = trained(True), trained(False)
+    assert logs == other_logs
+    for weight, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_a_step_of_sparse_data_is_traced_as_ever():
+    x = tf.sparse.from_dense(np.eye(4, 3, dtype="float32"))
+    inputs = keras.Input((3,), sparse=True)
+    model, traces = counted(keras.Model(inputs, layers.Dense(2)(inputs)), loss="mse", metrics=["mae"])
+    model.fit(tf.data.Dataset.from_tensor_slices((x, np.ones((4, 2)))).batch(2), shuffle=False, verbose=0)
+    assert traces
