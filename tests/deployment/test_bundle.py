@@ -4,7 +4,6 @@ TFLite-Micro itself is not at hand, so `tflm_stub` stands in for it: the same in
 back what TFLite-Micro's Python build computed.
 """
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -19,27 +18,28 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import BuiltinOperator
+from compiling import (
+    STRICT,
+    STUB,
+    compile_program,
+    compiled,
+    host_arena,
+    on_tflite_micro,
+    run,
+    run_on_tflite_micro,
+)
 from keras import layers
 
 from keras_pit import deploy, folders
 from keras_pit.costs import cores
-from keras_pit.deployment import DeploymentError, profile, run_tflite_micro, to_tflite
 from keras_pit.deployment import bundle as writing
+from keras_pit.deployment import profile, run_tflite_micro, to_tflite
 from keras_pit.deployment.cpp import sources
-from keras_pit.deployment.cpp.literals import literal, string
-from keras_pit.deployment.cpp.names import check_labels, check_name, enumerator
-from keras_pit.deployment.cpp.operators import OPERATORS, registrations
-from keras_pit.deployment.file_graph import Graph, OpInfo, TensorInfo
+from keras_pit.deployment.cpp.literals import literal
+from keras_pit.deployment.file_graph import Graph
 from keras_pit.deployment.flatbuffer import read_graph
 
-STUB = Path(__file__).with_name("tflm_stub")
 EXAMPLE = Path(__file__).parents[2] / "tflite"
-STRICT = ("-Wall", "-Wextra", "-Werror")
-
-compiled = pytest.mark.skipif(
-    shutil.which("c++") is None or shutil.which("make") is None,
-    reason="needs a C++ compiler and make: c++ or make not found",
-)
 
 
 def classifier():
@@ -130,22 +130,6 @@ def self_test(made, tmp_path_factory):
     return get
 
 
-def run(*command, cwd, ok=True, **environment):
-    """What a command prints, once it has ended as expected."""
-    result = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=environment or None, capture_output=True, text=True, timeout=120
-    )
-    assert (result.returncode == 0) is ok, result.stdout + result.stderr
-    return result.stdout
-
-
-def compile_program(folder, *sources, options=()):
-    """Build a program from `sources` and the stand-in, and return its path."""
-    parts = [*options, "-std=c++17", *STRICT, "-DTF_LITE_STATIC_MEMORY", f"-I{STUB}"]
-    run("c++", *parts, *sources, STUB / "tensorflow/lite/micro/stub.cc", "-o", "program", cwd=folder)
-    return folder / "program"
-
-
 def record(made, path, *, change=None, kernels=True, arena=1000):
     """A recording for the stand-in of what TFLite-Micro computes for the tests of a bundle."""
     picked = [np.asarray(sample)[[0, 3, 5, 8]] for sample in made.samples]
@@ -192,10 +176,6 @@ class TestSelfTest:
             "Failed to resize buffer",
             f"{name}: FAIL (no interpreter: see the messages above; the arena has {size} bytes)",
         ]
-
-
-def host_arena(directory):
-    return int(re.search(r"sizeof\(void\*\) > 4 \? (\d+)", (directory / "model_settings.h").read_text())[1])
 
 
 @compiled
@@ -429,146 +409,6 @@ def test_a_model_is_converted_first(tmp_path):
             assert path.is_dir() or path.read_bytes() == (again / path.relative_to(place)).read_bytes()
 
 
-def tensor(dtype):
-    return TensorInfo(index=0, name="t", shape=(1,), open=False, dtype=dtype, scale=0.0, zero_point=0)
-
-
-def graph(*ops):
-    made = [OpInfo(name, tuple(map(tensor, inputs)), tuple(map(tensor, outputs))) for name, inputs, outputs in ops]
-    return Graph((), (), (), tuple(made))
-
-
-CONV8 = ("CONV_2D", ("int8", "int8", "int32"), ("int8",))
-CONV16 = ("CONV_2D", ("int16", "int8", "int64"), ("int16",))
-CONV_FLOAT = ("CONV_2D", ("float32", "float32", "float32"), ("float32",))
-
-
-@pytest.mark.parametrize(
-    ("ops", "calls"),
-    [
-        ([CONV8], [("AddConv2D", "Register_CONV_2D_INT8")]),
-        ([CONV8, CONV8], [("AddConv2D", "Register_CONV_2D_INT8")]),
-        ([CONV16], [("AddConv2D", "Register_CONV_2D_INT16")]),
-        ([CONV_FLOAT], [("AddConv2D", "")]),
-        ([CONV8, CONV16], [("AddConv2D", "")]),
-        ([("CONV_2D", ("int8", "int4", "int32"), ("int8",))], [("AddConv2D", "")]),
-        ([("SOFTMAX", ("int8",), ("int16",))], [("AddSoftmax", "")]),
-        ([("MUL", ("int16", "int16"), ("int16",))], [("AddMul", "")]),
-        ([("PAD", ("int8", "int32"), ("int8",))], [("AddPad", "Register_PAD_INT8")]),
-        (
-            [("RESHAPE", ("int8", "int32"), ("int8",)), CONV8],
-            [("AddConv2D", "Register_CONV_2D_INT8"), ("AddReshape", "")],
-        ),
-    ],
-)
-def test_registrations(ops, calls):
-    assert [(call.method, call.kernel) for call in registrations(graph(*ops))] == calls
-
-
-def test_each_method_is_named_once():
-    assert len({row.name for row in OPERATORS.values()}) == len(OPERATORS)
-    assert all(re.fullmatch(r"Add[A-Z]\w+", row.name) for row in OPERATORS.values())
-
-
-@pytest.mark.parametrize(
-    ("op", "message"),
-    [
-        ("TILE", "operator TILE ('t' -> 't'), for which MicroMutableOpResolver has no method; expected operators that"),
-        (
-            "VAR_HANDLE",
-            "The file keeps variables ('t' -> 't'); expected constants alone. Freeze them before the conversion",
-        ),
-    ],
-)
-def test_operators_that_cannot_be_registered(op, message):
-    with pytest.raises(DeploymentError, match=re.escape(message)):
-        registrations(graph((op, ("int8",), ("int8",))))
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("2watch", "name='2watch' is not a C++ identifier; expected letters, digits and underscores, a letter first."),
-        ("my watch", "name='my watch' is not a C++ identifier"),
-        ("größe", "name='größe' is not a C++ identifier"),
-        ("_watch", "name='_watch' is not a C++ identifier"),
-        ("", "name='' is not a C++ identifier"),
-        ("my__watch", "name='my__watch' holds two underscores in a row, which C++ reserves for compilers."),
-        ("switch", "name='switch' is a keyword in C++; expected a free identifier. Pass another, for example name="),
-        ("log", "name='log' is taken by a library in C++"),
-        ("tflite", "name='tflite' is taken by a library in C++"),
-    ],
-)
-def test_names(name, message, tmp_path):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        deploy(b"never read", tmp_path / "out", name=name)
-    assert not list(tmp_path.iterdir())
-
-
-ARDUINO = "PI HIGH LOW INPUT OUTPUT F A0 A15 D3 B101 Serial Serial1 byte boolean word setup loop"
-
-
-@pytest.mark.parametrize("name", ["int8_t", "uint_fast16_t", "size_t", "NULL", "EOF", "INT8_MAX", *ARDUINO.split()])
-def test_types_and_macros_are_no_names(name):
-    with pytest.raises(ValueError, match=f"name='{name}' is taken by a library in C"):
-        check_name(name)
-
-
-@compiled
-def test_macros_of_the_headers_in_use_are_no_names(tmp_path):
-    headers = "stdint stddef stdbool float inttypes"
-    (tmp_path / "test.cc").write_text("".join(f"#include <{header}.h>\n" for header in headers.split()))
-    macros = re.findall(r"#define ([A-Za-z]\w*) ", run("c++", "-std=c++17", "-dM", "-E", "test.cc", cwd=tmp_path))
-    free = []
-    for macro in macros:
-        with contextlib.suppress(ValueError):
-            check_name(macro)
-            free.append(macro)
-    assert not free
-
-
-@compiled
-@pytest.mark.parametrize("name", ["ECG", "A", "watch", "Watch2", "model", "data", "net", "ecg", "value", "sine"])
-def test_free_names(name, tmp_path):
-    check_name(name)
-    headers = "math stdio stdlib string time unistd signal sys/socket pthread ctype strings fcntl poll"
-    includes = "".join(f"#include <{header}.h>\n" for header in headers.split())
-    (tmp_path / "test.cc").write_text(f"{includes}namespace {name} {{}}\nint main() {{}}\n")
-    run("c++", "-fsyntax-only", "test.cc", cwd=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("label", "name"),
-    [
-        ("rest", "kRest"),
-        ("PEN", "kPEN"),
-        ("arm raise", "kArmRaise"),
-        ("arm-raise 2", "kArmRaise_2"),
-        ("1.5", "k1_5"),
-        ("15", "k15"),
-        ("été", "kEte"),
-        ("switch", "kSwitch"),
-    ],
-)
-def test_enumerators(label, name):
-    assert enumerator(label) == name
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (["a b", "a-b"], "Labels 'a b' and 'a-b' have the same name in C++, kAB; expected names that differ"),
-        (["x", "x"], "Labels 'x' and 'x' have the same name in C++, kX"),
-        (["+", "-"], "Label '+' has no Latin letter or digit to make a C++ name of; expected at least one. Rename it."),
-    ],
-)
-def test_labels_that_clash(labels, message, tmp_path):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        check_labels(labels)
-    with pytest.raises(ValueError, match=re.escape(message)):
-        deploy(b"never read", tmp_path / "out", labels=labels)
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -792,33 +632,6 @@ def test_an_interrupted_run_leaves_what_was_there(made, moment, older, tmp_path,
         assert (place / "arduino/model/model.ino").is_file()
 
 
-@pytest.mark.parametrize(
-    ("number", "dtype", "text"),
-    [
-        (-128, "int8", "-128"),
-        (2**32 - 1, "uint32", "4294967295u"),
-        (-(2**63), "int64", "-9223372036854775807LL - 1"),
-        (2**64 - 1, "uint64", "18446744073709551615ULL"),
-        (0.1, "float32", "0.1f"),
-        (1e-30, "float32", "1e-30f"),
-        (3, "float32", "3.0f"),
-        (1.1754944e-38, "float32", "1.1754944e-38f"),
-        (1, "bool", "true"),
-    ],
-)
-def test_literals(number, dtype, text):
-    assert literal(number, dtype) == text
-
-
-def test_numbers_that_have_noliteral():
-    with pytest.raises(DeploymentError, match="An output for the test data is nan; expected finite numbers"):
-        literal(np.float32("nan"), "float32")
-
-
-def test_strings():
-    assert string('a"b\\c??\té') == '"a\\042b\\134c\\077\\077\\011\\303\\251"'
-
-
 def test_the_example_is_current(tmp_path):
     """The files in tflite/watch are what is generated from its network and test data today."""
     specification = importlib.util.spec_from_file_location("regenerate", EXAMPLE / "regenerate.py")
@@ -830,31 +643,6 @@ def test_the_example_is_current(tmp_path):
     assert names[0] == {name for name in names[1] if not name.startswith("build/")}
     different = [name for name in sorted(names[0]) if (new / name).read_bytes() != (committed / name).read_bytes()]
     assert not different, "run: python tflite/regenerate.py"
-
-
-WHEEL = Path(importlib.util.find_spec("tflite_micro").origin).parent / "python/tflite_micro/_runtime.so"
-SYMBOL = b"_ZN6tflite5micro16MicroInterpreter15AllocateTensorsEv"
-
-
-def run_on_tflite_micro(directory, folder):
-    """What the self-test of a bundle prints, as a library in a process that has loaded tflite_micro's own."""
-    sources = (directory / "main.cc", directory / "model_data.cc", STUB / "wheel.cc")
-    flags = ("-shared", "-fPIC", "-std=c++17", *STRICT, "-DTF_LITE_STATIC_MEMORY", f"-I{STUB}")
-    run("c++", *flags, *sources, "-o", "self_test.so", cwd=folder)
-    program = (
-        "import ctypes, sys\n"
-        f"ctypes.CDLL({str(WHEEL)!r}, ctypes.RTLD_GLOBAL)\n"
-        "sys.exit(ctypes.CDLL('./self_test.so').main())"
-    )
-    process = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120)
-    lines = process.stderr.splitlines()
-    assert process.returncode == (0 if lines[-1].endswith("PASS") else 1)
-    return lines
-
-
-on_tflite_micro = pytest.mark.skipif(
-    SYMBOL not in WHEEL.read_bytes(), reason="this build of tflite_micro has another interface than the stand-in"
-)
 
 
 @compiled

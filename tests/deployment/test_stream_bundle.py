@@ -16,8 +16,8 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import BuiltinOperator
+from compiling import STRICT, STUB, WHEEL, compiled, host_arena, on_tflite_micro, run, run_on_tflite_micro
 from keras import layers
-from test_bundle import STRICT, STUB, WHEEL, compiled, host_arena, on_tflite_micro, run, run_on_tflite_micro
 
 from keras_pit import deploy, to_tflite
 from keras_pit.deployment.flatbuffer import File
