@@ -227,7 +227,8 @@ def _prepare(model: Any, spec: Any) -> None:
         return
     # What is missing in a batch has the type of an option.
     specs = keras.tree.map_structure(lambda one: None if isinstance(one, tf.OptionalSpec) else one, spec)
-    if not all(isinstance(one, tf.TensorSpec) for one in keras.tree.flatten(specs) if one is not None):
+    flat = [one for one in keras.tree.flatten(specs) if one is not None]
+    if not all(isinstance(one, tf.TensorSpec) and one.shape.rank is not None for one in flat):
         return
     x, y, weights = keras.utils.unpack_x_y_sample_weight(keras.tree.map_structure(_symbol, specs))
     outputs = output_structure(model)

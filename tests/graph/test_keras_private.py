@@ -187,3 +187,11 @@ def test_a_step_of_sparse_data_is_traced_as_ever():
     model, traces = counted(keras.Model(inputs, layers.Dense(2)(inputs)), loss="mse", metrics=["mae"])
     model.fit(tf.data.Dataset.from_tensor_slices((x, np.ones((4, 2)))).batch(2), shuffle=False, verbose=0)
     assert traces
+
+
+def test_data_without_shapes_are_refused_by_keras_itself():
+    model, _ = counted(keras.Sequential([keras.Input((3,)), layers.Dense(2)]), loss="mse", metrics=["mae"])
+    known = tf.data.Dataset.from_tensor_slices(tuple(data("arrays").values())).batch(2)
+    unknown = tf.data.Dataset.from_generator(lambda: iter(known), output_types=("float32", "float32"))
+    with pytest.raises(ValueError, match="unknown rank"):
+        model.fit(unknown.map(lambda x, y: (tf.ensure_shape(x, (None, 3)), y)), shuffle=False, verbose=0)
