@@ -29,7 +29,7 @@ import keras
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from tasks import TASKS, Split, accuracy, parser
+from tasks import TASKS, Split, accuracy, cpu, parser
 
 import keras_pit
 from keras_pit.sweeps import hypervolume
@@ -72,12 +72,6 @@ class Seed:
     seconds: float
     cpu: float
     epoch: float
-
-
-def cpu() -> float:
-    """CPU time of this process and of its children that have ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def train(name: str, seed: int, split: Split) -> Seed:

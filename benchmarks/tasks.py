@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
 import platform
 import sys
@@ -136,6 +137,12 @@ def accuracy(model: keras.Model, split: Split) -> float:
     """The share of the test samples that the model gets right."""
     *_, x, y = split
     return float((model.predict(x, 512, verbose=0).argmax(-1) == y).mean())
+
+
+def cpu() -> float:
+    """CPU time of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def save(results: Sequence[Any], path: pathlib.Path) -> None:
