@@ -1,8 +1,9 @@
 """Fronts of accuracy against cost: how much of the plane a method dominates, as a table and as a picture.
 
-Hypervolume: cost on a logarithmic axis from the seed's (0) to a `REACH`-th of it (1), score from chance (0) to all
-right (1). It is the area below the best score that a method reaches within each cost. Validation data choose which
-networks are on a front, test data say how good they are.
+Hypervolume: cost on a logarithmic axis from the seed's (0) to the share of it that the tightest budget is (1), score
+from chance (0) to all right (1). It is the area below the best score that a method reaches within each cost. A network
+below the tightest budget counts as one that just meets it: how far below a method ends by chance is no merit.
+Validation data choose which networks are on a front, test data say how good they are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from statistics import mean, stdev
 from rich.console import Console
 from rich.table import Table
 
-REACH = 100.0
 COSTS = ("size", "macs", "latency")
 UNITS = {"size": "parameters", "macs": "MACs", "latency": "ms"}
 
@@ -50,20 +50,21 @@ def made_for(points: list[Point], task: str, cost: str) -> list[Point]:
     return [point for point in of_task if point.cost == cost] or [p for p in of_task if p.cost == "size"]
 
 
-def hypervolume(points: Iterable[Point], whole: Point, cost: str) -> float:
+def hypervolume(points: Iterable[Point], whole: Point, cost: str, reach: float) -> float:
     """The area that networks of one method and one seed dominate, between 0 and 1.
 
     Args:
         points: the networks.
         whole: the seed network.
         cost: one of `COSTS`.
+        reach: where the axis ends: how many times less than the seed the tightest budget is.
     """
     front: list[tuple[float, float]] = []
     best = -math.inf
     for point in sorted(points, key=lambda one: (getattr(one, cost), -one.validation)):
         if point.validation > best:
             best = point.validation
-            reduction = math.log(getattr(whole, cost) / getattr(point, cost)) / math.log(REACH)
+            reduction = math.log(getattr(whole, cost) / getattr(point, cost)) / math.log(reach)
             chance = 1 / point.classes
             front.append((min(max(reduction, 0.0), 1.0), max((point.test - chance) / (1 - chance), 0.0)))
     # The front runs from the smallest network to the largest: each rules from its own reduction down to the next one's.
@@ -74,9 +75,11 @@ def hypervolume(points: Iterable[Point], whole: Point, cost: str) -> float:
 def volumes(points: list[Point], task: str, method: str, cost: str) -> list[float]:
     """The hypervolume of a method on a task, seed by seed."""
     wholes = {point.seed: point for point in points if point.task == task and point.method == "seed"}
-    mine = [point for point in made_for(points, task, cost) if point.method == method]
+    every = made_for(points, task, cost)
+    mine = [point for point in every if point.method == method]
+    reach = max(getattr(wholes[point.seed], point.cost) / point.budget for point in every)
     return [
-        hypervolume([point for point in mine if point.seed == seed], whole, cost)
+        hypervolume([point for point in mine if point.seed == seed], whole, cost, reach)
         for seed, whole in sorted(wholes.items())
         if any(point.seed == seed for point in mine)
     ]

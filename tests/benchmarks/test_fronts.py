@@ -34,16 +34,23 @@ AREAS = [
 
 @pytest.mark.parametrize(("rows", "area"), AREAS, ids=range(len(AREAS)))
 def test_the_area_below_the_best_score_within_each_cost(rows, area):
-    assert hypervolume(points(*rows), WHOLE, "size") == pytest.approx(area)
+    assert hypervolume(points(*rows), WHOLE, "size", 100) == pytest.approx(area)
 
 
 def test_costs_count_each_by_itself():
-    assert hypervolume(points((100, 1.0, 1.0)), WHOLE, "macs") == 0.0
+    assert hypervolume(points((100, 1.0, 1.0)), WHOLE, "macs", 100) == 0.0
 
 
 def test_networks_count_for_the_cost_that_they_were_made_for():
-    small = replace(WHOLE, method="one", size=100, macs=5_000, validation=0.9, test=0.9)
-    fast = replace(WHOLE, method="one", size=5_000, macs=100, validation=0.8, test=0.8, cost="macs")
+    small = replace(WHOLE, method="one", budget=100, size=100, macs=5_000, validation=0.9, test=0.9)
+    fast = replace(WHOLE, method="one", budget=100, size=5_000, macs=100, validation=0.8, test=0.8, cost="macs")
     assert made_for([WHOLE, small, fast], "task", "macs") == [fast]
     assert made_for([WHOLE, small, fast], "task", "latency") == [small]
     assert volumes([WHOLE, small, fast], "task", "one", "macs") == [pytest.approx(0.6)]
+
+
+def test_the_axis_ends_at_the_tightest_budget():
+    below = replace(WHOLE, method="one", budget=1_000, size=10, validation=0.9, test=0.9)
+    exact = replace(below, size=1_000, method="other")
+    assert volumes([WHOLE, below, exact], "task", "one", "size") == [pytest.approx(0.8)]
+    assert volumes([WHOLE, below, exact], "task", "other", "size") == [pytest.approx(0.8)]
