@@ -10,7 +10,7 @@ import keras
 from .. import blueprint, checks, costs
 from ..costs.check import cost_of
 from ..graph import seeds
-from ..graph.channels import trace
+from ..graph.tracer import trace
 from .model import SearchModel, require_search
 from .totals import total, warn_of_unknown
 

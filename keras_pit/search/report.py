@@ -19,8 +19,9 @@ from ..costs import geometry
 from ..errors import OpenLength
 from ..graph import seeds, table
 from ..graph.branches import Branch, Branches
-from ..graph.channels import Channels, trace
+from ..graph.channels import Channels
 from ..graph.kinds import kind_of
+from ..graph.tracer import trace
 from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
 from ..layers.ownership import channel_masks, presence

@@ -22,9 +22,9 @@ import numpy as np
 
 from .. import checks
 from ..graph import seeds
-from ..graph.channels import trace
 from ..graph.rebuild import copy_state, rebuild
 from ..graph.remake import remake
+from ..graph.tracer import trace
 from ..layers.kernels import same_padding
 from ..layers.stock import search_layer
 from .model import SearchModel

@@ -13,10 +13,11 @@ from .. import blueprint, costs
 from ..costs.check import check, check_whole, cost_of
 from ..graph import _keras
 from ..graph.branches import Branches, find
-from ..graph.channels import Channels, trace
+from ..graph.channels import Channels
 from ..graph.kinds import made_as
 from ..graph.rebuild import copy_state, rebuild, renewed
 from ..graph.remake import remake
+from ..graph.tracer import trace
 from ..graph.unsaved import lost
 from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
