@@ -23,7 +23,7 @@ FLOORS = (
     ("streaming",),
     ("costs",),
     ("boards",),
-    ("_lazy", "checks", "errors", "folders"),
+    ("_lazy", "checks", "errors", "folders", "printing"),
 )
 HEIGHT = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -128,25 +128,25 @@ class States:
     def __init__(self, node: Node, layer: PITLayer) -> None:
         self.axis = layer.kernel_axis if len(layer.kernel_size) == 2 else 1
         mask = layer.kernel_mask
-        self.reaches, self.steps = max(mask.lags) + 1, len(mask.steps)
-        lags = np.array(mask.lags)
+        self._steps, lags = mask.steps, np.array(mask.lags)
+        self._lags = lags
+        reaches = range(max(mask.lags) + 1)
         self.all = [
             State.of(np.flatnonzero((lags <= reach) & (lags % step == 0)), node, self.axis)
-            for reach in range(self.reaches)
+            for reach in reaches
             for step in mask.steps
         ]
 
     def index(self, layer: PITLayer, reader: Reader) -> Any:
-        """The number of the state that the masks are in."""
-        reach: Any = self.reaches - 1
-        if layer.beta is not None:
-            on = ops.cast(ops.greater(reader.value(layer.beta), THRESHOLD), "int32")
-            reach = ops.max(on * np.arange(self.reaches, dtype="int32"))
-        step: Any = 0
-        if layer.gamma is not None:
-            on = ops.greater(reader.value(layer.gamma), THRESHOLD)
-            step = ops.min(ops.where(on, np.arange(self.steps, dtype="int32"), self.steps - 1))
-        return reach * self.steps + step
+        """The number of the state that the masks are in, or of one with the same taps."""
+        if not layer.searches_taps:
+            return len(self.all) - len(self._steps)
+        # From the taps that stay, not from the variables: a reader may hold a row of masks without them.
+        on = ops.greater(reader.taps(layer), THRESHOLD)
+        reach = ops.max(ops.where(on, self._lags, 0))
+        nearest = ops.min(ops.where(ops.logical_and(on, self._lags > 0), self._lags, self._steps[-1]))
+        step = ops.sum(ops.cast(nearest >= np.array(self._steps), "int32")) - 1
+        return ops.cast(reach, "int32") * len(self._steps) + step
 
 
 class Now:

@@ -22,7 +22,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from .. import checks, pictures
+from .. import checks, pictures, printing
 from ..costs import arena as arenas
 from ..costs import cores
 from ..costs.arena import Arena
@@ -203,17 +203,16 @@ class DeploymentReport:
                 stream.add_row(*row)
             yield stream
 
-        operators = Table(title="operators", show_footer=True, pad_edge=False, title_justify="left")
-        operators.add_column("operator", footer="total")
+        title = f"operators: instructions by core, milliseconds at {CLOCK} MHz"
+        operators = printing.table(title=title, show_footer=True, title_justify="left")
+        operators.add_column("operator", footer="total", overflow="fold")
         operators.add_column("output", justify="right")
         least = "at least " * bool(self.unknown)
         operators.add_column("MACs", f"{least}{self.macs:,}", justify="right")
         for core, number in self.instructions.items():
             low, high = self.interval(core, CLOCK)
-            took = (
-                f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms at {CLOCK} MHz\n({low:.3g} to {high:.3g})"
-            )
-            operators.add_column(f"instructions\n{core}", took, justify="right")
+            took = f"{least}{number:,}\n{self.milliseconds(core, CLOCK):.3g} ms\n{low:.3g}-{high:.3g}"
+            operators.add_column(core, took, justify="right")
         for op in self.operators:
             taken = (_known(op.instructions[core]) for core in self.instructions)
             operators.add_row(op.name, "x".join(map(str, op.output)), _known(op.macs), *taken)

@@ -14,7 +14,7 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
-from .. import checks, costs
+from .. import checks, costs, printing
 from ..costs import geometry
 from ..errors import OpenLength
 from ..graph import seeds, table
@@ -151,7 +151,7 @@ class Report:
             ram, latency = self.streaming["streaming_ram"], self.streaming["streaming_latency"]
             notes.append(f"step by step: {ram:,.0f} B of RAM, {latency:.3g} ms for a step that decides ({costs.BOARD})")
         caption = "; ".join(notes) or None
-        grid = Table(title=f"{self.model}: before→after", caption=caption, show_footer=True, pad_edge=False)
+        grid = printing.table(title=f"{self.model}: before→after", caption=caption, show_footer=True)
         grid.add_column("layer", footer="total", min_width=10, overflow="fold")
         for name in ("channels", "kernel", "dilation"):
             grid.add_column(name, justify="right", no_wrap=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
+from .. import printing
 from ..pictures.style import UNITS, unit
 from .points import Point
 
@@ -23,8 +23,7 @@ def table(front: Any) -> Table:
     notes += [f"{front.missing} points are not finished"] * bool(front.missing)
     notes += [f"{failure.step.name} has failed: {failure.reason.splitlines()[0]}" for failure in front.failures]
     title = f"Front of {front.monitor} over {first}"
-    # Eight columns fit into 80 characters.
-    result = Table(title=title, caption="\n".join(notes), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    result = printing.table(title=title, caption="\n".join(notes))
     names = [name for name in dict.fromkeys((*UNITS, *map(front.plan.short, front.plan.costs))) if front.knows(name)]
     result.add_column("point")
     values = [front.monitor, "in int8", *(["test", "test in int8"] if front.tests else [])]

@@ -6,7 +6,10 @@ Helium one output at four positions. What is left over, an odd output or the las
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..call import Call
+from ..operators import Operator
 from ..sizes import Scalar, floor_div, is_number, leftover, product
 from .path import Loops, Path, groups, of, outer, together
 
@@ -20,27 +23,36 @@ def conv(call: Call, core: str) -> list[Path]:
     outputs, taps = call.result.shape[-1], product(call.kernel) * call.weights.shape[-1]
     grouped = not is_number(parts) or parts != 1
     pointwise = (height * width <= 1) & (top + left <= 0) & (parts <= 1)
-    if call.op.is_dilated:
-        fast = Path("conv_1x1", _blocks(core, positions, outputs, taps, direct=True), False)
-    elif call.op.stride == (1, 1):
-        fast = Path("conv_1x1", _blocks(core, positions, outputs, taps, direct=True), pointwise)
-    else:  # row by row
-        rows = call.result.shape[1]
-        row = _blocks(core, positions / rows, outputs, taps, direct=True, times=rows)
-        fast = Path("conv_1x1_strided", row, pointwise)
+    rows = call.result.shape[1]
+    whole = Path("conv_1x1", _blocks(core, positions, outputs, taps, direct=True), pointwise)
+    by_rows = _blocks(core, positions / rows, outputs, taps, direct=True, times=rows)
+    fast = _fast(call.op, whole, Path("conv_1x1_strided", by_rows, pointwise))
     channels, copied = call.weights.shape[-1], parts * positions * height * width
     loops = _blocks(core, positions, outputs / parts, taps, times=parts) | _columns(core, copied, channels)
     general = Path("conv", loops)
     rows = call.source.shape[1]
     along_row = is_number(rows) is False or rows == 1
     if core != "cortex-m55" or grouped or not along_row or call.op.is_dilated:
-        return [fast, general]
+        return [*fast, general]
     # Along a row, only windows that touch the padding are copied.
     edges = 2 * left / call.op.stride[1]
     vectors = floor_div(height * width * channels + 15, 16)
     row = loops | {"edge_output": edges * outputs, "edge_vector": edges * outputs * vectors}
     whole_words = leftover(call.op.stride[1] * channels, 4) <= 0
-    return [fast, Path("conv_row", row, whole_words & (height <= 1) & (rows <= 1)), general]
+    return [*fast, Path("conv_row", row, whole_words & (height <= 1) & (rows <= 1)), general]
+
+
+def _fast(op: Operator, whole: Path, by_rows: Path) -> list[Path]:
+    """What a pointwise convolution takes: it is one product, or with a stride one for each row.
+
+    Where a stride is soft, as that of a step that takes a whole buffer, either one is there at a time.
+    """
+    if op.is_dilated:
+        return [replace(whole, condition=False)]
+    if all(map(is_number, op.stride)):
+        return [whole if op.stride == (1, 1) else by_rows]
+    dense = (op.stride[0] <= 1) & (op.stride[1] <= 1)
+    return [replace(whole, condition=whole.condition & dense), by_rows]
 
 
 def _columns(core: str, copied: Scalar, channels: Scalar) -> Loops:
