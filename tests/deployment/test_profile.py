@@ -2,12 +2,14 @@
 
 import copy
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
+from rich.console import Console
 from untrimmed import untrimmed
 
 from keras_pit import DeploymentError
@@ -18,6 +20,8 @@ from keras_pit.costs.schedule import choices, in_order
 from keras_pit.deployment import profile, run_tflite_micro, trim
 from keras_pit.deployment.flatbuffer import File, read_program
 from keras_pit.deployment.packing import repack
+
+EXAMPLE = Path(__file__).parents[2] / "tflite" / "watch" / "model.tflite"
 
 
 def small_cnn():
@@ -195,10 +199,19 @@ def test_operators_that_tflite_micro_lacks():
     assert report.host_arena is None
 
 
+def test_nothing_is_cut_off_in_80_columns():
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(profile(EXAMPLE))
+    shown = capture.get()
+    for words in ("FULLY_CONNECTED", "AVERAGE_POOL_2D", "cortex-m0+", "1,290,856"):
+        assert f" {words}" in shown
+
+
 def test_prints_as_tables(report):
     text = str(report)
     assert max(map(len, text.splitlines())) <= 120
-    for part in ("flash: the file", "arena on cortex-m55", "FULLY_CONNECTED", "1x8x8x8", "ms at 100 MHz"):
+    for part in ("flash: the file", "arena on cortex-m55", "FULLY_CONNECTED", "1x8x8x8", "milliseconds at 100 MHz"):
         assert part in text
 
 

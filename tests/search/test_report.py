@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from rich.console import Console
 
 import keras_pit
+from examples import networks
 
 
 def searched() -> keras_pit.SearchModel:
@@ -77,3 +79,17 @@ def test_what_is_no_model_is_refused():
     for wrong in (np.zeros(3), None, "model"):
         with pytest.raises(TypeError, match=r"Expected a keras\.Model"):
             keras_pit.summary(wrong)
+
+
+def test_nothing_is_cut_off_in_80_columns():
+    search = keras_pit.convert(networks.tcn())
+    for layer in search.search_layers:
+        for mask, least in ((layer.alpha, 9), (layer.gamma, 1)):
+            if mask is not None:
+                mask.assign(np.where(np.arange(mask.shape[0]) >= least, 0.6, 0.4))
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(keras_pit.summary(search))
+    shown = capture.get()
+    for words in ("not searched", "unknown", "13.3k→", "25→13"):
+        assert words in shown
