@@ -29,14 +29,34 @@ def strided():
     return keras.Model(inputs, layers.Dense(3, name="out")(layers.GlobalAveragePooling1D(name="pool")(x)), name="net")
 
 
-@pytest.mark.parametrize("build", [network, valid, strided], ids=["causal", "valid", "strided"])
-@pytest.mark.parametrize("name", COSTS)
-def test_the_cost_of_a_step_is_that_of_its_masks(name, build):
+def residual():
+    """Branches, and inputs that may go."""
+    x = inputs = keras.Input((32, 4))
+    x = layers.Conv1D(6, 3, padding="same", name="stem")(x)
+    for index in range(2):
+        branch = layers.Conv1D(6, 5, padding="same", name=f"conv{index}")(layers.ReLU(name=f"relu{index}")(x))
+        x = layers.Add(name=f"add{index}")([x, branch])
+    return keras.Model(inputs, layers.Dense(3, name="out")(layers.GlobalAveragePooling1D(name="pool")(x)), name="res")
+
+
+def search_of(build, name):
+    """A search model of random weights in which all is searched that can be."""
     seed, rng = build(), np.random.default_rng(0)
     randomize(seed, rng)
-    search = keras_pit.convert(seed, name)
+    more = ("inputs", "branches") if build is residual else ()
+    return keras_pit.convert(seed, name, search=("channels", "kernel", "dilation", *more)), rng
+
+
+CASES = [(network, name) for name in COSTS]
+CASES += [(build, name) for build in (valid, strided) for name in COSTS[2:]]
+CASES += [(residual, name) for name in COSTS[:5]]
+
+
+@pytest.mark.parametrize(("build", "name"), CASES)
+def test_the_cost_of_a_step_is_that_of_its_masks(name, build):
+    search, rng = search_of(build, name)
     whole = search.origin.costs[name]
-    for _ in range(6):
+    for _ in range(4):
         random_masks(search, rng)
         exact, soft = search.cost(name), float(search.costs([name], search.reader())[0])
         share = float(search.relative_cost(search.reader()))
