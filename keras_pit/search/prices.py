@@ -9,7 +9,8 @@ binarised masks. A step then does not compute them, but compares the masks with 
 
 What is remembered says nothing that the masks do not say, and is not saved.
 
-The costs are one function of the graph, whoever asks for them: to trace them takes as long as to trace the network.
+The costs are two functions of the graph, whoever asks for them, one with slopes and one without, as to trace them takes
+long. The one with slopes does not call the other: XLA compiles no gradient of the loops in a function that is called.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class Prices:
     """
 
     def __init__(self, size: int, count: int, row: Callable[[Any], Any], costs: Callable[[Any], Any]) -> None:
-        self._row_of, self._count = row, count
-        self._compute, self._priced = apart(costs), apart(self._price)
-        self.at = apart(lambda values: self._compute(row(values)))
+        self._row_of, self._compute, self._count = row, costs, count
+        self._priced = apart(self._price)
+        self.at = apart(lambda values: costs(row(values)))
         """From the values of all mask variables to the costs, shape (count,)."""
         self._row = state("row", np.full(size, np.nan))
         self._costs = state("costs", np.zeros(count))
