@@ -1,5 +1,6 @@
 """A search is traced once, whatever it is compiled with: that takes seconds, and TensorFlow keeps what it traced."""
 
+import keras
 import pytest
 from small import LOSS, network, samples
 
@@ -16,3 +17,11 @@ def test_a_search_is_traced_once(arguments, metrics):
     search.fit(*samples(), epochs=2, verbose=0)
     search.fit(*samples(), epochs=1, verbose=0)
     assert len(traces) == 1
+
+
+def test_the_optimizer_is_there_before_callbacks_restore_its_state():
+    search, built = keras_pit.convert(network(), strength=2.0), []
+    search.compile("adam", LOSS, jit_compile=False)
+    begin = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: built.append(search.optimizer.built))
+    search.fit(*samples(), epochs=1, verbose=0, callbacks=[begin])
+    assert built == [True]
