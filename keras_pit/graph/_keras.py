@@ -200,8 +200,14 @@ def trace_once(model: Any) -> None:
     """Have the step of a compiled model traced once, by the training function that the model now has.
 
     A step makes variables of the optimizer, metrics and losses where they are missing, and TensorFlow traces what makes
-    variables a second time, and keeps both. Here they are made before, from what `fit` says of its data.
+    variables a second time, and keeps both. Here they are made before: those of the optimizer at once, so that a
+    callback that restores a checkpoint finds them, the others from what `fit` says of its data. Models whose outputs
+    are not known are left as they are.
     """
+    if not is_graph(model) or graph(model) is None:
+        return
+    if model.optimizer is not None and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     function = model.train_function
 
     def prepared(data: Any) -> Any:
@@ -212,7 +218,7 @@ def trace_once(model: Any) -> None:
 
 
 def _prepare(model: Any, spec: Any) -> None:
-    """Make the variables of a training step.
+    """Make the variables of metrics and losses.
 
     Args:
         model: compiled.
@@ -220,8 +226,6 @@ def _prepare(model: Any, spec: Any) -> None:
     """
     import tensorflow as tf
 
-    if model.optimizer is not None and not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
     metrics, loss = model._compile_metrics, model._compile_loss
     if spec is None or not (_open(metrics) or _open(loss)):
         return

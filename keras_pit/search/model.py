@@ -203,9 +203,6 @@ class SearchModel(keras.Model):
         ]
 
     def make_train_function(self, force: bool = False) -> Any:
-        # Before the callbacks begin: one that restores a checkpoint restores what the optimizer holds by then.
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
         new = self.train_function is None or force
         super().make_train_function(force)
         if new:

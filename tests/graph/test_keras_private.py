@@ -195,3 +195,21 @@ def test_data_without_shapes_are_refused_by_keras_itself():
     unknown = tf.data.Dataset.from_generator(lambda: iter(known), output_types=("float32", "float32"))
     with pytest.raises(ValueError, match="unknown rank"):
         model.fit(unknown.map(lambda x, y: (tf.ensure_shape(x, (None, 3)), y)), shuffle=False, verbose=0)
+
+
+class Plain(keras.Model):
+    """Says nothing of its outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(2)
+
+    def call(self, x):
+        return self.out(x)
+
+
+@pytest.mark.parametrize("build", [Plain, lambda: keras.Sequential([layers.Dense(2)])], ids=["subclass", "unbuilt"])
+def test_models_whose_outputs_are_not_known_train_as_ever(build):
+    model, traces = counted(build(), loss="mse", metrics=["mae"])
+    model.fit(**data("arrays"), verbose=0)
+    assert traces
