@@ -144,6 +144,8 @@ def best_of(run: Run, models: Iterator[keras.Model]) -> keras.Model:
     """The best of the first networks after a few epochs, trained to the end."""
     epochs = max(1, run.epochs // TRIAL)
     tried = [run.train(fresh(model), epochs) for _, model in zip(range(TRIALS), models, strict=False)]
+    if not tried:
+        raise ValueError(f"cannot be met by any of {MOST_DRAWS:,} random networks")
     best = max(tried, key=lambda model: score(model, run.data.validation, run.task.balanced))
     return run.train(best, run.epochs - TRIALS * epochs)
 

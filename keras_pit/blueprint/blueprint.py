@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -101,21 +101,21 @@ class Blueprint(Parts):
         if self.is_searched:
             reader = reader or Reader()
             program = replace(
-                Writer(self, reader).build(self.nodes), stretches=self.stretches, plain=lambda: self._plain(reader)
+                Writer(self, reader).build(self.nodes), stretches=self.stretches, plain=partial(self._plain, reader)
             )
         else:
             program = arranged(Writer(self, Reader()).build(self.network.nodes()))
         return replace(program, variants=tuple(variant.program(reader) for variant in self.variants))
 
-    def _plain(self, reader: Reader) -> Program:
-        """The program with a single operator for each kernel that is searched."""
+    def _plain(self, reader: Reader, windows: frozenset[str]) -> Program:
+        """The program with a single operator for each kernel that is searched, but in layers that see whole windows."""
         branches = [branch for need in self.needs.values() for branch in need.branches]
         if branches:
             raise ValueError(
                 f"Streaming costs are not known while branches are searched, as that of '{branches[0].sum.name}': "
                 "expected additions that stay. Search without 'branches', or use the costs of the whole window."
             )
-        return PlainWriter(self, reader).build(self.nodes)
+        return PlainWriter(self, reader, windows).build(self.nodes)
 
     @cached_property
     def nodes(self) -> list[Node]:

@@ -9,20 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..costs.operators import Operator
-from ..costs.sizes import Scalar, is_number, product
+from ..costs.sizes import Scalar, choose, is_number, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
 from ..lowering.shapes import Pair
-from .names import multiplier, operator_name
 from .parts import Parts
 from .sheet import Fold, Padded, Sheet
 from .states import Form, Input, Now, State, replaced
+
+
+class Kernel(NamedTuple):
+    """An operator that a convolution may be: its name, its weights and bias, outputs a channel; 1 if it is there."""
+
+    name: str
+    constants: list[int]
+    multiplier: int
+    presence: Scalar
 
 
 class Convolutions(Sheet):
@@ -41,16 +49,20 @@ class Convolutions(Sheet):
         takers = self.blueprint.folds.get(node, ())
         is_folded = product(tuple(self.takes_affine(taker) for taker in takers)) if takers else 0
         read = self.pad(window.pads, source) if word is None else source
-        number = self.put(
-            operator_name(node),
-            [read, *self.once(node.operator, self.kernel(node, window.size, read, shape))],
-            shape,
-            stride=window.strides,
-            dilation=window.dilation,
-            multiplier=multiplier(node),
-            padding=(word or "VALID").lower(),
-            presence=1 - is_folded,
-        )
+        number = self.tensor(shape)
+        for kernel in self.kernels(node, window.size, read, shape):
+            self.add(
+                Operator(
+                    kernel.name,
+                    (read, *self.once((node.operator, kernel.name, kernel.multiplier), kernel.constants)),
+                    (number,),
+                    stride=window.strides,
+                    dilation=window.dilation,
+                    multiplier=kernel.multiplier,
+                    padding=(word or "VALID").lower(),
+                    presence=product((kernel.presence, 1 - is_folded)),
+                )
+            )
         if takers:
             self.folds[number] = Fold(source, takers, is_folded)
         return number
@@ -72,14 +84,35 @@ class Convolutions(Sheet):
             self.states[node] = Now(states, layer, self.reader, [*_QUESTIONS, self.pads_of, *forms, *inputs])
         return self.states[node]
 
-    def kernel(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[int]:
-        """Weights and bias of a convolution."""
-        operator, read = node.operator, self.tensors[source].shape[-1]
+    def kernels(self, node: Node, size: Sequence[Scalar], source: int, shape: Sequence[Scalar]) -> list[Kernel]:
+        """The operators that a convolution may be, of which one is there.
+
+        In groups of one channel it is a depthwise one; with a single group left, that is an ordinary one again.
+        """
+        operator, read, made = node.operator, self.tensors[source].shape[-1], shape[-1]
+
+        def ordinary(inside: Scalar, presence: Scalar = 1) -> Kernel:
+            return Kernel("CONV_2D", self.weights((made, *size, inside), operator.bias), 1, presence)
+
+        def depthwise(multiplier: int, presence: Scalar = 1) -> Kernel:
+            constants = self.weights((1, *size, made), operator.bias, made)
+            return Kernel("DEPTHWISE_CONV_2D", constants, multiplier, presence)
+
         if isinstance(operator, kinds.Depthwise):
-            return self.weights((1, *size, shape[-1]), operator.bias, shape[-1])
-        groups = node.inputs[0].shape[-1] // operator.kernel.shape[2]
-        inside = read if groups == 1 else read // groups if is_number(read) else read / groups
-        return self.weights((shape[-1], *size, inside), operator.bias)
+            times = operator.kernel.shape[3]
+            if is_number(read) or not operator.is_grouped:
+                return [depthwise(times)]
+            several = choose(read > 1, 1, 0)
+            return [depthwise(times, several), ordinary(1, 1 - several)]
+        groups, times = node.inputs[0].shape[-1] // operator.kernel.shape[2], operator.kernel.shape[3]
+        if groups == 1 or is_number(read):
+            return [ordinary(read // groups if is_number(read) else read)]
+        inside, times = read / groups, times // groups
+        several = choose(inside > 1, 1, 0)
+        once: Scalar = 1 if times == 1 else 0 if is_number(made) else choose(made <= groups, 1, 0)
+        alone = [(1, once), (times, 1 - once)]
+        found = [(times, product((1 - several, is_so))) for times, is_so in alone if not _is_zero(is_so)]
+        return [ordinary(inside, several), *(depthwise(*one) for one in found)]
 
     def pad(self, pads: tuple[Pair, Pair], source: int) -> int:
         """A PAD of rows and columns; convolutions that pad alike share it."""
@@ -107,20 +140,21 @@ class Convolutions(Sheet):
         output = self.tensor(shape)
         for form in forms:
             read = sources[form.input]
-            self.add(
-                Operator(
-                    operator_name(node),
-                    (read, *self.kernel(node, replaced(window.size, axis, taps), read, shape)),
-                    (output,),
-                    stride=window.strides,
-                    dilation=replaced(window.dilation, axis, now.look_up(_spacing) if form.is_dilated else 1),
-                    multiplier=multiplier(node),
-                    padding=form.padding,
-                    presence=now.look_up(partial(_is_in, form)),
-                ),
-                node,
-                sees_zeros=form.padding == "same",
-            )
+            for kernel in self.kernels(node, replaced(window.size, axis, taps), read, shape):
+                self.add(
+                    Operator(
+                        kernel.name,
+                        (read, *kernel.constants),
+                        (output,),
+                        stride=window.strides,
+                        dilation=replaced(window.dilation, axis, now.look_up(_spacing) if form.is_dilated else 1),
+                        multiplier=kernel.multiplier,
+                        padding=form.padding,
+                        presence=product((now.look_up(partial(_is_in, form)), kernel.presence)),
+                    ),
+                    node,
+                    sees_zeros=form.padding == "same",
+                )
         return output
 
     def resized(self, node: Node, source: int, wanted: Input) -> int:
@@ -188,3 +222,7 @@ def _sees_none(state: State) -> bool:
 
 
 _QUESTIONS = (_padded, _cropped, _begin, _spacing, _sees_none)
+
+
+def _is_zero(value: Scalar) -> bool:
+    return is_number(value) and value == 0

@@ -34,11 +34,6 @@ KINDS: dict[str, str] = {
 }  # fmt: skip
 
 
-def multiplier(node: Node) -> int:
-    """Output channels for each input channel of a depthwise convolution."""
-    return node.operator.kernel.shape[-1] if isinstance(node.operator, kinds.Depthwise) else 1
-
-
 def activation(operator: kinds.Operator) -> str:
     """The name of an activation, if it is one; limits of -1 and 1 have one of their own."""
     if not isinstance(operator, kinds.Activation):

@@ -86,6 +86,8 @@ class Operator:
     """Along which a reduction works."""
     ahead: Scalar | None = field(default=None, compare=False)
     """Of a convolution that adds its zeros itself along time, as a causal one: how many steps it looks ahead."""
+    behind: Scalar = field(default=0, compare=False)
+    """Of one that does not look at the newest step: how many steps its last tap stays behind."""
     zeros: Scalar = field(default=0, compare=False)
     """The zeros that it adds in front of the first step."""
     cycles: int = 1

@@ -53,8 +53,8 @@ class Program:
     depends on its sizes while they are soft."""
     variants: tuple[Program, ...] = ()
     """The same network as the file may have it instead; the arena is that of the one that needs most."""
-    plain: Callable[[], Program] | None = field(default=None, compare=False, repr=False)
-    """Of a search: makes the same network with a single operator for each kernel that is searched."""
+    plain: Callable[[frozenset[str]], Program] | None = field(default=None, compare=False, repr=False)
+    """Of a search: the same network with one operator for each kernel that is searched, but in some layers (names)."""
 
     def calls(self) -> Iterator[Call]:
         """Each operator with its tensors, in execution order."""

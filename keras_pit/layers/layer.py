@@ -122,8 +122,11 @@ class PITLayer(layers.Layer):
         if self.data_format == "channels_first" or (stride > 1 and (dilation > 1 or open_same)):
             return None
         others = [s for other, s in enumerate(self.strides) if other != axis]
+        # A depthwise kernel with stride and dilation would take an operator more, that takes samples out.
+        is_apart = stride > 1 and (hasattr(self, "depth_multiplier") or getattr(self, "groups", 1) > 1)
+        dilate = max(others, default=1) == 1 and not is_apart
         anchor = "centre" if self.padding == "same" else "last"
-        return masks.KernelMask.of(self.kernel_size[axis], anchor, stride, dilate=max(others, default=1) == 1)
+        return masks.KernelMask.of(self.kernel_size[axis], anchor, stride, dilate=dilate)
 
     # -- masks ------------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ def conv(context: Context, x: Value) -> Node:
     groups, inside = layer.groups, kernel.shape[2]
     window = _window(layer, x, kernel)
     if inside == 1 and groups > 1:
-        operator: Operator = Depthwise(kernel.reshape(*kernel.shape[:2], groups, -1), bias, window)
+        operator: Operator = Depthwise(kernel.reshape(*kernel.shape[:2], groups, -1), bias, window, is_grouped=True)
     else:
         operator = Conv(kernel, bias, window)
     return activated(context, back(context.put(operator, x.node)), layer.activation)

@@ -260,7 +260,10 @@ def _convolution(node: Node) -> Node:
         if batch == channels == (0, 0):
             rows, columns = (_sum(*pairs) for pairs in zip(window.pads, space, strict=True))
             return _on(node, replace(window, pads=(rows, columns)), source)
-    if isinstance(source.operator, Pool) and source.operator.window.size == (1, 1) and isinstance(node.operator, Conv):
+    if isinstance(source.operator, Slice) and _subsamples(source.inputs[0]) and isinstance(node.operator, Conv):
+        before = _cropped_before(source)
+        return node if before is None else _convolution(Node.of(node.operator, before, name=node.name))
+    if _subsamples(source) and isinstance(node.operator, Conv):
         steps = source.operator.window.strides
         along = list(zip(window.size, window.strides, window.dilation, window.pads, steps, strict=True))
         rows, columns = ((before * step, after * step) for *_, (before, after), step in along)
@@ -268,6 +271,39 @@ def _convolution(node: Node) -> Node:
         dilation = pair(rate * step if size > 1 else 1 for size, _, rate, _, step in along)
         return _on(node, Window(window.size, strides, dilation, (rows, columns)), source)
     return node
+
+
+def _subsamples(node: Node) -> bool:
+    """Whether it takes every so many samples, and nothing else."""
+    return isinstance(node.operator, Pool) and node.operator.window.size == (1, 1)
+
+
+def _cropped_before(cropped: Node) -> Node | None:
+    """Some of every so many samples, as every so many of some; of samples with zeros around, with fewer of them."""
+    (pool,) = cropped.inputs
+    (x,) = pool.inputs
+    parts = cropped.operator.ranges
+    if any(part.step != 1 for part in parts) or (len(parts[0]), len(parts[3])) != (pool.shape[0], pool.shape[3]):
+        return None
+    front = (0, 0)
+    if isinstance(x.operator, Pad) and x.operator.value == 0 and x.operator.amounts[::3] == ((0, 0), (0, 0)):
+        front = pair(before for before, _ in x.operator.amounts[1:3])
+        (x,) = x.inputs
+    ranges, amounts = [range(x.shape[0])], [(0, 0)]
+    for part, step, zeros, size in zip(parts[1:3], pool.operator.window.strides, front, x.shape[1:3], strict=True):
+        start, stop = part.start * step - zeros, part[-1] * step - zeros + 1
+        stop = size if stop <= size < stop + step else stop  # what a stride leaves over does no harm
+        ranges.append(range(max(start, 0), min(stop, size)))
+        amounts.append((max(-start, 0), max(stop - size, 0)))
+    ranges.append(range(x.shape[3]))
+    amounts.append((0, 0))
+    if not all(map(len, ranges)):
+        return None
+    if any(len(part) < size for part, size in zip(ranges, x.shape, strict=True)):
+        x = Node.of(Slice(tuple(ranges)), x, name=cropped.name)
+    if any(map(any, amounts)):
+        x = Node.of(Pad(tuple(amounts)), x, name=cropped.name)
+    return pool.on(x)
 
 
 def _on(node: Node, window: Window, source: Node) -> Node:

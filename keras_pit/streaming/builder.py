@@ -15,18 +15,27 @@ comes before it, all that runs less often behind it:
 
 What comes before element 0 of a stream is held at zero where a later layer sees padding there: by MINIMUM (and MAXIMUM,
 unless zero is the smallest number) with a tensor that a CIRCULAR_BUFFER of constants lets through some steps later.
+
+In a search, whether there is a buffer, or such a mask, can depend on how far kernels look. What reads it then reads one
+of several tensors (`one_of`), and is written down once for each, as present as that one is:
+
+    delay 0 or more    CIRCULAR_BUFFER, SLICE, ADD where it is more; ADD of the stream itself where it is 0
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from itertools import product as combinations
+from typing import NamedTuple
 
 from ..costs.operators import Operator, Tensor
 from ..costs.program import Program
-from ..costs.sizes import Scalar, choose, is_number
-from .values import CannotStream, Origin, Shape, Stream, Window, aligned, placed
+from ..costs.sizes import Scalar, choose, either, floor_div, is_number, larger, product
+from .values import CannotStream, Origin, Shape, Stream, Window, aligned, is_positive, placed, steps_to
 
 BUFFER = "CIRCULAR_BUFFER"
 LOWEST, HIGHEST = -128, 127
@@ -42,20 +51,26 @@ class Placed:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a window of taps reads: a tensor with `slots` elements along time, of which the taps span the oldest."""
+    """What a window of taps reads: a tensor with so many slots along time, of which the taps span the oldest."""
 
     number: int
-    span: Scalar
     slots: Scalar
-    ready: int
+    late: Scalar
+    """The newest slots, which the taps do not reach."""
+    ready: Scalar
     period: int
-    newest: int
-    """The tensor with the newest element alone: what is read where one slot is all."""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there may be one slot or more, as its number is still searched."""
-        return not is_number(self.slots) and self.slots is self.span
+
+_Way = tuple[int, Scalar]
+"""A tensor, and 1 where it is the one that is there, else 0."""
+
+
+class _Made(NamedTuple):
+    """A tensor that several may share, its size, and how present it is."""
+
+    number: int
+    size: Scalar
+    presence: Scalar
 
 
 class Builder:
@@ -68,6 +83,11 @@ class Builder:
         self._operators: dict[int, list[Placed]] = {}
         self._gates: dict[int, list[Placed]] = {}
         self._known: dict[tuple[object, ...], int] = {}
+        self._ways: dict[int, list[_Way]] = {}
+        """For what stands for one of several tensors, these."""
+        self._made: dict[tuple[object, ...], list[_Made]] = {}
+        """What several may share, by what it is made of."""
+        self._presence: Scalar = 1
         self.doing: int | None = None
         """The number of the operator of the whole network that is being written."""
 
@@ -77,6 +97,10 @@ class Builder:
         """A new tensor with the quantization of one of the whole network; its number."""
         whole = self.whole.tensors[of]
         return self._add(replace(whole, shape=shape, variable=variable, constant=False), Origin(of))
+
+    def result(self, of: int, shape: Shape) -> int:
+        """The tensor for that of the whole network; several forms of an operator make the same one."""
+        return self._once(("result", of), lambda: self.tensor(of, shape))
 
     def constant(self, of: int, shape: Shape) -> int:
         """A constant of the whole network in another shape, of the same order."""
@@ -88,7 +112,7 @@ class Builder:
     def setting(self, values: Sequence[Scalar], shape: Shape | None = None) -> int:
         """A constant of int32."""
         shape = shape or (len(values),)
-        tensor = Tensor(shape, "int32", constant=True)
+        tensor = Tensor(shape, "int32", constant=True, content=tuple(values))
         numbers = tuple(int(value) if is_number(value) else -1 for value in values)
         key = ("setting", *_hashable(tuple(values)), *shape)
         return self._once(key, lambda: self._add(tensor, Origin(values=numbers)))
@@ -108,12 +132,62 @@ class Builder:
         self.origins.append(origin)
         return len(self.tensors) - 1
 
+    # -- what is there in some states of a search ---------------------------------------------------------------------
+
+    def one_of(self, ways: Sequence[_Way]) -> int:
+        """What stands for one of several tensors of one shape; those that are never there are left out."""
+        found = [
+            (number, product((presence, inner)))
+            for way, presence in ways
+            for number, inner in self._ways.get(way, [(way, 1)])
+            if not (is_number(presence) and presence == 0)
+        ]
+        if len(found) == 1 and is_number(found[0][1]):
+            return found[0][0]
+        number = self._add(self.tensors[found[0][0]], self.origins[found[0][0]])
+        self._ways[number] = found
+        return number
+
+    @contextmanager
+    def when(self, presence: Scalar) -> Iterator[None]:
+        """What is written down in this context is as present."""
+        before, self._presence = self._presence, product((self._presence, presence))
+        try:
+            yield
+        finally:
+            self._presence = before
+
+    def is_one(self, number: int) -> bool:
+        """Whether a tensor is one, and does not stand for several."""
+        return number not in self._ways
+
+    def _shared(self, key: tuple[object, ...], size: Scalar, make: Callable[[], int]) -> int:
+        """What is made once for all that ask for it in the same size; in a search, where sizes turn out to be equal."""
+        known = self._made.setdefault(key, [])
+        ways: list[_Way] = []
+        rest: Scalar = 1
+        for other in known:
+            shared = product((_is_equal(other.size, size), other.presence, rest))
+            ways.append((other.number, shared))
+            rest = rest - shared
+        if is_number(rest) and rest == 0:
+            return self.one_of(ways)
+        with self.when(rest):
+            made = make()
+            known.append(_Made(made, size, self._presence))
+        return self.one_of([*ways, (made, rest)])
+
     # -- operators ----------------------------------------------------------------------------------------------------
 
     def put(self, operator: Operator, period: int, *, is_gate: bool = False) -> int:
         """An operator that runs every so many steps; the number of the tensor that it makes."""
-        lists = self._gates if is_gate else self._operators
-        lists.setdefault(period, []).append(Placed(operator, self.doing))
+        listed = (self._gates if is_gate else self._operators).setdefault(period, [])
+        distinct = list(dict.fromkeys(operator.inputs))
+        for ways in combinations(*(self._ways.get(number, [(number, 1)]) for number in distinct)):
+            numbers = dict(zip(distinct, (number for number, _ in ways), strict=True))
+            inputs = tuple(numbers[number] for number in operator.inputs)
+            presence = product((operator.presence, self._presence, *(presence for _, presence in ways)))
+            listed.append(Placed(replace(operator, inputs=inputs, presence=presence), self.doing))
         return operator.outputs[0]
 
     def make(self, name: str, inputs: Sequence[int], of: int, shape: Shape, period: int) -> int:
@@ -141,21 +215,30 @@ class Builder:
 
     def buffer(self, number: int, of: int, slots: Scalar, period: int, reads: int) -> int:
         """The newest elements of a stream that comes every `period` steps, for what runs every `reads` steps."""
-        key = (BUFFER, number, *_hashable((slots,)), reads)
-        if key not in self._known:
-            one = self.tensors[number]
-            if one.dtype != "int8":
-                raise CannotStream(f"keeps numbers of type {one.dtype}, and CIRCULAR_BUFFER takes int8 alone")
-            map_of_one = one.shape if len(one.shape) == 4 else (1, 1, 1, one.shape[-1])
-            number = self.reshaped(number, of, map_of_one, period)
-            made = self.tensor(of, (1, slots, *map_of_one[2:]), variable=True)
-            there = 1 if is_number(slots) else choose(slots > 1, 1, 0)
-            operator = Operator(BUFFER, (number,), (made,), layer=self._layer, presence=there)
-            self._known[key] = self.put(operator, period, is_gate=reads != period)
-        return self._known[key]
+        ways: list[_Way] = []
+        for one, presence in self._ways.get(number, [(number, 1)]):
+            with self.when(presence):
+                keep = partial(self._buffer, one, of, slots, period, reads)
+                ways.append((self._shared((BUFFER, one, reads), slots, keep), presence))
+        return self.one_of(ways)
+
+    def _buffer(self, number: int, of: int, slots: Scalar, period: int, reads: int) -> int:
+        one = self.tensors[number]
+        if one.dtype != "int8":
+            raise CannotStream(f"keeps numbers of type {one.dtype}, and CIRCULAR_BUFFER takes int8 alone")
+        map_of_one = one.shape if len(one.shape) == 4 else (1, 1, 1, one.shape[-1])
+        number = self.reshaped(number, of, map_of_one, period)
+        made = self.tensor(of, (1, slots, *map_of_one[2:]), variable=True)
+        return self.put(Operator(BUFFER, (number,), (made,), layer=self._layer), period, is_gate=reads != period)
 
     def taken(
-        self, stream: Stream, span: Scalar, stride: int = 1, before: Scalar = 0, ahead: int | None = None
+        self,
+        stream: Stream,
+        span: Scalar,
+        stride: int = 1,
+        before: Scalar = 0,
+        ahead: Scalar | None = None,
+        behind: Scalar = 0,
     ) -> Taken:
         """The elements that a window of taps reads.
 
@@ -165,56 +248,81 @@ class Builder:
             stride: of its positions.
             before: zeros in front of element 0.
             ahead: the element that the first position reads last; None: that follows from the others.
+            behind: so many elements before element 0 it does, instead.
         """
         period = stream.period * stride
-        least = stream.ready + (int(span - 1 - before) if ahead is None else ahead) * stream.period
-        ready = aligned(max(least, period - 1), period)
-        late = (ready - least) // stream.period
-        sees_zeros = bool(stream.zeros) or not is_number(before) or before > 0
-        newest = self._masked(stream) if sees_zeros else stream.number
-        slots = span + late if late else span
-        kept = newest
-        if not is_number(slots) or slots > 1:
-            kept = self.buffer(newest, stream.of, slots, stream.period, period)
-        return Taken(kept, span, slots, ready, period, newest)
+        further = span - 1 - before if ahead is None else ahead - behind
+        least = stream.ready + further * stream.period
+        ready, late = least, 0
+        is_newest = stride == 1 and not stream.zeros and is_number(behind) and behind == 0
+        if not is_newest:
+            ready = aligned(larger(least, period - 1), period)
+            late = floor_div(ready - least, stream.period)
+        source = self._masked(stream, 1 if stream.zeros else is_positive(before))
+        slots = span if is_number(late) and late == 0 else span + late
+        has_several = is_positive(slots - 1)
+        number = source
+        if not (is_number(has_several) and has_several == 0):
+            with self.when(has_several):
+                kept = self.buffer(source, stream.of, slots, stream.period, period)
+            number = self.one_of([(kept, has_several), (source, 1 - has_several)])
+        return Taken(number, slots, late, ready, period)
 
-    def delayed(self, stream: Stream, ready: int) -> Stream:
-        """A stream whose element 0 is there at a later step; its zeros come, too."""
-        slots = 1 + (ready - stream.ready) // stream.period
+    def newest(self, stream: Stream, stride: int) -> Taken:
+        """Every so many elements of a stream; of a tensor with one slot."""
+        taken = self.taken(stream, 1, stride)
+        has_several = is_positive(taken.slots - 1)
+        if is_number(has_several) and has_several == 0:
+            return taken
+        return replace(taken, number=self.oldest(taken.number, stream.of, taken.period), slots=1, late=0)
+
+    def delayed(self, stream: Stream, steps: Scalar) -> Stream:
+        """A stream whose elements are there so many steps later; its zeros come, too."""
         source = self._masked(stream) if stream.zeros else stream.number
-        if slots > 1:
+        more = floor_div(steps, stream.period)
+        is_later = is_positive(more)
+        ready, foreign = stream.ready, 0 if stream.zeros else stream.foreign
+        if not (is_number(is_later) and is_later == 0):
+            ready = ready + steps
+            foreign = product((is_positive(foreign), foreign + more))
             shape = self.tensors[stream.number].shape
-            kept = self.buffer(source, stream.of, slots, stream.period, stream.period)
-            source = self.reshaped(self.oldest(kept, stream.of, stream.period), stream.of, shape, stream.period)
-        return replace(stream, number=source, ready=ready, zeros=0, is_clean=stream.is_clean or stream.zeros > 0)
+            with self.when(is_later):
+                kept = self.buffer(source, stream.of, 1 + more, stream.period, stream.period)
+                late = self.reshaped(self.oldest(kept, stream.of, stream.period), stream.of, shape, stream.period)
+            source = self.one_of([(late, is_later), (source, 1 - is_later)])
+        return replace(stream, number=source, ready=ready, zeros=0, foreign=foreign)
 
     def here(self, stream: Stream) -> Stream:
         """A stream whose zeros come, too, as what has no taps needs them."""
-        return self.delayed(stream, max(stream.ready, stream.period - 1)) if stream.zeros else stream
+        if not stream.zeros:
+            return stream
+        return self.delayed(stream, larger(stream.period - 1 - stream.ready, 0))
 
-    def window(self, stream: Stream, complete: int, reads: int) -> Window:
+    def window(self, stream: Stream, complete: Scalar, reads: int) -> Window:
         """All elements of the window that is complete at a step, and every `reads` steps later."""
-        late = self.delayed(stream, stream.ready + complete - stream.complete)
+        late = self.delayed(stream, steps_to(complete, stream.complete))
         count, number = int(stream.length), late.number
         if count > 1 or reads != late.period:
             number = self.buffer(number, late.of, count, late.period, reads)
         shape = placed(stream.shape, stream.axis, count)
         return Window(self.reshaped(number, late.of, shape, reads), stream.of, stream.shape, stream.axis)
 
-    def _masked(self, stream: Stream) -> int:
-        """A stream that is zero before its first element that is none of its zeros."""
-        count = stream.early + stream.zeros
-        if stream.is_clean or count <= 0:
+    def _masked(self, stream: Stream, seen: Scalar = 1) -> int:
+        """A stream that is zero before its first element that is none of its zeros, if those are seen."""
+        presence = product((is_positive(stream.foreign), seen))
+        if is_number(presence) and presence == 0:
             return stream.number
-        key = ("masked", stream.number, count)
-        if key not in self._known:
-            number = self._limited("MINIMUM", stream.number, stream, HIGHEST, count)
-            if not self.whole.tensors[stream.of].lowest:
-                number = self._limited("MAXIMUM", number, stream, LOWEST, count)
-            self._known[key] = number
-        return self._known[key]
+        with self.when(presence):
+            masked = self._shared(("masked", stream.number), stream.foreign, partial(self._mask, stream))
+        return self.one_of([(masked, presence), (stream.number, 1 - presence)])
 
-    def _limited(self, name: str, number: int, stream: Stream, limit: int, count: int) -> int:
+    def _mask(self, stream: Stream) -> int:
+        number = self._limited("MINIMUM", stream.number, stream, HIGHEST, stream.foreign)
+        if self.whole.tensors[stream.of].lowest:
+            return number
+        return self._limited("MAXIMUM", number, stream, LOWEST, stream.foreign)
+
+    def _limited(self, name: str, number: int, stream: Stream, limit: int, count: Scalar) -> int:
         """At most, or at least, as much as the zero point at the first `count` elements, and any number afterwards."""
         period = stream.period
         kept = self.buffer(self.level(limit, stream.of), stream.of, count + 1, period, period)
@@ -237,17 +345,27 @@ class Builder:
                     "each is a multiple of the one before. Choose strides that are",
                     culprit,
                 )
-            last = gates.pop() if gates else self._spare_gate()
+            spare = 1 - either([gate.operator.presence for gate in gates])
+            if not (is_number(spare) and spare == 0):
+                gates = [self._spare_gate(spare), *gates]
+            last = gates.pop()
             result += [*gates, replace(last, operator=replace(last.operator, cycles=after // period))]
         return result + self._operators.get(periods[-1], [])
 
-    def _spare_gate(self) -> Placed:
+    def _spare_gate(self, presence: Scalar) -> Placed:
         """A buffer of one slot, which only ends the run."""
         of = self.whole.inputs[0]
-        operator = Operator(BUFFER, (self.level(HIGHEST, of),), (self.tensor(of, (1, 1, 1, 1), variable=True),))
-        return Placed(operator, None)
+        made = self.tensor(of, (1, 1, 1, 1), variable=True)
+        return Placed(Operator(BUFFER, (self.level(HIGHEST, of),), (made,), presence=presence), None)
 
 
 def _hashable(values: Sequence[Scalar]) -> tuple[object, ...]:
     """Sizes to compare: of those that are still searched, whether they are the same tensor."""
     return tuple(value if is_number(value) else ("soft", id(value)) for value in values)
+
+
+def _is_equal(one: Scalar, two: Scalar) -> Scalar:
+    """1, or 0 if they are not."""
+    if one is two:
+        return 1
+    return int(one == two) if is_number(one) and is_number(two) else choose(one == two, 1, 0)

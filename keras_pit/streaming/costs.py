@@ -32,9 +32,15 @@ def of_a_step(program: Program, every: int = 1) -> Program:
     Raises:
         ValueError: names the layer that cannot run step by step, and why.
     """
-    program = program if program.plain is None else program.plain()
+    plain = program.plain
+    program = program if plain is None else plain(frozenset())
     try:
-        return streamed(program, every=every).program
+        steps = streamed(program, every=every)
+        windows = frozenset(program.operators[number].layer for number in steps.head)
+        if plain is not None and any(op.ahead is not None and op.layer in windows for op in program.operators):
+            program = plain(windows)
+            steps = streamed(program, every=every)
+        return steps.program
     except CannotStream as error:
         operator = None if error.number is None else program.operators[error.number]
         # A search numbers its layers, so that no two have the same name.

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..costs.sizes import is_number, product
 from .site import Body, Site, in_step
-from .values import CannotStream, Shape, Stream, Value, Window, is_turned, placed, turned
+from .values import CannotStream, Constant, Shape, Stream, Value, Window, before, is_turned, placed, turned
 
 
 def is_row(stream: Stream, shape: Shape) -> bool:
@@ -102,6 +102,8 @@ class _Part:
 def sliced(site: Site) -> Value:
     """A part; of time, later elements, or every so many."""
     (value,) = _moving(site)
+    if isinstance(value, Window) and not site.op.begin:
+        return site.put(site.op, (value.number, *_bounds(site)), value.axis)
     part = _Part.of(site, value)
     if not isinstance(site, Body) or not isinstance(value, Stream):
         return _cut(site, value, part)
@@ -121,10 +123,9 @@ def _later(site: Body, stream: Stream, part: _Part) -> Stream:
         raise CannotStream("runs backwards in time")
     later = stream.cropped(begin, _at(stream.shape, axis, (size - 1) * step + 1), stream.of)
     if step > 1:
-        taken = site.builder.taken(later, 1, step)
-        number = site.builder.oldest(taken.number, stream.of, taken.period) if taken.slots > 1 else taken.number
-        is_clean = taken.ready == taken.period - 1
-        later = replace(later, number=number, period=taken.period, ready=taken.ready, zeros=0, is_clean=is_clean)
+        taken = site.builder.newest(later, step)
+        foreign = before(taken.ready, taken.period)
+        later = replace(later, number=taken.number, period=taken.period, ready=taken.ready, zeros=0, foreign=foreign)
     return replace(later, shape=_at(stream.shape, axis, size))
 
 
@@ -142,16 +143,18 @@ def pad(site: Site) -> Value:
     """Zeros around the other axes; in front of time they are no operator."""
     (value,) = _moving(site)
     amounts = site.op.amounts
+    if isinstance(value, Window) and not amounts:
+        return site.put(site.op, (value.number, *_bounds(site)), value.axis)
     if not amounts:
         raise CannotStream("pads by amounts that are not in the file")
     if isinstance(value, Window):
         return site.made(_padded(site, value, amounts, site.shape), value.axis)
-    before, _ = amounts[value.axis]
+    front, _ = amounts[value.axis]
     others = _at(amounts, value.axis, (0, 0))
     if not any(map(any, others)):
-        return value.padded(before, site.shape, value.of)
+        return value.padded(front, site.shape, value.of)
     number = _padded(site, value, others, _at(site.shape, value.axis, value.length))
-    return replace(value, number=number).padded(before, site.shape, site.of)
+    return replace(value, number=number).padded(front, site.shape, site.of)
 
 
 def _padded(site: Site, value: Stream | Window, amounts: Sequence[Any], shape: Shape) -> int:
@@ -161,6 +164,11 @@ def _padded(site: Site, value: Stream | Window, amounts: Sequence[Any], shape: S
     number = site.builder.tensor(site.of, placed(shape, value.axis, site.length(value.axis)))
     operator = replace(site.op, inputs=(value.number, setting), outputs=(number,), amounts=tuple(amounts))
     return site.builder.put(operator, site.period)
+
+
+def _bounds(site: Site) -> list[int]:
+    """Amounts of a PAD, or bounds of a SLICE, which are searched and have no numbers yet."""
+    return [site.builder.constant(one.of, one.shape) for one in site.values[1:] if isinstance(one, Constant)]
 
 
 def _moving(site: Site) -> list[Stream | Window]:

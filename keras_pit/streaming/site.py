@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from ..costs.call import Call
 from ..costs.operators import Operator
+from ..costs.sizes import Scalar, larger
 from .builder import Builder
-from .values import CannotStream, Constant, Shape, Stream, Value, Window, is_turned, placed, turned
+from .values import (
+    CannotStream,
+    Constant,
+    Shape,
+    Stream,
+    Value,
+    Window,
+    before,
+    is_turned,
+    placed,
+    steps_to,
+    turned,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ class Site:
         """It runs every so many steps."""
         raise NotImplementedError
 
-    def length(self, axis: int | None) -> int:
+    def length(self, axis: int | None) -> Scalar:
         """Elements along time of its result, in the streaming network."""
         raise NotImplementedError
 
@@ -49,7 +63,7 @@ class Site:
 
     def put(self, operator: Operator, inputs: Sequence[int], axis: int | None) -> Value:
         """An operator in its place, whose result has time along an axis."""
-        number = self.builder.tensor(self.of, placed(self.shape, axis, self.length(axis)))
+        number = self.builder.result(self.of, placed(self.shape, axis, self.length(axis)))
         self.builder.put(replace(operator, inputs=tuple(inputs), outputs=(number,)), self.period)
         return self.made(number, axis)
 
@@ -84,9 +98,9 @@ class Body(Site):
             raise CannotStream("makes something without time of a single step")
         return self.stream(number, axis, self.period, self.streams[0].ready)
 
-    def stream(self, number: int, axis: int, period: int, ready: int) -> Stream:
+    def stream(self, number: int, axis: int, period: int, ready: Scalar) -> Stream:
         """A stream of its result."""
-        return Stream(number, self.of, self.shape, axis, period, ready, is_clean=ready == period - 1)
+        return Stream(number, self.of, self.shape, axis, period, ready, foreign=before(ready, period))
 
     def in_step(self) -> Body:
         """The same site with streams that bring element j at the same step."""
@@ -97,8 +111,8 @@ class Body(Site):
                 f"joins layers that run every {' and every '.join(map(str, sorted(periods)))} steps: expected the same "
                 "strides on both ways"
             )
-        ready = max(stream.ready for stream in here)
-        late = iter([self.builder.delayed(stream, ready) for stream in here])
+        ready = reduce(larger, {id(stream.ready): stream.ready for stream in here}.values())
+        late = iter([self.builder.delayed(stream, steps_to(ready, stream.ready)) for stream in here])
         return replace(self, values=tuple(next(late) if isinstance(one, Stream) else one for one in self.values))
 
 
@@ -112,8 +126,8 @@ class Head(Site):
     def period(self) -> int:
         return self.reads
 
-    def length(self, axis: int | None) -> int:
-        return 1 if axis is None else int(self.shape[axis])
+    def length(self, axis: int | None) -> Scalar:
+        return 1 if axis is None else self.shape[axis]
 
     def made(self, number: int, axis: int | None) -> Window:
         return Window(number, self.of, self.shape, axis)

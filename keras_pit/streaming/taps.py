@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..costs.operators import Operator
-from ..costs.sizes import Scalar, choose, is_number, product
+from ..costs.sizes import Scalar, is_number, product
 from .builder import Taken
 from .site import Body, Site
-from .values import CannotStream, Constant, Shape, Stream, Value, Window, is_turned
+from .values import CannotStream, Constant, Shape, Stream, Value, Window, is_positive, is_turned
 
 _SOME = 2
 """Which dilation it is makes no difference to its costs, if it is one."""
@@ -33,38 +33,33 @@ def convolution(site: Site) -> Value:
         return site.put(_turned(site.op, value), inputs, _axis_of_maps(value))
     stream = _streaming(value)
     operator = _turned(site.op, stream)
-    taken = _taken(site, stream, kernel[1], operator.dilation[0])
+    dilation = operator.dilation[0]
+    taken = _taken(site, stream, kernel[1], dilation)
     is_sequence = _other_size(stream) == 1 and kernel[2] == 1
     constant, bias = site.builder.constant, _bias(site)
-    forms = _forms(operator, taken, (constant(weights.of, kernel), *bias), is_sequence=is_sequence)
+    operator = replace(operator, inputs=(taken.number, constant(weights.of, kernel), *bias))
+    operator = _single(operator, taken, is_sequence=is_sequence)
+    # While its kernel is searched, one of these is there at a time.
+    is_dilated = is_positive(dilation - 1)
+    close, dilated = (operator, operator) if is_number(dilation) else _of_both(operator)
+    forms = [(dilated, is_dilated)]
     if is_sequence and site.op.name == "CONV_2D" and _is_equal(kernel[3], stream.shape[3]):
         flat = constant(weights.of, (kernel[0], kernel[1] * kernel[3]))
-        dense = Operator("FULLY_CONNECTED", (flat, *bias), (), activation=site.op.activation, layer=site.op.layer)
-        forms = [_as_product(form, dense, taken, kernel[1]) for form in forms]
+        dense = replace(
+            Operator("FULLY_CONNECTED", (taken.number, flat, *bias), ()),
+            activation=site.op.activation,
+            layer=site.op.layer,
+        )
+        is_whole = 1 - is_positive(taken.late)
+        forms += [(dense, product((1 - is_dilated, is_whole))), (close, product((1 - is_dilated, 1 - is_whole)))]
+    else:
+        forms += [(close, 1 - is_dilated)]
     return _put(site, stream, taken, forms)
 
 
-def _as_product(form: Operator, dense: Operator, taken: Taken, taps: Scalar) -> Operator:
-    """A product with all that the buffer has, in place of a convolution of it."""
-    if form.dilation[0] != 1 or not (taken.is_open or _is_equal(taken.slots, taps)):
-        return form
-    return replace(dense, inputs=(form.inputs[0], *dense.inputs), presence=form.presence)
-
-
-def _forms(operator: Operator, taken: Taken, constants: Sequence[int], *, is_sequence: bool) -> list[Operator]:
-    """The operators that a convolution may be: while its kernel is searched, one of them is there at a time."""
-    operator = _single(replace(operator, inputs=(taken.number, *constants)), taken, is_sequence=is_sequence)
-    dilation = operator.dilation[0]
-    if is_number(dilation) and not taken.is_open:
-        return [operator]
-    is_dilated = choose(dilation > 1, 1, 0)
-    dilated = replace(operator, dilation=(_SOME, 1), presence=is_dilated)
-    close = replace(operator, dilation=(1, 1), presence=1 - is_dilated)
-    if not taken.is_open:
-        return [close, dilated]
-    has_several = choose(taken.slots > 1, 1, 0)
-    single = replace(close, inputs=(taken.newest, *constants), presence=1 - has_several)
-    return [single, replace(close, presence=has_several - is_dilated), dilated]
+def _of_both(operator: Operator) -> tuple[Operator, Operator]:
+    """An operator with dense kernel, and with a dilated one."""
+    return replace(operator, dilation=(1, 1)), replace(operator, dilation=(_SOME, 1))
 
 
 def pooling(site: Site) -> Value:
@@ -81,7 +76,7 @@ def pooling(site: Site) -> Value:
     taken = _taken(site, stream, operator.window[0], 1)
     is_sequence = _other_size(stream) == 1 and operator.window[1] == 1
     operator = replace(_single(operator, taken, is_sequence=is_sequence), inputs=(taken.number,))
-    return _put(site, stream, taken, [operator])
+    return _put(site, stream, taken, [(operator, 1)])
 
 
 def is_global(operator: Operator, stream: Stream, made: Shape) -> bool:
@@ -119,11 +114,7 @@ def _taken(site: Body, stream: Stream, taps: Scalar, dilation: Scalar) -> Taken:
     stride = site.op.stride[stream.axis - 1]
     span = (taps - 1) * dilation + 1
     if site.op.ahead is not None:
-        if not is_number(site.op.ahead):
-            raise CannotStream(
-                "looks ahead as far as its kernel reaches, which is searched: expected padding 'causal' or 'valid'"
-            )
-        return site.builder.taken(stream, span, stride, site.op.zeros, int(site.op.ahead))
+        return site.builder.taken(stream, span, stride, site.op.zeros, site.op.ahead, site.op.behind)
     before = 0
     if site.op.padding == "same":
         before = max((int(site.shape[stream.axis]) - 1) * stride + span - int(stream.length), 0) // 2
@@ -144,22 +135,23 @@ def _single(op: Operator, taken: Taken, *, is_sequence: bool) -> Operator:
     if op.padding == "same" and not is_sequence:
         # With a stride of all rows, padding "same" adds none.
         return replace(op, stride=(taken.slots, op.stride[1]))
-    late = 0 if taken.is_open else taken.slots - taken.span
-    return replace(op, padding="valid", stride=(late + 1, op.stride[1]))
+    return replace(op, padding="valid", stride=(taken.late + 1, op.stride[1]))
 
 
-def _put(site: Body, stream: Stream, taken: Taken, forms: Sequence[Operator]) -> Stream:
-    """Operators of which one is there, with one element along time as their result."""
-    number = site.builder.tensor(site.of, (1, 1, site.shape[3 - stream.axis], site.shape[3]))
-    for form in forms:
-        presence = product((form.presence, site.op.presence))
-        site.builder.put(replace(form, outputs=(number,), presence=presence), taken.period)
+def _put(site: Body, stream: Stream, taken: Taken, forms: Sequence[tuple[Operator, Scalar]]) -> Stream:
+    """Operators of which one is there, as the number says, with one element along time as their result."""
+    number = site.builder.result(site.of, (1, 1, site.shape[3 - stream.axis], site.shape[3]))
+    for form, presence in forms:
+        if not (is_number(presence) and presence == 0):
+            site.builder.put(replace(form, outputs=(number,), presence=presence), taken.period)
     return site.stream(number, stream.axis, taken.period, taken.ready)
 
 
 def _is_equal(inside: Scalar, read: Scalar) -> bool:
-    """Whether a kernel reads all channels: sizes that are searched are then the same one."""
-    return inside is read or (is_number(inside) and is_number(read) and bool(inside == read))
+    """Whether a kernel reads all channels: sizes that are searched are then the same one, or all but one are gone."""
+    if is_number(inside):
+        return bool(inside == read) if is_number(read) else inside == 1
+    return inside is read
 
 
 def _bias(site: Site) -> list[int]:

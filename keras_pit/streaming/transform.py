@@ -15,16 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from ..costs.call import Call
 from ..costs.program import Program
+from ..costs.sizes import Scalar, larger
 from . import taps
 from .builder import Builder
 from .moves import is_row
 from .rules import RULES, UNABLE
 from .site import Body, Head
 from .timing import Timing
-from .values import CannotStream, Constant, Origin, Stream, Value, Window, aligned, placed
+from .values import CannotStream, Constant, Origin, Stream, Value, Window, aligned, placed, steps_to
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,13 @@ class _Work:
 
     def _apply(self, number: int, site: Body | Head) -> None:
         self.builder.doing = number
-        name = site.op.name
+        name, presence = site.op.name, site.op.presence
+        alone = replace(site, call=replace(site.call, op=replace(site.op, presence=1)))
         try:
             if name not in RULES or len(site.op.outputs) != 1:
                 raise CannotStream(UNABLE.get(name, f"is {name}, of which no form for a single step is known"))
-            self.values[site.of] = RULES[name](site)
+            with self.builder.when(presence):
+                self.values[site.of] = RULES[name](alone)
         except CannotStream as error:
             raise CannotStream(error.reason, number if error.number is None else error.number) from None
 
@@ -146,7 +150,7 @@ class _Work:
                 "has no layer that needs a whole window, and decides at each step: leave out decide_every"
             )
         slowest = max((stream.period for stream in streams.values()), default=1)
-        complete = aligned(max((stream.complete for stream in streams.values()), default=0), slowest)
+        complete = _together(list(streams.values()), slowest)
         period = slowest * (every if self.head else 1)
         self._write_head(complete, period)
         results: list[Stream | Window] = []
@@ -154,6 +158,11 @@ class _Work:
             value = self.values[number]
             if isinstance(value, Stream):
                 value = self._output(value, complete, period)
+                if not self.builder.is_one(value.number):
+                    raise CannotStream(
+                        "has several sequences as outputs, and how long one waits for another is searched: expected "
+                        "kernels that do not look ahead"
+                    )
             if isinstance(value, Constant):
                 raise CannotStream("has an output that is a constant")
             results.append(value)
@@ -165,13 +174,14 @@ class _Work:
             tuple(result.number for result in results),
         )
         program, origins = _compact(program, self.builder.origins)
-        first = complete if self.head else max(result.ready for result in results if isinstance(result, Stream))
+        ready = [result.ready for result in results if isinstance(result, Stream)]
+        first = complete if self.head else reduce(larger, ready)
         timing = Timing(int(self.length), period, first, complete - int(self.length) + 1)
         sources, head = tuple(one.of for one in written), tuple(number for number, _ in self.head)
         body = {one: (v.axis, v.period) for one, v in self.values.items() if isinstance(v, Stream)}
         return Streamed(program, origins, sources, timing, tuple(results), head, streams, body)
 
-    def _write_head(self, complete: int, period: int) -> None:
+    def _write_head(self, complete: Scalar, period: int) -> None:
         windows: dict[int, Window] = {}
         for number, call in self.head:
             self.builder.doing = number
@@ -185,13 +195,22 @@ class _Work:
                 values.append(value)
             self._apply(number, Head(self.builder, call, tuple(values), period))
 
-    def _output(self, stream: Stream, complete: int, period: int) -> Stream:
+    def _output(self, stream: Stream, complete: Scalar, period: int) -> Stream:
         """A sequence among the outputs: its element that is the last one of the window that is decided about."""
         if stream.period != period:
             raise CannotStream(
                 f"makes an output every {stream.period} steps beside another one every {period}: expected the same rate"
             )
-        return self.builder.delayed(stream, stream.ready + complete - stream.complete)
+        return self.builder.delayed(stream, steps_to(complete, stream.complete))
+
+
+def _together(streams: Sequence[Stream], slowest: int) -> Scalar:
+    """The first step at which windows of all streams are complete, and operators of the slowest one run."""
+    ends = {id(stream.complete): stream.complete for stream in streams}.values()
+    if not ends:
+        return 0
+    end = reduce(larger, ends)
+    return end if all(stream.period == slowest for stream in streams) else aligned(end, slowest)
 
 
 def _compact(program: Program, origins: Sequence[Origin]) -> tuple[Program, tuple[Origin, ...]]:

@@ -7,9 +7,11 @@ time, which is a new one every `period` steps. Element j of the whole tensor is 
 
 Those that run every so many steps run at steps period - 1, 2 * period - 1, ... from the reset on, so `ready` is one of
 these. Behind layers that look ahead, the first of them bring elements before element 0, that never were in the whole
-network: `early` of them. Where later layers see zeros there, they are masked (see `builder`).
+network: the `foreign` ones. Where later layers see zeros there, they are masked (see `builder`).
 
 Zeros in front are no operator: padding makes the elements behind it come earlier, by its number, than their place says.
+
+While a kernel is searched that looks ahead, steps and what follows from them are soft (see `costs.sizes`).
 
 What needs all of a window, as global pooling, reads a `Window`; so does all that depends on it.
 """
@@ -18,8 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from ..costs.sizes import Scalar
+from ..costs.sizes import Scalar, choose, floor_div, is_number, round_up
 
 Shape = tuple[Scalar, ...]
 
@@ -65,24 +68,19 @@ class Stream:
     """In the whole network."""
     axis: int
     period: int
-    ready: int
+    ready: Scalar
     zeros: int = 0
     """So many elements from 0 on are zero padding, which never comes."""
-    is_clean: bool = True
-    """Whether what comes before all others is zero."""
+    foreign: Scalar = 0
+    """So many come before the first one that is no padding, and may not be zero."""
 
     @property
     def length(self) -> Scalar:
         """Elements in a window."""
         return self.shape[self.axis]
 
-    @property
-    def early(self) -> int:
-        """Elements that come before element 0; negative if the first ones never come."""
-        return (self.ready - (self.period - 1)) // self.period
-
-    @property
-    def complete(self) -> int:
+    @cached_property
+    def complete(self) -> Scalar:
         """The step at which the last element of the first window is there."""
         return self.ready + (int(self.length) - 1) * self.period
 
@@ -93,9 +91,9 @@ class Stream:
 
     def cropped(self, elements: int, shape: Shape, of: int) -> Stream:
         """Without its first elements."""
-        is_clean = self.is_clean and elements <= self.zeros
         zeros, ready = max(self.zeros - elements, 0), self.ready + elements * self.period
-        return replace(self, ready=ready, zeros=zeros, is_clean=is_clean, shape=shape, of=of)
+        foreign = self.foreign + max(elements - self.zeros, 0)
+        return replace(self, ready=ready, zeros=zeros, foreign=foreign, shape=shape, of=of)
 
 
 @dataclass(frozen=True)
@@ -112,9 +110,24 @@ class Window:
 Value = Constant | Stream | Window
 
 
-def aligned(step: int, period: int) -> int:
+def aligned(step: Scalar, period: int) -> Scalar:
     """The first step from this one on at which operators of a period run."""
-    return period - 1 + -(-(step - (period - 1)) // period) * period
+    return step if period == 1 else period - 1 + round_up(step - (period - 1), period)
+
+
+def before(ready: Scalar, period: int) -> Scalar:
+    """How many elements come before the one that is ready at a step."""
+    return ready if period == 1 else floor_div(ready - (period - 1), period)
+
+
+def steps_to(later: Scalar, step: Scalar) -> Scalar:
+    """The steps from one to another one; 0 as a number where both are the same one, though it is soft."""
+    return 0 if later is step else later - step
+
+
+def is_positive(value: Scalar) -> Scalar:
+    """1, or 0 if it is not."""
+    return int(value > 0) if is_number(value) else choose(value > 0, 1, 0)
 
 
 def is_turned(shape: Shape, axis: int | None) -> bool:

@@ -205,6 +205,32 @@ FORMS = {
         chain(layers.ZeroPadding1D((3, 0)), layers.MaxPooling1D(1, 3), conv(taps=2, padding="valid")),
         "Pad Conv",
     ),
+    # what is left of such a kernel, once it is cut again
+    "subsampling, cropped": (
+        SEQUENCE,
+        chain(layers.MaxPooling1D(1, 2), layers.Cropping1D((1, 0)), conv(padding="valid")),
+        "Slice Conv",
+    ),
+    "padding, subsampling, cropped": (
+        (13, 4),
+        chain(
+            layers.ZeroPadding1D((5, 2)),
+            layers.MaxPooling1D(1, 2),
+            layers.Cropping1D((1, 0)),
+            conv(padding="valid"),
+        ),
+        "Pad Conv",
+    ),
+    "subsampling, cropped at both ends": (
+        (14, 4),
+        chain(
+            layers.ZeroPadding1D((1, 0)),
+            layers.MaxPooling1D(1, 3),
+            layers.Cropping1D((1, 1)),
+            conv(padding="valid"),
+        ),
+        "Slice Conv",
+    ),
     # time as a map of one row, and other forms
     "one dimension": (
         SEQUENCE,

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from generator import randomize
 from keras import layers
+from random_streams import random_stream
 
 import keras_pit
 
@@ -33,6 +34,72 @@ def unpadded(x):
     return layers.Dense(3)(layers.GlobalAveragePooling1D()(layers.Conv1D(8, 3, activation="relu")(x)))
 
 
+def side_by_side(x):
+    """Buffers that are shared while kernels are equally long."""
+    x = layers.Conv1D(8, 3, padding="causal", activation="relu")(x)
+    ways = [layers.Conv1D(4, 5, padding="causal", activation="relu")(x) for _ in range(3)]
+    x = layers.Conv1D(6, 3, padding="causal")(layers.Concatenate()(ways))
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+def ahead(x):
+    """Kernels that look ahead, behind which zeros are seen."""
+    for filters, size in ((12, 9), (8, 5), (8, 4)):
+        x = layers.Conv1D(filters, size, padding="same")(x)
+        x = layers.Activation("tanh")(layers.BatchNormalization()(x))
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+def ahead_residual(x):
+    """One way waits for the other one, and both for a third."""
+    x = first = layers.Conv1D(8, 5, padding="same", activation="relu")(x)
+    y = layers.Conv1D(8, 9, padding="same", activation="relu")(x)
+    y = layers.Conv1D(8, 3, padding="same")(y)
+    x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.Concatenate()([x, layers.Conv1D(6, 7, padding="same", activation="relu")(x), first])
+    return layers.Dense(3, activation="softmax")(layers.Flatten()(layers.Conv1D(5, 3, padding="causal")(x)))
+
+
+def ahead_strided(x):
+    """Behind strides, how far a layer looks ahead decides at which steps it runs."""
+    x = layers.Conv1D(8, 9, padding="same", activation="relu")(x)
+    x = layers.Conv1D(8, 7, strides=2, padding="same", activation="relu")(x)
+    y = layers.DepthwiseConv1D(3, padding="same", activation="relu")(x)
+    x = layers.Add()([layers.Conv1D(8, 5, padding="same")(x), y])
+    x = layers.Conv1D(6, 3, strides=2, activation="relu")(layers.MaxPooling1D(2)(x))
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+def ahead_with_head(x):
+    """Squeeze-and-excitation over the window of what has looked ahead."""
+    x = layers.Conv1D(8, 5, padding="same", activation="relu")(x)
+    y = layers.Conv1D(8, 5, padding="same", activation="relu")(x)
+    scale = layers.Dense(8, activation="sigmoid")(layers.GlobalAveragePooling1D(keepdims=True)(y))
+    x = layers.Add()([layers.Multiply()([y, scale]), x])
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+def norm_last(x):
+    """Where a kernel sees no zeros, it takes over the normalization before it."""
+    for filters, size in ((8, 5), (8, 5), (6, 3)):
+        x = layers.Conv1D(filters, size, padding="causal", activation="relu")(layers.BatchNormalization()(x))
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+def grouped(x):
+    """In groups, which become depthwise convolutions."""
+    x = layers.Conv1D(8, 3, padding="causal", activation="relu")(x)
+    x = layers.Conv1D(8, 5, padding="causal", groups=4, activation="relu")(x)
+    x = layers.Conv1D(16, 3, padding="same", groups=8, activation="relu")(x)
+    x = layers.Conv1D(4, 3, strides=2, groups=2, activation="relu")(x)
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+
+BUILDS = [
+    chain, residual, unpadded, side_by_side, ahead, ahead_residual, ahead_strided, ahead_with_head, norm_last, grouped,
+]  # fmt: skip
+
+
 def searched(build):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((48, 4))
@@ -47,17 +114,45 @@ def shuffle(search, rng):
         variable.assign(np.where(rng.random(variable.shape) < share, 0.6, 0.4))
 
 
-@pytest.mark.parametrize("build", [chain, residual, unpadded], ids=lambda build: build.__name__)
-def test_exact_for_what_is_exported(build):
-    search, rng = searched(build), np.random.default_rng(0)
-    for state in range(4):
+def check(search, states, rng, costs):
+    """What is searched, and told while it is, costs what is exported."""
+    for state in range(states):
         if state:
             shuffle(search, rng)
         slim = keras_pit.export(search)
-        for name in COSTS:
+        for name in costs:
             exact, soft = keras_pit.cost(slim, name), float(keras_pit.soft_cost(search, name))
             assert keras_pit.cost(search, name) == exact
             assert soft == pytest.approx(exact, rel=1e-5), (name, state)
+
+
+def check_random(seed):
+    """The costs of the window, too."""
+    costs = [*COSTS, "ram", "latency"]
+    check(keras_pit.convert(random_stream(seed), costs), 3, np.random.default_rng(seed), costs)
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
+def test_exact_for_what_is_exported(build):
+    check(searched(build), 4, np.random.default_rng(0), COSTS)
+
+
+@pytest.mark.parametrize("number", [4, 6, 35, 96, 111, 114, 128, 140, 221])
+def test_random_networks(number):
+    """Kernels in groups that become depthwise, behind strides, on whole windows, and that look back."""
+    check_random(number)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_new_random_networks(number, request):
+    """Others in each run."""
+    check_random(request.config.option.fresh_seed + 7919 * number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(400))
+def test_400_random_networks(seed):
+    check_random(seed)
 
 
 @pytest.mark.parametrize("name", COSTS)
@@ -82,12 +177,3 @@ def test_one_fit_ends_at_the_bound():
     rng = np.random.default_rng(0)
     search.fit(rng.normal(size=(64, 48, 4)), rng.integers(3, size=64), epochs=20, batch_size=32, verbose=0)
     assert 0.85 * bound <= keras_pit.cost(keras_pit.export(search), "streaming_latency") <= bound
-
-
-def test_what_looks_ahead_by_a_searched_kernel_is_refused():
-    inputs = keras.Input((48, 4))
-    x = layers.Conv1D(8, 9, padding="same", name="culprit")(inputs)
-    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
-    search = keras_pit.convert(model, "streaming_ram")
-    with pytest.raises(ValueError, match=r"'culprit'.* looks ahead .*expected padding 'causal' or 'valid'"):
-        keras_pit.soft_cost(search, "streaming_ram")

@@ -27,18 +27,25 @@ def vectorised(name: str) -> Count:
         elements = call.result.elements
         if call.source.dtype == "int16":
             return [Path(f"{name}_16", {"call": 1, "element": elements})]
-        if name == "add" or not _is_broadcast(call):
-            rest = leftover(elements, 16 if core == "cortex-m55" else 4)
-            return [Path(name, {"call": 1, "element": elements, "rest": rest, "broadcast": 0, "row": 0})]
-        inner = call.result.shape[-1] if call.result.shape else 1
-        rows = elements / inner
-        if name == "maximum" and core == "cortex-m55":
-            return [Path(name, _broadcast(rows * floor_div(inner + 15, 16), rows))]
-        if name == "sub":  # few of these were measured; of products, a row takes as long as so much of an element
-            return [Path(name, _broadcast(elements + rows * (0.5 if core == "cortex-m0+" else 1), 0))]
-        return [Path(name, _broadcast(elements, rows))]
+        is_broadcast = name != "add" and _is_broadcast(call)
+        rest = leftover(elements, 16 if core == "cortex-m55" else 4)
+        alike = {"call": 1, "element": elements, "rest": rest, "broadcast": 0, "row": 0}
+        if is_broadcast is False:
+            return [Path(name, alike)]
+        return [Path(name, _by_rows(name, call, core), is_broadcast), Path(name, alike)]
 
     return count
+
+
+def _by_rows(name: str, call: Call, core: str) -> Loops:
+    elements = call.result.elements
+    inner = call.result.shape[-1] if call.result.shape else 1
+    rows = elements / inner
+    if name == "maximum" and core == "cortex-m55":
+        return _broadcast(rows * floor_div(inner + 15, 16), rows)
+    if name == "sub":  # few of these were measured; of products, a row takes as long as so much of an element
+        return _broadcast(elements + rows * (0.5 if core == "cortex-m0+" else 1), 0)
+    return _broadcast(elements, rows)
 
 
 def _broadcast(elements: Scalar, rows: Scalar) -> Loops:
@@ -51,23 +58,25 @@ def has_smaller_operand(call: Call) -> Any:
     return reduce(lambda one, two: one | two, (size < call.result.elements for size in sizes))
 
 
-def _is_broadcast(call: Call) -> bool:
-    """The same, as far as it is known before a search ends: what is searched in both has as many."""
+def _is_broadcast(call: Call) -> Any:
+    """The same, without sizes where the shapes tell: what is searched in both operands has as many."""
     tensors = [tensor for tensor in (*call.inputs, call.result) if tensor is not None]
-    sizes = [tensor.elements for tensor in tensors]
-    if all(map(is_number, sizes)):
-        return len(set(sizes)) > 1
-    if any(tensor.constant for tensor in tensors):
-        return True
+    if all(is_number(tensor.elements) for tensor in tensors):
+        return len({tensor.elements for tensor in tensors}) > 1
     rank = max(len(tensor.shape) for tensor in tensors)
     aligned = [(1,) * (rank - len(tensor.shape)) + tuple(tensor.shape) for tensor in tensors]
-    return any(_differ(along) for along in zip(*aligned, strict=True))
+    known = [_differ(along) for along in zip(*aligned, strict=True)]
+    if any(differ is True for differ in known):
+        return True
+    return has_smaller_operand(call) if None in known else False
 
 
-def _differ(sizes: Sequence[Scalar]) -> bool:
-    """Whether sizes along an axis are not the same, as far as that is known before a search ends."""
+def _differ(sizes: Sequence[Scalar]) -> bool | None:
+    """Whether sizes along an axis are not the same; None where a search decides, whether more than one is left."""
     known = {float(size) for size in sizes if is_number(size)}
-    return len(known) > 1 or (known == {1.0} and not all(map(is_number, sizes)))
+    if known == {1.0} and not all(map(is_number, sizes)):
+        return None
+    return len(known) > 1
 
 
 def prelu(call: Call, core: str) -> list[Path]:

@@ -42,6 +42,8 @@ class Depthwise(Operator):
     kernel: np.ndarray
     bias: np.ndarray
     window: Window
+    is_grouped: bool = False
+    """Whether it is an ordinary convolution whose groups have one channel each."""
 
     @property
     def channels(self) -> int:
