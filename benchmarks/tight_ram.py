@@ -37,7 +37,7 @@ from tasks import ROOT, save, saved
 
 import keras_pit
 
-TRIALS, TRIAL, LEAST = 4, 8, 0.5
+TRIALS, TRIAL, LEAST = 4, 8, 0.85
 """Random networks; the part of the epochs that each takes; the share of the bound that each must use at least."""
 MOST_DRAWS = 4000
 
@@ -100,15 +100,17 @@ def inside(rng: np.random.Generator, whole: keras.Model) -> Iterator[keras_pit.S
     """Random states of a search model: a width, a reach and a dilation for each layer."""
     search = keras_pit.convert(whole)
     for _ in range(MOST_DRAWS):
-        # Widths are drawn on a logarithmic scale, shorter kernels as often as long ones.
+        # Widths are drawn on a logarithmic scale; every second kernel is whole, of others short ones as often as long.
         keep(search, lambda name: float(2 ** rng.uniform(-5, 0)), first(search))
         for layer in search.search_layers:
             if layer.beta is not None:
                 size = layer.beta.shape[0]
-                layer.beta.assign(np.where(np.arange(size) < rng.integers(1, size + 1), 0.6, 0.4))
+                reach = size if rng.random() < 0.5 else rng.integers(1, size + 1)
+                layer.beta.assign(np.where(np.arange(size) < reach, 0.6, 0.4))
             if layer.gamma is not None:
                 size = layer.gamma.shape[0]
-                layer.gamma.assign(np.where(np.arange(size) >= rng.integers(size), 0.6, 0.4))
+                finest = 0 if rng.random() < 0.5 else rng.integers(size)
+                layer.gamma.assign(np.where(np.arange(size) >= finest, 0.6, 0.4))
         yield search
 
 
