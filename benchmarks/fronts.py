@@ -76,6 +76,8 @@ def volumes(points: list[Point], task: str, method: str, cost: str) -> list[floa
     """The hypervolume of a method on a task, seed by seed."""
     wholes = {point.seed: point for point in points if point.task == task and point.method == "seed"}
     every = made_for(points, task, cost)
+    if not every:
+        return []
     mine = [point for point in every if point.method == method]
     reach = max(getattr(wholes[point.seed], point.cost) / point.budget for point in every)
     return [

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..costs.operators import Operator
-from ..costs.sizes import Scalar, choose, is_number, product
+from ..costs.sizes import Scalar, choose, is_number, is_zero, product
 from ..layers.reader import Reader
 from ..lowering import Node
 from ..lowering import operators as kinds
@@ -111,7 +111,7 @@ class Convolutions(Sheet):
         several = choose(inside > 1, 1, 0)
         once: Scalar = 1 if times == 1 else 0 if is_number(made) else choose(made <= groups, 1, 0)
         alone = [(1, once), (times, 1 - once)]
-        found = [(times, product((1 - several, is_so))) for times, is_so in alone if not _is_zero(is_so)]
+        found = [(times, product((1 - several, is_so))) for times, is_so in alone if not is_zero(is_so)]
         return [ordinary(inside, several), *(depthwise(*one) for one in found)]
 
     def pad(self, pads: tuple[Pair, Pair], source: int) -> int:
@@ -222,7 +222,3 @@ def _sees_none(state: State) -> bool:
 
 
 _QUESTIONS = (_padded, _cropped, _begin, _spacing, _sees_none)
-
-
-def _is_zero(value: Scalar) -> bool:
-    return is_number(value) and value == 0

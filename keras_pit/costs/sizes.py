@@ -23,6 +23,11 @@ def is_number(value: Scalar) -> bool:
     return isinstance(value, numbers.Number)
 
 
+def is_zero(value: Scalar) -> bool:
+    """Whether a size is 0 whatever the masks."""
+    return is_number(value) and bool(value == 0)
+
+
 def product(values: tuple[Scalar, ...]) -> Scalar:
     """The product of sizes; on tensors, with no more operations than it takes."""
     number = math.prod(value for value in values if is_number(value))

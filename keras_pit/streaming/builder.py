@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 from ..costs.operators import Operator, Tensor
 from ..costs.program import Program
-from ..costs.sizes import Scalar, choose, either, floor_div, is_number, larger, product
+from ..costs.sizes import Scalar, choose, either, floor_div, is_number, is_zero, larger, product
 from .values import CannotStream, Origin, Shape, Stream, Window, aligned, is_positive, placed, steps_to
 
 BUFFER = "CIRCULAR_BUFFER"
@@ -140,7 +140,7 @@ class Builder:
             (number, product((presence, inner)))
             for way, presence in ways
             for number, inner in self._ways.get(way, [(way, 1)])
-            if not (is_number(presence) and presence == 0)
+            if not is_zero(presence)
         ]
         if len(found) == 1 and is_number(found[0][1]):
             return found[0][0]
@@ -170,7 +170,7 @@ class Builder:
             shared = product((_is_equal(other.size, size), other.presence, rest))
             ways.append((other.number, shared))
             rest = rest - shared
-        if is_number(rest) and rest == 0:
+        if is_zero(rest):
             return self.one_of(ways)
         with self.when(rest):
             made = make()
@@ -254,15 +254,15 @@ class Builder:
         further = span - 1 - before if ahead is None else ahead - behind
         least = stream.ready + further * stream.period
         ready, late = least, 0
-        is_newest = stride == 1 and not stream.zeros and is_number(behind) and behind == 0
+        is_newest = stride == 1 and not stream.zeros and is_zero(behind)
         if not is_newest:
             ready = aligned(larger(least, period - 1), period)
             late = floor_div(ready - least, stream.period)
         source = self._masked(stream, 1 if stream.zeros else is_positive(before))
-        slots = span if is_number(late) and late == 0 else span + late
+        slots = span if is_zero(late) else span + late
         has_several = is_positive(slots - 1)
         number = source
-        if not (is_number(has_several) and has_several == 0):
+        if not is_zero(has_several):
             with self.when(has_several):
                 kept = self.buffer(source, stream.of, slots, stream.period, period)
             number = self.one_of([(kept, has_several), (source, 1 - has_several)])
@@ -272,9 +272,12 @@ class Builder:
         """Every so many elements of a stream; of a tensor with one slot."""
         taken = self.taken(stream, 1, stride)
         has_several = is_positive(taken.slots - 1)
-        if is_number(has_several) and has_several == 0:
+        if is_zero(has_several):
             return taken
-        return replace(taken, number=self.oldest(taken.number, stream.of, taken.period), slots=1, late=0)
+        with self.when(has_several):
+            first = self.oldest(taken.number, stream.of, taken.period)
+        number = self.one_of([(first, has_several), (taken.number, 1 - has_several)])
+        return replace(taken, number=number, slots=1, late=0)
 
     def delayed(self, stream: Stream, steps: Scalar) -> Stream:
         """A stream whose elements are there so many steps later; its zeros come, too."""
@@ -282,7 +285,7 @@ class Builder:
         more = floor_div(steps, stream.period)
         is_later = is_positive(more)
         ready, foreign = stream.ready, 0 if stream.zeros else stream.foreign
-        if not (is_number(is_later) and is_later == 0):
+        if not is_zero(is_later):
             ready = ready + steps
             foreign = product((is_positive(foreign), foreign + more))
             shape = self.tensors[stream.number].shape
@@ -310,7 +313,7 @@ class Builder:
     def _masked(self, stream: Stream, seen: Scalar = 1) -> int:
         """A stream that is zero before its first element that is none of its zeros, if those are seen."""
         presence = product((is_positive(stream.foreign), seen))
-        if is_number(presence) and presence == 0:
+        if is_zero(presence):
             return stream.number
         with self.when(presence):
             masked = self._shared(("masked", stream.number), stream.foreign, partial(self._mask, stream))
@@ -346,7 +349,7 @@ class Builder:
                     culprit,
                 )
             spare = 1 - either([gate.operator.presence for gate in gates])
-            if not (is_number(spare) and spare == 0):
+            if not is_zero(spare):
                 gates = [self._spare_gate(spare), *gates]
             last = gates.pop()
             result += [*gates, replace(last, operator=replace(last.operator, cycles=after // period))]

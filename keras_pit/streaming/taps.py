@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..costs.operators import Operator
-from ..costs.sizes import Scalar, is_number, product
+from ..costs.sizes import Scalar, is_number, is_zero, product
 from .builder import Taken
 from .site import Body, Site
 from .values import CannotStream, Constant, Shape, Stream, Value, Window, is_positive, is_turned
@@ -142,7 +142,7 @@ def _put(site: Body, stream: Stream, taken: Taken, forms: Sequence[tuple[Operato
     """Operators of which one is there, as the number says, with one element along time as their result."""
     number = site.builder.result(site.of, (1, 1, site.shape[3 - stream.axis], site.shape[3]))
     for form, presence in forms:
-        if not (is_number(presence) and presence == 0):
+        if not is_zero(presence):
             site.builder.put(replace(form, outputs=(number,), presence=presence), taken.period)
     return site.stream(number, stream.axis, taken.period, taken.ready)
 

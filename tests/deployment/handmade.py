@@ -27,32 +27,42 @@ def tree(content):
     return schema.ModelT.InitFromPackedBuf(content, 0)
 
 
+def filled(kind, **values):
+    """One of the schema's objects; those of old versions take no values when they are made."""
+    found = kind()
+    for name, value in values.items():
+        setattr(found, name, value)
+    return found
+
+
 def tensor(shape, dtype="INT8", *, data=None, scale=0.1, variable=False):
     """A tensor and its constant."""
     kind = getattr(schema.TensorType, dtype) if isinstance(dtype, str) else dtype
-    found = schema.TensorT(shape=np.array(shape, np.int32), type=kind, isVariable=variable)
+    found = filled(schema.TensorT, shape=np.array(shape, np.int32), type=kind, isVariable=variable)
     if scale is not None:
-        found.quantization = schema.QuantizationParametersT(
-            scale=np.array([scale], np.float32), zeroPoint=np.array([0], np.int64)
+        found.quantization = filled(
+            schema.QuantizationParametersT, scale=np.array([scale], np.float32), zeroPoint=np.array([0], np.int64)
         )
     return found, data
 
 
 def file(tensors, operators, inputs=(0,), outputs=None, custom=None):
     """A file of tensors and of operators (name or number, inputs, outputs); a custom one has the name `custom`."""
-    model = schema.ModelT(version=3, operatorCodes=[], buffers=[schema.BufferT()], subgraphs=[schema.SubGraphT()])
+    model = filled(
+        schema.ModelT, version=3, operatorCodes=[], buffers=[schema.BufferT()], subgraphs=[schema.SubGraphT()]
+    )
     (subgraph,) = model.subgraphs
     subgraph.tensors, subgraph.operators = [], []
     for found, data in tensors:
         if data is not None:
             found.buffer = len(model.buffers)
-            model.buffers.append(schema.BufferT(data=np.frombuffer(np.asarray(data).tobytes(), np.uint8)))
+            model.buffers.append(filled(schema.BufferT, data=np.frombuffer(np.asarray(data).tobytes(), np.uint8)))
         subgraph.tensors.append(found)
     for name, read, made in operators:
         number = getattr(schema.BuiltinOperator, name) if isinstance(name, str) else name
-        code = schema.OperatorCodeT(deprecatedBuiltinCode=min(number, 127), builtinCode=number, version=1)
+        code = filled(schema.OperatorCodeT, deprecatedBuiltinCode=min(number, 127), builtinCode=number, version=1)
         code.customCode = custom if name == "CUSTOM" else None
-        op = schema.OperatorT(opcodeIndex=len(model.operatorCodes))
+        op = filled(schema.OperatorT, opcodeIndex=len(model.operatorCodes))
         op.inputs, op.outputs = np.array(read, np.int32), np.array(made, np.int32)
         model.operatorCodes.append(code)
         subgraph.operators.append(op)

@@ -79,6 +79,13 @@ def ahead_with_head(x):
     return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
 
 
+def ahead_sliced(x):
+    """Every second step of what has looked ahead."""
+    x = layers.Conv1D(8, 5, padding="same", activation="relu")(x)
+    x = layers.Conv1D(6, 3, padding="same", activation="relu")(x[:, ::2])
+    return layers.Dense(3)(layers.GlobalAveragePooling1D()(x[:, 4:]))
+
+
 def norm_last(x):
     """Where a kernel sees no zeros, it takes over the normalization before it."""
     for filters, size in ((8, 5), (8, 5), (6, 3)):
@@ -96,7 +103,8 @@ def grouped(x):
 
 
 BUILDS = [
-    chain, residual, unpadded, side_by_side, ahead, ahead_residual, ahead_strided, ahead_with_head, norm_last, grouped,
+    chain, residual, unpadded, side_by_side, ahead, ahead_residual, ahead_strided, ahead_with_head, ahead_sliced,
+    norm_last, grouped,
 ]  # fmt: skip
 
 
