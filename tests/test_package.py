@@ -118,7 +118,9 @@ def test_the_lowest_versions_are_those_of_the_project():
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 does not read pyproject.toml")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["deploy"], *extras["plot"]]
+    # Old versions of tflite-micro take a part of setuptools that new ones of it do not have.
+    tools = [one for one in extras["dev"] if one.startswith("setuptools")]
+    wanted = [*project["dependencies"], *extras["deploy"], *extras["plot"], *tools]
     bounds = {re.split("[>;]", one)[0]: re.split(r">=|;", one)[1] for one in wanted}
     assert {name: _numbers(bound) for name, bound in bounds.items()} == {
         name: _numbers(bound) for name, bound in lowest.items()
