@@ -12,15 +12,8 @@ FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def test_schema():
-    command = [
-        sys.executable,
-        "-m",
-        "check_jsonschema",
-        "--builtin-schema",
-        "vendor.github-workflows",
-        *map(str, FILES),
-    ]
-    result = subprocess.run([*command, *map(str, FILES)], capture_output=True, text=True)
+    checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    result = subprocess.run([*checker, *map(str, FILES)], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
