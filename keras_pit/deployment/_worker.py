@@ -121,10 +121,14 @@ def leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def end_with(parent: int) -> None:
-    """Let this process end when its parent does, however that ends."""
-    # The parent holds the other end of stdin and never writes.
-    threading.Thread(target=lambda: (os.read(0, 1), os.abort()), daemon=True).start()
+def end_with(parent: int, closed: Callable[[], object] = lambda: os.read(0, 1)) -> None:
+    """Let this process end when its parent does, however that ends.
+
+    Args:
+        parent: its number. It holds the other end of stdin.
+        closed: returns when that is closed; reads what the parent writes, if it does.
+    """
+    threading.Thread(target=lambda: (closed(), os.abort()), daemon=True).start()
     # Native code may keep that thread from running. Linux needs no thread.
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

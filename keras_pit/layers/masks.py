@@ -275,9 +275,9 @@ class MaskRow:
         strongest = ops.take(ops.segment_max(ranked, groups, 1 + groups[-1]), groups)
         stay = ops.logical_or(on, ops.greater_equal(ranked, strongest))
         if self._is_rest.any():
-            full = ops.cast(ops.logical_or(stay, self._is_rest), "int32")
-            full = ops.take(ops.segment_min(full, groups, 1 + groups[-1]), groups)
-            stay = ops.where(self._is_rest, ops.logical_and(on, ops.cast(full, "bool")), stay)
+            off = ops.cast(ops.logical_not(ops.logical_or(stay, self._is_rest)), "int32")
+            some_off = ops.take(ops.segment_max(off, groups, 1 + groups[-1]), groups)
+            stay = ops.where(self._is_rest, ops.logical_and(on, ops.equal(some_off, 0)), stay)
         return stay
 
     def _taps_stay(self, values: Any) -> Any:

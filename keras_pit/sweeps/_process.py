@@ -1,11 +1,14 @@
-"""What a task runs in: `python _process.py PARENT MODULE:FUNCTION ARGUMENTS`, the arguments as a JSON list.
+"""What tasks run in: `python _process.py PARENT`, one after the other, each a line of stdin: MODULE:FUNCTION, ARGUMENTS.
 
-The process ends with PARENT, whose number it is given, and which holds the other end of stdin: from the beginning, as
-the imports of a task take seconds.
+Each task that is over is answered by a line. What the tasks print goes to stderr. A task that raises ends the process.
+So does the end of PARENT, whose number it is given, and which holds the other end of stdin: from the beginning, as the
+imports of a task take seconds.
 """
 
 import importlib
 import json
+import os
+import queue
 import runpy
 import sys
 from pathlib import Path
@@ -15,8 +18,20 @@ sys.path[:] = [entry for entry in sys.path if entry != str(Path(__file__).resolv
 
 WORKER = Path(__file__).resolve().parents[1] / "deployment" / "_worker.py"
 
-if __name__ == "__main__":
+
+def main(parent: int) -> None:
+    """Run what the parent asks for, for as long as it lives."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
     # By its path: the package would be imported for it first.
-    runpy.run_path(str(WORKER))["end_with"](int(sys.argv[1]))
-    module, _, name = sys.argv[2].partition(":")
-    getattr(importlib.import_module(module), name)(*json.loads(sys.argv[3]))
+    runpy.run_path(str(WORKER))["end_with"](parent, lambda: [tasks.put(line) for line in sys.stdin])
+    while True:
+        function, arguments = json.loads(tasks.get())
+        module, _, name = function.partition(":")
+        getattr(importlib.import_module(module), name)(*arguments)
+        os.write(answers, b"done\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

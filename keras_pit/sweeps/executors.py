@@ -1,11 +1,15 @@
-"""The default executor: each task in a process of its own, which takes what TensorFlow keeps of it along when it ends.
+"""The default executor: some processes of this machine, each of which takes one task after the other.
 
     with Processes(2) as executor:
         executor.submit(function, *strings).result()
 
-An executor is anything with `submit(function, *arguments)` that returns something with `result()`. Here a task is a
+An executor is anything with `submit(function, *arguments)` that returns something with `result()`. Here tasks run in a
 fresh Python (`_process.py`), which needs nothing of the script that called: no `if __name__ == "__main__"`, nothing
-inherited. It ends when its task or this process does, however that ends.
+inherited. It ends when this process does, however that ends, and after `TASKS` tasks, since TensorFlow never gives back
+all that it took for one. A task that kills its process fails alone: the next one gets a new process.
+
+Small networks keep no more than one core busy, so processes share the cores: with two, a front takes little more than
+half of the time.
 """
 
 from __future__ import annotations
@@ -16,10 +20,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+TASKS = 16
+"""What one process does before a new one takes its place."""
 
 _SCRIPT = Path(__file__).with_name("_process.py")
 _LINES = 30
@@ -27,15 +35,18 @@ _LINES = 30
 
 
 class Processes:
-    """Runs each task in a process of its own.
+    """Runs tasks in processes of its own.
 
     Args:
-        workers: how many at once. TensorFlow uses all cores for one, so more pay off for very small networks only.
+        workers: how many. None: two, one where there is one core, or where a GPU is shared.
     """
 
-    def __init__(self, workers: int = 1) -> None:
-        self._threads = ThreadPoolExecutor(workers)
-        self._running: set[subprocess.Popen[bytes]] = set()
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = _default() if workers is None else workers
+        self._threads = ThreadPoolExecutor(self.workers)
+        self._own = threading.local()
+        """Each thread has a process."""
+        self._running: set[_Process] = set()
 
     def __enter__(self) -> Processes:
         return self
@@ -44,36 +55,89 @@ class Processes:
         """End whatever runs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in list(self._running):
-            process.kill()
+            process.end()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[None]:
         """Run a function of a module, with arguments that JSON can hold, in a process; what it returns is lost."""
-        return self._threads.submit(_run, f"{function.__module__}:{function.__qualname__}", arguments, self._running)
+        return self._threads.submit(self._run, f"{function.__module__}:{function.__qualname__}", arguments)
 
-
-def _run(function: str, arguments: Any, running: set[subprocess.Popen[bytes]]) -> None:
-    """Run a function in a fresh process.
-
-    Raises:
-        RuntimeError: if the process fails or is killed; with what it printed last.
-    """
-    command = [sys.executable, str(_SCRIPT), str(os.getpid()), function, json.dumps(arguments)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
-        running.add(process)
+    def _run(self, function: str, arguments: Any) -> None:
+        process = getattr(self._own, "process", None)
+        if process not in self._running:
+            process = self._own.process = _Process(max(1, cores() // self.workers))
+            self._running.add(process)
         try:
-            process.wait()
+            process.run(function, arguments)
         finally:
-            running.discard(process)
-            process.kill()
-            process.wait()
-            process.stdin.close()  # type: ignore[union-attr]
-        if process.returncode == 0:
-            return
-        log.seek(0)
-        printed = "\n".join(log.read().decode(errors="replace").splitlines()[-_LINES:])
-    code = process.returncode
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    cause = " (out of memory?)" * (code == -signal.SIGKILL)
-    raise RuntimeError(f"The process {how}{cause}. It printed: {printed.strip() or '(nothing)'}")
+            if process.ended or process.tasks == TASKS:
+                self._running.discard(process)
+                process.end()
+
+
+class _Process:
+    """A process that takes tasks.
+
+    Args:
+        threads: how many TensorFlow may use for one operation, unless the user has said so.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.tasks = 0
+        self._log = tempfile.TemporaryFile()
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        self._process = subprocess.Popen(
+            [sys.executable, str(_SCRIPT), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={"TF_NUM_INTRAOP_THREADS": str(threads), **os.environ, "PYTHONPATH": path},
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over with it."""
+        return self._process.poll() is not None
+
+    def run(self, function: str, arguments: Any) -> None:
+        """Run a function, MODULE:NAME, and wait for it.
+
+        Raises:
+            RuntimeError: if the function fails or the process is killed; with what it printed last.
+        """
+        self.tasks += 1
+        try:
+            self._process.stdin.write(json.dumps([function, arguments]).encode() + b"\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+            done = self._process.stdout.readline()  # type: ignore[union-attr]
+        except (OSError, ValueError):  # it has ended, or has been ended by another thread
+            done = b""
+        if not done:
+            raise RuntimeError(self._reason())
+
+    def _reason(self) -> str:
+        code = self._process.wait()
+        printed = ""
+        if not self._log.closed:
+            self._log.seek(0)
+            printed = "\n".join(self._log.read().decode(errors="replace").splitlines()[-_LINES:]).strip()
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        cause = " (out of memory?)" * (code == -signal.SIGKILL)
+        return f"The process {how}{cause}. It printed: {printed or '(nothing)'}"
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for file in (self._process.stdin, self._process.stdout, self._log):
+            file.close()  # type: ignore[union-attr]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _default() -> int:
+    import tensorflow as tf
+
+    return 1 if cores() == 1 or tf.config.list_physical_devices("GPU") else 2

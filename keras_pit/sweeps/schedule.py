@@ -1,15 +1,13 @@
 """From a plan to tasks, and from tasks to an executor, until all steps are finished or have failed.
 
-A task is a list of steps that one process makes. By default, and in a descent, it is all that one random seed needs:
-TensorFlow is then started once. For an executor of the user's, tasks are as small as they can be, so that machines
+A task is a list of steps that one process makes. Tasks are as small as they can be, so that processes and machines
 share the work: in a descent, points are fine-tuned and measured while the search goes on.
 
-    default     descent       [seed search-1 point-1 search-2 point-2 ...]
-                independent   [seed] -> [search-1 point-1], [search-2 point-2], ...
-    executor    descent       [seed] -> [search-1] -> [search-2] -> ...      each search-n -> [point-n]
-                independent   as above
+    descent       [seed] -> [search-1] -> [search-2] -> ...           each search-n -> [point-n]
+    independent   [seed] -> [search-1 point-1], [search-2 point-2], ...
 
-A task whose process dies is not repeated: the step that it was at has failed, and the rest becomes a new task.
+A seed that came trained is only measured, and no search waits for that. A task whose process dies is not repeated: the
+step that it was at has failed, and the rest becomes a new task.
 """
 
 from __future__ import annotations
@@ -35,49 +33,47 @@ class Task:
     after: Task | None = None
 
 
-def tasks(plan: Plan, apart: bool) -> list[Task]:
-    """The tasks of a plan.
-
-    Args:
-        plan: the plan.
-        apart: whether to make them as small as possible.
-    """
+def tasks(plan: Plan) -> list[Task]:
+    """The tasks of a plan, in the order in which a single process should make them."""
     found: list[Task] = []
     for seed in plan.seeds:
         points = range(1, len(plan.bounds) + 1)
         pairs = [[Step("search", seed, point), Step("point", seed, point)] for point in points]
-        first = Task([Step("seed", seed)])
-        found.append(first)
-        if not plan.descent:
-            found += [Task(pair, first) for pair in pairs]
-        elif not apart:
-            first.steps += [step for pair in pairs for step in pair]
-        else:
-            last = first
-            for search, point in pairs:
+        found.append(Task([Step("seed", seed)]))
+        last = None if plan.trained else found[-1]
+        for search, point in pairs:
+            if not plan.descent:
+                found.append(Task([search, point], last))
+            else:
                 last = Task([search], last)
                 found += [last, Task([point], last)]
     return found
 
 
-def conduct(store: Store, plan: Plan, executor: Any, run: Callable[..., None], apart: bool, tell: Any) -> None:
+def conduct(
+    store: Store, plan: Plan, executor: Any, workers: int | None, run: Callable[..., None], tell: Callable[[], None]
+) -> None:
     """Have all steps made that are not finished.
 
     Args:
         store: where they are.
         plan: the plan.
         executor: has `submit(function, *arguments)`, which returns something with `result()`.
+        workers: how many tasks it runs at once; None if it decides itself what goes first.
         run: what is submitted: takes the directory and names of steps.
-        apart: whether to make tasks as small as possible.
         tell: called now and then to show progress.
     """
-    waiting = [task for task in tasks(plan, apart) if _left(store, task)]
+    waiting = [task for task in tasks(plan) if _left(store, task)]
+    if workers != 1:  # what most of the others wait for goes first
+        waiting.sort(key=lambda task: task.steps[0].kind != "search")
     running: list[Task] = []
     ended: queue.Queue[tuple[Task, BaseException | None]] = queue.Queue()
     while waiting or running:
         for task in list(_ready(waiting, running)):
+            if workers is not None and len(running) >= workers:
+                break
             waiting.remove(task)
-            if any(_possible(store, step) for step in _left(store, task)):
+            if any(_possible(store, plan, step) for step in _left(store, task)):
                 running.append(task)
                 _submit(task, store, executor, run, ended)
         try:
@@ -87,7 +83,7 @@ def conduct(store: Store, plan: Plan, executor: Any, run: Callable[..., None], a
             continue
         running.remove(task)
         rest = [step for step in _left(store, task) if store.failed(step) is None]
-        broken = next((step for step in rest if _possible(store, step)), None)
+        broken = next((step for step in rest if _possible(store, plan, step)), None)
         if broken is not None:
             store.fail(broken, error or "The task came back without it, and without a reason.")
             store.forget(broken)
@@ -124,11 +120,14 @@ def _left(store: Store, task: Task) -> list[Step]:
     return [step for step in task.steps if not store.done(step)]
 
 
-def _possible(store: Store, step: Step) -> bool:
+def _possible(store: Store, plan: Plan, step: Step) -> bool:
     """Whether what a step needs is there: if not, something else has failed."""
+    seed = Step("seed", step.seed)
     if step.kind == "seed":
         return True
-    return store.done(Step("seed", step.seed) if step.kind == "search" else Step("search", step.seed, step.point))
+    if step.kind == "point":
+        return store.done(Step("search", step.seed, step.point))
+    return store.done(seed) or (plan.trained and store.failed(seed) is None)
 
 
 def _resumed(task: Task, rest: list[Step], waiting: list[Task]) -> list[Task]:

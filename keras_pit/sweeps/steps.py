@@ -120,6 +120,8 @@ class _Work:
         earlier = range(step.point - 1, 0, -1) if self._plan.descent else ()
         steps = [Step("search", step.seed, point) for point in earlier]
         found = next((one for one in steps if store.done(one)), Step("seed", step.seed))
+        if self._plan.trained and found.kind == "seed":
+            return store.seed
         if not store.done(found):
             raise Missing
         return store.folder(found) / "model.keras"

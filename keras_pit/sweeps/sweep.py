@@ -98,8 +98,8 @@ def sweep(
         round_to: channels in blocks of so many, as for `convert`.
         executor: where to run: anything with `submit(function, *arguments)` that returns something with `result()`, as
             the pools of `concurrent.futures` or `dask.distributed`'s `Client.get_executor()`. Tasks exchange files
-            only: all machines must see `directory` under the same path. Default: a process for each random seed
-            (without descent, for each point), one after the other.
+            only: all machines must see `directory` under the same path. Or how many processes of this machine, which
+            share its cores; default: two, one where there is one core, or where a GPU is shared.
         verbose: whether to tell what is going on.
         **fit: further arguments of `fit`, as `batch_size` or `class_weight`.
 
@@ -135,8 +135,11 @@ def sweep(
         )
     options = {"search": tuple(search), "exclude": _names(exclude), "round_to": round_to}
     store = Store(checks.path(directory, "`directory`"))
-    if executor is not None:
+    here = executor is None or isinstance(executor, int)
+    if not here:
         checks.function(getattr(executor, "submit", None), "`executor.submit`", "a function: submit(function, *args)")
+    elif executor is not None:
+        checks.whole(executor, "`executor`", least=1)
     with_descent = checks.flag(descent, "`descent`")
     trained = int(model.optimizer.iterations) if model.compiled and model.optimizer is not None else 0
     found = _bounds(model, metric, points, bounds, options)
@@ -162,9 +165,9 @@ def sweep(
         if any(not store.done(step) for step in plan.steps()):
             save(job, store.job)
             store.forgive()
-            own = Processes() if executor is None else contextlib.nullcontext(executor)
-            with Show(store, plan, bool(verbose)) as show, own as place:
-                conduct(store, plan, place, steps.run, executor is not None, show)
+            place = Processes(executor) if here else contextlib.nullcontext(executor)
+            with Show(store, plan, bool(verbose)) as show, place as own:
+                conduct(store, plan, own, own.workers if here else None, steps.run, show)
                 show()
             store.job.unlink(missing_ok=True)
     front = Front.load(store.directory)

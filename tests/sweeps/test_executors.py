@@ -1,15 +1,16 @@
 """Where a sweep runs: in processes of its own, in those of a pool, on a cluster; and what is left when one dies."""
 
 import concurrent.futures
+import os
 import time
 
 import pytest
 from sweeps import tiny
 from sweeps.tiny import forks, sweep
 
-from keras_pit.sweeps import Processes
+from keras_pit.sweeps import Processes, executors
 from keras_pit.sweeps.plan import Epochs, Plan
-from keras_pit.sweeps.schedule import tasks
+from keras_pit.sweeps.schedule import conduct, tasks
 from keras_pit.sweeps.store import Step, Store
 
 
@@ -23,7 +24,7 @@ def here(tmp_path_factory):
     return sweep(tmp_path_factory.mktemp("here"), points=3)
 
 
-def test_one_process_for_each_task_by_default(tmp_path, here):
+def test_two_processes_by_default(tmp_path, here):
     """One dies, and one point fails; the next call makes what is missing, and nothing else."""
     front = sweep(tmp_path, points=3, executor=None, train=tiny.dying)
     assert [point.number for point in front] == [3]
@@ -80,19 +81,74 @@ def plan(**options):
 
 
 @pytest.mark.parametrize(
-    ("descent", "apart", "expected"),
+    ("descent", "trained", "expected", "after"),
     [
-        (True, False, [["seed-0", "search-0-1", "point-0-1", "search-0-2", "point-0-2"]]),
-        (True, True, [["seed-0"], ["search-0-1"], ["point-0-1"], ["search-0-2"], ["point-0-2"]]),
-        (False, False, [["seed-0"], ["search-0-1", "point-0-1"], ["search-0-2", "point-0-2"]]),
-        (False, True, [["seed-0"], ["search-0-1", "point-0-1"], ["search-0-2", "point-0-2"]]),
+        (True, False, ["seed-0", "search-0-1", "point-0-1", "search-0-2", "point-0-2"], [None, 0, 1, 1, 3]),
+        (True, True, ["seed-0", "search-0-1", "point-0-1", "search-0-2", "point-0-2"], [None, None, 1, 1, 3]),
+        (False, False, ["seed-0", "search-0-1 point-0-1", "search-0-2 point-0-2"], [None, 0, 0]),
+        (False, True, ["seed-0", "search-0-1 point-0-1", "search-0-2 point-0-2"], [None, None, None]),
     ],
 )
-def test_tasks(descent, apart, expected):
-    found = tasks(plan(descent=descent), apart)
-    assert [[step.name for step in task.steps] for task in found] == expected
-    after = [None if task.after is None else found.index(task.after) for task in found]
-    assert after == {1: [None], 3: [None, 0, 0], 5: [None, 0, 1, 1, 3]}[len(found)]
+def test_tasks(descent, trained, expected, after):
+    found = tasks(plan(descent=descent, trained=trained))
+    assert [" ".join(step.name for step in task.steps) for task in found] == expected
+    assert [None if task.after is None else found.index(task.after) for task in found] == after
+
+
+class Later:
+    """An executor that works when it is told to, and on what was submitted first."""
+
+    def __init__(self):
+        self.submitted = []
+
+    def submit(self, function, directory, names):
+        future = concurrent.futures.Future()
+        self.submitted.append((names, lambda: future.set_result(function(directory, names))))
+        return future
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        (1, "seed-0 search-0-1 point-0-1 search-0-2 point-0-2 search-0-3 point-0-3"),
+        (2, "search-0-1 seed-0 search-0-2 point-0-1 search-0-3 point-0-2 point-0-3"),
+    ],
+)
+def test_what_goes_first(tmp_path, workers, expected):
+    """One process finishes point by point; where there are two, the search goes on beside what is fine-tuned."""
+    store, executor, order, most = Store(tmp_path), Later(), [], 0
+
+    def make(directory, names):
+        for name in names:
+            with store.making(Step.named(name)):
+                order.append(name)
+
+    def tell():
+        nonlocal most
+        most = max(most, len(executor.submitted))
+        if executor.submitted:
+            executor.submitted.pop(0)[1]()
+
+    bounds = tuple({"size": size} for size in (9.0, 6.0, 4.0))
+    conduct(store, plan(bounds=bounds, trained=True), executor, workers, make, tell)
+    assert order == expected.split() and most == workers
+
+
+def test_no_search_goes_on_from_a_trained_seed_that_fails(tmp_path):
+    """As one that does not become an int8 file: each point would end in the same way."""
+    store, made = Store(tmp_path), []
+
+    def make(directory, names):
+        step = Step.named(names[0])
+        made.append(step.kind)
+        if step.kind == "seed":
+            store.fail(step, "no kernel")
+        else:
+            with store.making(step):
+                pass
+
+    conduct(store, plan(trained=True), tiny.Here(), 1, make, lambda: None)
+    assert made == ["seed"] and list(store.failures())
 
 
 def test_what_an_executor_refuses_has_failed(tmp_path):
@@ -163,6 +219,30 @@ def test_processes_tell_what_they_printed():
     expected = r"(?s)ended with exit code 1\. It printed: .*No module named 'nowhere'"
     with Processes() as executor, pytest.raises(RuntimeError, match=expected):
         executor.submit(Nowhere.run).result()
+
+
+def test_a_process_takes_one_task_after_the_other_and_ends_with_what_kills_it():
+    with Processes(1) as executor:
+        first, second = (executor.submit(os.putenv, "KERAS_PIT_TEST", "1") for _ in range(2))
+        assert first.result() is None and second.result() is None
+        (process,) = executor._running
+        assert process.tasks == 2 and not process.ended
+        with pytest.raises(RuntimeError, match=r"exit code 3\. It printed: \(nothing\)"):
+            executor.submit(os._exit, 3).result()
+        executor.submit(os.putenv, "KERAS_PIT_TEST", "1").result()
+        assert executor._running != {process}
+        (process,) = executor._running
+    assert process.ended
+
+
+def test_a_process_gives_way_to_a_new_one_in_time(monkeypatch):
+    monkeypatch.setattr(executors, "TASKS", 2)
+    with Processes(1) as executor:
+        numbers = []
+        for _ in range(3):
+            executor.submit(os.putenv, "KERAS_PIT_TEST", "1").result()
+            numbers += [process._process.pid for process in executor._running]
+    assert len(numbers) == 2 and numbers[0] != numbers[1]
 
 
 class Nowhere:
