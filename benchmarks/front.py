@@ -1,6 +1,6 @@
 """The price of a front: six points by one descent and by independent searches, against training the seed once.
 
-    python benchmarks/front.py [--only watch keywords] [--seeds 0 1 2] [--short] [--data FOLDER]
+    python benchmarks/front.py [--only watch keywords] [--seeds 0 1 2] [--short] [--processes 1] [--data FOLDER]
 
 For each task and random seed: the seed is trained, then `keras_pit.sweep` finds the front twice, with and without
 descent, each with the epochs that are its default. Told are
@@ -10,7 +10,9 @@ descent, each with the epochs that are its default. Told are
     step          mean over a descent's searches of the time of an epoch, over that of an epoch of the seed
     hypervolume   area between the points in int8 and (size of the seed, share of the most frequent class)
 
-`--short` runs the descent alone, with one random seed. Tasks and data: see `tasks`.
+`--short` runs the descent alone, with one random seed. Two processes share the cores, which is the default of a sweep;
+while both are at work, a step takes longer than alone, and `--processes 1` tells what it takes. Tasks and data: see
+`tasks`.
 """
 
 import json
@@ -43,6 +45,7 @@ class Result:
     task: str
     seed: int
     descent: bool
+    processes: int
     seed_size: int
     seed_accuracy: float
     seed_seconds: float
@@ -88,7 +91,9 @@ def train(name: str, seed: int, split: Split) -> Seed:
     return Seed(model, accuracy(model, split), *took, statistics.median(progress.seconds[1:]))
 
 
-def run(name: str, seed: int, whole: Seed, split: Split, descent: bool, directory: pathlib.Path) -> Result:
+def run(
+    name: str, seed: int, whole: Seed, split: Split, descent: bool, processes: int, directory: pathlib.Path
+) -> Result:
     x, y, x_test, y_test = split
     shutil.rmtree(directory, ignore_errors=True)
     begin, begin_cpu = time.perf_counter(), cpu()
@@ -101,6 +106,7 @@ def run(name: str, seed: int, whole: Seed, split: Split, descent: bool, director
         seeds=[seed],
         descent=descent,
         batch_size=TASKS[name].batch,
+        executor=processes,
     )
     took = time.perf_counter() - begin, cpu() - begin_cpu
     epochs = [history(directory / f"search-{seed}-{point.number}") for point in front]
@@ -112,6 +118,7 @@ def run(name: str, seed: int, whole: Seed, split: Split, descent: bool, director
         name,
         seed,
         descent,
+        processes,
         int(size),
         whole.accuracy,
         whole.seconds,
@@ -179,7 +186,7 @@ def main(given: Any) -> None:
             whole = train(name, seed, split)
             for descent in (True,) if given.short else (True, False):
                 directory = given.output.parent / f"front_{name}_{seed}_{'descent' if descent else 'independent'}"
-                results.append(run(name, seed, whole, split, descent, directory))
+                results.append(run(name, seed, whole, split, descent, given.processes, directory))
                 print(results[-1], flush=True)
                 rows = [{**asdict(r), "price": r.price, "price_in_cpu": r.price_in_cpu} for r in results]
                 versions = {"keras": keras.__version__, "keras_pit": keras_pit.__version__}
@@ -191,5 +198,6 @@ def main(given: Any) -> None:
 if __name__ == "__main__":
     arguments = parser(__doc__, "front.json")
     arguments.add_argument("--short", action="store_true", help="the descent alone, one random seed")
+    arguments.add_argument("--processes", type=int, default=2, help="which share the cores")
     arguments.set_defaults(only=["watch", "keywords"])
     main(arguments.parse_args())

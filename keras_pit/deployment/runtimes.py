@@ -16,6 +16,7 @@ runs all samples.
 from __future__ import annotations
 
 import importlib.util
+import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _OK, _ABORTED = 0, 15
 
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 _FAILED = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
+_BROKEN = re.compile(r"^(?:ImportError|ModuleNotFoundError): .*", re.MULTILINE)
 _OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|Too many buffers")
 
 
@@ -82,7 +84,7 @@ def run_tflite_micro(
         DeploymentError: if TFLite-Micro refuses the file (with its own words from C stderr), crashes, or takes too long
             or too much memory.
         ValueError: if inputs and file do not fit.
-        ImportError: if tflite_micro or ai_edge_litert is not installed.
+        ImportError: if tflite_micro or ai_edge_litert is not installed, or cannot be loaded.
 
     Example:
 
@@ -142,7 +144,7 @@ def run_stream(
     Raises:
         DeploymentError: as `run_tflite_micro`.
         ValueError: if recordings and file do not fit.
-        ImportError: if tflite_micro or ai_edge_litert is not installed.
+        ImportError: if tflite_micro or ai_edge_litert is not installed, or cannot be loaded.
 
     Example:
 
@@ -191,7 +193,7 @@ def run_litert(tflite: bytes, inputs: np.ndarray | Sequence[np.ndarray], *, time
     Raises:
         DeploymentError: if LiteRT refuses the file (with its own words), crashes, or takes too long or too much memory.
         ValueError: if inputs and file do not fit.
-        ImportError: if ai_edge_litert is not installed.
+        ImportError: if ai_edge_litert is not installed, or cannot be loaded.
 
     Example:
 
@@ -228,6 +230,7 @@ def micro_results(
         ended = worker.run(runtime, file.content, feeds, limits, arena_bytes, outputs, *more)
         if ended.results is not None:
             return ended.results, ended.log
+        _require_loaded("tflite_micro", ended)
         # A crash tells nothing about its cause: a larger arena is worth a try.
         starved = ended.signal or _OUT_OF_ARENA.search(ended.log)
         if not starved or _NO_KERNEL.search(ended.log) or arena_bytes >= LARGEST_ARENA:
@@ -240,6 +243,7 @@ def litert_results(file: File, feeds: Sequence[np.ndarray], *, timeout: float) -
     _require("ai_edge_litert")
     ended = worker.run("LiteRT", file.content, feeds, worker.Limits(timeout))
     if ended.results is None:
+        _require_loaded("ai_edge_litert", ended)
         reason = f"LiteRT crashed with {ended.signal}. It printed" if ended.signal else "LiteRT refused the file"
         raise DeploymentError(f"{reason}: {ended.log.strip() or '(nothing)'}")
     return ended.results
@@ -249,6 +253,16 @@ def _require(package: str, note: str = "") -> None:
     """Refuse to start a worker without the package that it needs."""
     if importlib.util.find_spec(package) is None:
         raise ImportError(f"This needs {package}, which is not installed. {INSTALL}{note}")
+
+
+def _require_loaded(package: str, ended: worker.Ended) -> None:
+    """Tell of a package that is there, and that Python cannot load, as when it was built for another Python."""
+    broken = _BROKEN.search(ended.log)
+    if broken:
+        raise ImportError(
+            f"{package} is installed, but cannot be loaded. {broken[0]}\nInstall a version of it that is built for "
+            f"this Python ({platform.python_version()}). {INSTALL}"
+        )
 
 
 def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:

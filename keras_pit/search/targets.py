@@ -139,7 +139,8 @@ class Bounds:
 
     def _filled(self, values: Any, budgets: Any) -> Any:
         """The masks with those switched on that still fit, the strongest first."""
-        order = ops.argsort(ops.where(values > THRESHOLD, 1.0, -values))
+        on = values > THRESHOLD
+        order, off = ops.argsort(ops.where(on, 1.0, -values)), self._count - ops.sum(ops.cast(on, "int32"))
 
         def fill(place: Any, values: Any) -> tuple[Any, Any]:
             this = ops.equal(np.arange(self._count), ops.take(order, place))
@@ -147,7 +148,7 @@ class Bounds:
             fits = ops.max(self._prices.at(more) / budgets) <= HIGH
             return place + 1, ops.where(fits, more, values)
 
-        _, values = ops.while_loop(lambda place, _: place < self._count, fill, (ops.zeros((), "int32"), values))
+        _, values = ops.while_loop(lambda place, _: place < off, fill, (ops.zeros((), "int32"), values))
         return values
 
     def _budgets(self, tightness: Any) -> Any:

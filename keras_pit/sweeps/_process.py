@@ -1,4 +1,4 @@
-"""What tasks run in: `python _process.py PARENT`, one after the other, each a line of stdin: MODULE:FUNCTION, ARGUMENTS.
+"""What tasks run in: `python _process.py PARENT`. Each task is a line of stdin: ["MODULE:FUNCTION", ARGUMENTS].
 
 Each task that is over is answered by a line. What the tasks print goes to stderr. A task that raises ends the process.
 So does the end of PARENT, whose number it is given, and which holds the other end of stdin: from the beginning, as the
@@ -24,8 +24,13 @@ def main(parent: int) -> None:
     answers = os.dup(1)
     os.dup2(2, 1)
     tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            tasks.put(line)
+
     # By its path: the package would be imported for it first.
-    runpy.run_path(str(WORKER))["end_with"](parent, lambda: [tasks.put(line) for line in sys.stdin])
+    runpy.run_path(str(WORKER))["end_with"](parent, read)
     while True:
         function, arguments = json.loads(tasks.get())
         module, _, name = function.partition(":")

@@ -83,7 +83,7 @@ class _Process:
 
     def __init__(self, threads: int) -> None:
         self.tasks = 0
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
             [sys.executable, str(_SCRIPT), str(os.getpid())],

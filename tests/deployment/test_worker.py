@@ -157,6 +157,16 @@ def test_silence_is_not_understood(dense_file, tmp_path, monkeypatch):
         run_tflite_micro(dense_file, samples(8, count=1))
 
 
+@pytest.mark.parametrize(("package", "run"), [("tflite_micro", run_tflite_micro), ("ai_edge_litert", run_litert)])
+def test_a_runtime_that_cannot_be_loaded_is_told(package, run, dense_file, tmp_path, monkeypatch):
+    """As a version that was built for another Python: it is no fault of the file."""
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("raise ImportError('_runtime.so: undefined symbol: PyDict')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ImportError, match=rf"{package} is installed, but cannot be loaded\. .*undefined symbol"):
+        run(dense_file, samples(8))
+
+
 def test_worker_needs_only_numpy_and_the_runtimes():
     lines = map(str.strip, worker._SCRIPT.read_text().splitlines())
     imports = {line.split()[1].partition(".")[0] for line in lines if line.startswith(("import ", "from "))}
