@@ -4,7 +4,7 @@
 
 Seeds are chains of causal convolutions over windows of the smartwatch, of two widths and two depths. For each, a fresh
 process trains the seed, then another one calls `keras_pit.sweep` on it, with default epochs. Time is CPU time; memory
-is the largest resident set, of the process that trains or of the one that makes the steps of the sweep.
+is the largest resident set, of the process that trains or of the only one that makes the steps of the sweep.
 """
 
 import argparse
@@ -78,6 +78,7 @@ def swept(path: str, points: int, directory: str) -> tuple[float, float]:
         points=points,
         directory=directory,
         batch_size=BATCH,
+        executor=1,
         verbose=False,
     )
     return cpu() - before, _peak(resource.RUSAGE_CHILDREN)

@@ -10,8 +10,10 @@ step depend on the random seed and the step alone, so that it makes no differenc
 
 from __future__ import annotations
 
+import functools
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +45,30 @@ def run(directory: str, names: list[str]) -> None:
         directory: of the sweep.
         names: of the steps.
     """
+    _make(directory, names, _opened)
+
+
+def run_on(directory: str, names: list[str]) -> None:
+    """The same in a process that makes steps of this sweep alone: what it has read it keeps for the next ones."""
+    _make(directory, names, _kept)
+
+
+def _make(directory: str, names: list[str], opened: Callable[[str], tuple[Plan, Job, keras.Model]]) -> None:
     store = Store(Path(directory))
     steps = [step for step in map(Step.named, names) if not store.done(step)]
     if not steps:
         return
-    plan, job = Plan.from_dict(store.read_plan() or {}), load(store.job)
-    seed = keras.models.load_model(store.seed)
+    plan, job, seed = opened(directory)
     for step in steps:
         _Work(store, plan, job, seed, step).attempt()
+
+
+def _opened(directory: str) -> tuple[Plan, Job, keras.Model]:
+    store = Store(Path(directory))
+    return Plan.from_dict(store.read_plan() or {}), load(store.job), keras.models.load_model(store.seed)
+
+
+_kept = functools.lru_cache(maxsize=1)(_opened)
 
 
 class _Work:

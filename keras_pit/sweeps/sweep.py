@@ -167,7 +167,8 @@ def sweep(
             store.forgive()
             place = Processes(executor) if here else contextlib.nullcontext(executor)
             with Show(store, plan, bool(verbose)) as show, place as own:
-                conduct(store, plan, own, own.workers if here else None, steps.run, show)
+                workers, run = (own.workers, steps.run_on) if here else (None, steps.run)
+                conduct(store, plan, own, workers, run, show)
                 show()
             store.job.unlink(missing_ok=True)
     front = Front.load(store.directory)

@@ -254,7 +254,7 @@ def test_the_start_is_quiet(place):
 
 def test_a_sweep_from_the_command_line(call, place, tmp_path):
     sweep = ("sweep", place / "model.keras", "--data", place / "data.npz", "--out", tmp_path / "front", "--points", 1)
-    epochs = ("--search-epochs", 1, "--fine-tune", 1, "--float", "--json")
+    epochs = ("--search-epochs", 1, "--fine-tune", 1, "--float", "--processes", 1, "--json")
     code, answer, _ = call(*sweep, *epochs)
     found = json.loads(answer)
     assert code == 0 and len(found["points"]) == 1 and found["failures"] == []
