@@ -16,7 +16,6 @@ runs all samples.
 from __future__ import annotations
 
 import importlib.util
-import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from . import worker
 from .feeds import prepare
 from .file_graph import Graph
 from .flatbuffer import File
-from .schema import INSTALL
+from .schema import INSTALL, unloadable
 
 FIRST_ARENA = 16 * 2**20
 LARGEST_ARENA = 256 * 2**20
@@ -39,7 +38,7 @@ _OK, _ABORTED = 0, 15
 
 _NO_KERNEL = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 _FAILED = re.compile(r"Node (\w+) \(number (\d+)\) failed to (?:prepare|invoke)")
-_BROKEN = re.compile(r"^(?:ImportError|ModuleNotFoundError): .*", re.MULTILINE)
+_BROKEN = re.compile(r"^(?:ImportError|ModuleNotFoundError): (.*)", re.MULTILINE)
 _OUT_OF_ARENA = re.compile(r"Failed to (allocate|resize)|missing: \d+|Too many buffers")
 
 
@@ -256,13 +255,10 @@ def _require(package: str, note: str = "") -> None:
 
 
 def _require_loaded(package: str, ended: worker.Ended) -> None:
-    """Tell of a package that is there, and that Python cannot load, as when it was built for another Python."""
+    """Tell of a runtime that its worker could not load."""
     broken = _BROKEN.search(ended.log)
     if broken:
-        raise ImportError(
-            f"{package} is installed, but cannot be loaded. {broken[0]}\nInstall a version of it that is built for "
-            f"this Python ({platform.python_version()}). {INSTALL}"
-        )
+        raise unloadable(package, broken[1])
 
 
 def _finish(graph: Graph, raw: list[np.ndarray]) -> Run:

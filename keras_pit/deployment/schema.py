@@ -7,19 +7,35 @@ name of their own ("operator 250"), so that whoever does not know the name does 
 from __future__ import annotations
 
 import importlib
+import platform
 from functools import cache
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 INSTALL = 'Install it with: pip install "keras_pit[deploy]"'
 
 
 def optional(name: str) -> ModuleType:
     """A module of an optional package, or an error that says how to install it."""
+    package = name.partition(".")[0]
     try:
         return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise unloadable(package, error) from error
         raise ImportError(f"This needs {package}, which is not installed. {INSTALL}") from error
+    except ImportError as error:
+        raise unloadable(package, error) from error
+
+
+def unloadable(package: str, reason: object) -> ImportError:
+    """What to say of a package that is there, and that Python cannot load, as when it was built for another Python."""
+    return ImportError(
+        f"{package} is installed, but cannot be loaded: {reason}\nInstall a version of it that is built for this "
+        f"Python ({platform.python_version()}). {INSTALL}"
+    )
 
 
 def schema() -> ModuleType:
@@ -48,3 +64,11 @@ def operator_name(builtin: int, custom: str) -> str:
     if builtins.get(builtin) != "CUSTOM":
         return builtins.get(builtin, f"operator {builtin}")
     return f"custom {custom}" if custom in builtins.values() or not custom else custom
+
+
+def keep(model: Any, numbers: np.ndarray) -> int:
+    """Add the contents of a constant to the tree of a file; the number of its buffer."""
+    buffer = schema().BufferT()
+    buffer.data = np.frombuffer(numbers.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1

@@ -21,7 +21,7 @@ from ..errors import DeploymentError
 from ..streaming import CannotStream, Origin, Streamed, Timing, streamed
 from .flatbuffer import File, operator_names
 from .packing import pack
-from .schema import optional, schema
+from .schema import keep, optional, schema
 from .scopes import scope
 from .trim import STREAM, trim_file
 
@@ -117,8 +117,7 @@ class _Writer:
             tensor.type = self.schema.TensorType.INT32
         if origin.values is not None:
             numbers = np.array(origin.values, "<i4" if origin.of is None else np.int8)
-            tensor.buffer = len(self.model.buffers)
-            self.model.buffers.append(self.schema.BufferT(data=np.frombuffer(numbers.tobytes(), np.uint8)))
+            tensor.buffer = keep(self.model, numbers)
         tensor.shape, tensor.isVariable = np.array(shape, np.int32), variable
         return tensor
 

@@ -25,7 +25,7 @@ from ..lowering.operators import Activation, Binary, Function, Input, Operator
 from .file_graph import TensorInfo
 from .flatbuffer import File
 from .packing import repack
-from .schema import schema
+from .schema import keep, schema
 
 _FIRST = 128
 """What makes the smallest integer of 8 bits 0."""
@@ -141,13 +141,11 @@ class _Builder:
         self, name: str, shape: Sequence[int], dtype: int, content: np.ndarray | None = None, quantization: Any = None
     ) -> int:
         """A new tensor; its number."""
-        tensor, buffer = self.schema.TensorT(), self.schema.BufferT()
+        tensor = self.schema.TensorT()
         tensor.name, tensor.shape, tensor.type = name, np.array(shape, np.int32), dtype
         tensor.quantization = quantization
         if content is not None:
-            buffer.data = np.frombuffer(content.tobytes(), np.uint8)
-            self.model.buffers.append(buffer)
-            tensor.buffer = len(self.model.buffers) - 1
+            tensor.buffer = keep(self.model, content)
         self.subgraph.tensors.append(tensor)
         return len(self.subgraph.tensors) - 1
 

@@ -22,7 +22,7 @@ from ..streaming.values import Stream
 from .flatbuffer import File
 from .packing import repack
 from .runtimes import micro_run
-from .schema import schema
+from .schema import keep
 
 
 def sequence_length(steps: Streamed, windows: int = 3) -> int:
@@ -110,8 +110,7 @@ def _lengthen(model: Any, op: Any, known: Any, time: tuple[int, int], before: in
     values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), "<i4").copy()
     if values[axis] > 0:
         values[axis] += longer // (before if known.name == "STRIDED_SLICE" else period)
-    tensor.buffer = len(model.buffers)
-    model.buffers.append(schema().BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
+    tensor.buffer = keep(model, values)
     op.inputs = np.array(op.inputs)
     op.inputs[place] = len(subgraph.tensors)
     subgraph.tensors.append(tensor)

@@ -28,6 +28,7 @@ from .settling import Controller, Progress
 from .slim import slim, whole
 from .targets import Bounds
 from .totals import total
+from .trials import Trials
 from .variables import parts
 from .wire import Origin, Wired, wire
 
@@ -56,7 +57,8 @@ class SearchModel(keras.Model):
         names, masks = list(origin.costs), mask_variables(self)
         row = self.reader().row
         self._prices = None if row is None else Prices(len(row), len(names), self._row_of, self._costs_of_row)
-        self.controller = Controller(masks, self._costs_of_values, self._bounds(names))
+        trials = Trials([mask.shape[0] for mask in masks], [mask.name == "delta" for mask in masks])
+        self.controller = Controller(masks, self._costs_of_values, trials, self._bounds(names, trials))
         self._control = self.controller.variables
 
     @classmethod
@@ -64,7 +66,7 @@ class SearchModel(keras.Model):
         """The search model of a wired graph."""
         return cls(wired.inputs, wired.outputs, name=wired.name, origin=wired.origin)
 
-    def _bounds(self, names: list[str]) -> Bounds | None:
+    def _bounds(self, names: list[str], trials: Trials) -> Bounds | None:
         """What keeps the costs within the target, if there is one."""
         target, masks = self.origin.arguments.target, mask_variables(self)
         if target is None or self._prices is None:
@@ -85,7 +87,7 @@ class SearchModel(keras.Model):
                 f"'{self.name}' still has {name} {exact[name]:,g} (the seed {self.origin.costs[name]:,g}). "
                 f"{made}Raise the target, search more of these, or start from another seed."
             )
-        return Bounds(masks, self._prices, seed, list(least.values()), [target[name] for name in names])
+        return Bounds(masks, self._prices, trials, seed, list(least.values()), [target[name] for name in names])
 
     def _now(self, names: list[str]) -> list[float]:
         """Costs in the loss, as numbers."""

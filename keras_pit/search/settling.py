@@ -36,6 +36,7 @@ from keras import ops
 
 from ..layers.masks import THRESHOLD
 from .targets import Bounds
+from .trials import Trials
 from .variables import apart, number, parts, state
 
 FREEZE = 0.8
@@ -57,13 +58,18 @@ class Controller:
     Args:
         masks: the mask variables.
         costs: from the values of all of them to the costs in the loss, shape (costs,).
+        trials: which branches have been tried.
         bounds: what holds the costs within a target.
     """
 
     def __init__(
-        self, masks: Sequence[keras.Variable], costs: Callable[[Any], Any], bounds: Bounds | None = None
+        self,
+        masks: Sequence[keras.Variable],
+        costs: Callable[[Any], Any],
+        trials: Trials,
+        bounds: Bounds | None = None,
     ) -> None:
-        self._masks, self._costs, self.bounds = list(masks), costs, bounds
+        self._masks, self._costs, self._trials, self.bounds = list(masks), costs, trials, bounds
         self._held, self._assigned = apart(self._hold), apart(self._assign)
         self.progress = state("progress", 0.0)
         self.pace = state("pace", 1.0 / STEPS_ELSEWHERE if bounds else 0.0)
@@ -89,7 +95,7 @@ class Controller:
         """All state."""
         own = [self.progress, self.pace, self.steps, self.rates]
         own += [self._mean, self._weight, self._on, self._since, self._asked]
-        return [*own, *(self.bounds.variables if self.bounds else [])]
+        return [*own, *self._trials.variables, *(self.bounds.variables if self.bounds else [])]
 
     @property
     def fixed(self) -> bool:
@@ -128,6 +134,9 @@ class Controller:
         # What is not a number stays none, and ends the search with an error.
         values = ops.where(switched, THRESHOLD + HOLD * (2 * on - 1) + 0.0 * values, values)
         moved = ops.any(switched)
+        if self._trials:
+            values, back = self._trials.passed(values, switched)
+            moved = ops.logical_or(moved, back)
         costs = self._costs(values)
         if self.bounds is not None:
             values, costs, shifted = self.bounds.follow(values, costs, before, progress)

@@ -30,6 +30,7 @@ from keras import ops
 
 from ..layers.masks import MARGIN, THRESHOLD
 from .prices import Prices
+from .trials import Trials
 from .variables import apart, state
 
 
@@ -70,6 +71,7 @@ class Bounds:
     Args:
         masks: the mask variables.
         prices: what the bounded costs are.
+        trials: which branches have been tried.
         seed: cost of the seed, for each bound.
         least: cost with everything switched off.
         bounds: the bounds.
@@ -79,6 +81,7 @@ class Bounds:
         self,
         masks: Sequence[keras.Variable],
         prices: Prices,
+        trials: Trials,
         seed: Sequence[float],
         least: Sequence[float],
         bounds: Sequence[float],
@@ -86,7 +89,7 @@ class Bounds:
         sizes = [mask.shape[0] for mask in masks]
         self._variables, self._count = len(sizes), sum(sizes)
         self._variable_of = np.repeat(np.arange(len(sizes)), sizes)
-        self._prices = prices
+        self._prices, self._trials = prices, trials
         # One function of the graph for both bands: it takes seconds to trace.
         self._fit = apart(self._fitted)
         self._fill = apart(self._filled)
@@ -163,6 +166,8 @@ class Bounds:
         count = ops.take(ops.segment_sum(on, self._variable_of, self._variables), self._variable_of)
         slopes = ops.maximum(self._prices.steepest(values, budgets), 0.0) * ops.maximum(count, 1.0)
         slopes = ops.maximum(slopes / ops.maximum(ops.max(slopes), keras.backend.epsilon()), _FLOOR)
+        if self._trials:
+            slopes = self._trials.slopes(slopes, values, _FLOOR)
         spread = 2 * np.modf(0.6180339887 * np.arange(self._count))[0] - 1
         return slopes * ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
 

@@ -163,7 +163,7 @@ def test_a_runtime_that_cannot_be_loaded_is_told(package, run, dense_file, tmp_p
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("raise ImportError('_runtime.so: undefined symbol: PyDict')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(ImportError, match=rf"{package} is installed, but cannot be loaded\. .*undefined symbol"):
+    with pytest.raises(ImportError, match=rf"{package} is installed, but cannot be loaded: .*undefined symbol"):
         run(dense_file, samples(8))
 
 
