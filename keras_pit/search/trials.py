@@ -47,9 +47,9 @@ class Trials:
             values: the masks as the optimizer left them.
             switched: which of them have switched.
         """
-        on = values > THRESHOLD
-        back = ops.logical_and(ops.logical_and(on, switched), self._is_branch)
-        stays = ops.logical_or(back, self._passed > 0)
+        on = ops.logical_and(values > THRESHOLD, self._is_branch)
+        # One that has passed and is off was shifted, since a bound left no choice: it has to wait as the others do.
+        stays = ops.logical_and(on, ops.logical_or(switched, self._passed > 0))
         self._passed.assign(ops.cast(stays, "float32"))
         top = THRESHOLD + MARGIN
         return ops.where(stays, top, values), ops.any(ops.logical_and(stays, values < top - MARGIN / 2))
