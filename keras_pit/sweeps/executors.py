@@ -14,6 +14,7 @@ half of the time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -47,12 +48,14 @@ class Processes:
         self._own = threading.local()
         """Each thread has a process."""
         self._running: set[_Process] = set()
+        self._closed = False
 
     def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
         """End whatever runs."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in list(self._running):
             process.end()
@@ -67,9 +70,10 @@ class Processes:
             process = self._own.process = _Process(max(1, cores() // self.workers))
             self._running.add(process)
         try:
-            process.run(function, arguments)
+            if not self._closed:
+                process.run(function, arguments)
         finally:
-            if process.ended or process.tasks == TASKS:
+            if process.ended or process.tasks == TASKS or self._closed:
                 self._running.discard(process)
                 process.end()
 
@@ -87,6 +91,7 @@ class _Process:
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
             [sys.executable, str(_SCRIPT), str(os.getpid())],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -107,7 +112,6 @@ class _Process:
         self.tasks += 1
         try:
             self._process.stdin.write(json.dumps([function, arguments]).encode() + b"\n")  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
             done = self._process.stdout.readline()  # type: ignore[union-attr]
         except (OSError, ValueError):  # it has ended, or has been ended by another thread
             done = b""
@@ -117,7 +121,7 @@ class _Process:
     def _reason(self) -> str:
         code = self._process.wait()
         printed = ""
-        if not self._log.closed:
+        with contextlib.suppress(ValueError):  # closed by another thread
             self._log.seek(0)
             printed = "\n".join(self._log.read().decode(errors="replace").splitlines()[-_LINES:]).strip()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

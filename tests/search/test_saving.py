@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from versions import since
 
 import keras_pit
+from tests.versions import since
 
 ROOT = pathlib.Path(__file__).parents[2]
 SEARCHED = ("channels", "kernel", "dilation", "branches")
