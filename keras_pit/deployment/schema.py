@@ -23,7 +23,7 @@ def optional(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != package:
+        if (error.name or "").partition(".")[0] != package:
             raise unloadable(package, error) from error
         raise ImportError(f"This needs {package}, which is not installed. {INSTALL}") from error
     except ImportError as error:

@@ -116,9 +116,11 @@ class _Process:
         except (OSError, ValueError):  # it has ended, or has been ended by another thread
             done = b""
         if not done:
-            raise RuntimeError(self._reason())
+            how, printed = self._last()
+            raise RuntimeError(f"The process {how}. It printed: {printed or '(nothing)'}")
 
-    def _reason(self) -> str:
+    def _last(self) -> tuple[str, str]:
+        """How it ended, and what it printed."""
         code = self._process.wait()
         printed = ""
         with contextlib.suppress(ValueError):  # closed by another thread
@@ -126,7 +128,7 @@ class _Process:
             printed = "\n".join(self._log.read().decode(errors="replace").splitlines()[-_LINES:]).strip()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         cause = " (out of memory?)" * (code == -signal.SIGKILL)
-        return f"The process {how}{cause}. It printed: {printed or '(nothing)'}"
+        return how + cause, printed
 
     def end(self) -> None:
         """End it, whatever it does."""

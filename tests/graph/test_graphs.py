@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from generator import Mix, random_masks
+from generator import random_masks
 from keras import layers, ops
 from pieces import (
     HEAD,
@@ -27,6 +27,7 @@ from pieces import (
     headed,
     pruned,
 )
+from random_net import Mix
 
 import keras_pit
 from keras_pit.layers import PITConv1D, PITDense

@@ -18,8 +18,9 @@ import keras
 import numpy as np
 import pytest
 from conftest import ERROR
-from generator import Mix, arguments, data, describe, gone, random_masks, random_network, read
+from generator import arguments, data, describe, gone, random_masks, random_network, read
 from keras import layers, ops
+from random_net import Mix
 
 import keras_pit
 
