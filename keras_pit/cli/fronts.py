@@ -43,7 +43,11 @@ def _bounds(_: click.Context, __: click.Parameter, text: str | None) -> list[flo
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam, if nothing is compiled.")
 @click.option("--round-to", type=int, default=1, show_default=True, help="Channels live and die in blocks of so many.")
 @click.option("--exclude", multiple=True, metavar="LAYER", help="A layer that is left as it is; repeat for more.")
-@click.option("--processes", type=int, help="Which share the cores.  [default: 2, or 1 if there is one core or a GPU]")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="Which share the cores.  [default: 2, or 1 if there is one core or a GPU]",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
 @click.option("--float", "is_float", is_flag=True, help="Make no int8 files.")
 @click.pass_context

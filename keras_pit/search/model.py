@@ -57,7 +57,8 @@ class SearchModel(keras.Model):
         names, masks = list(origin.costs), mask_variables(self)
         row = self.reader().row
         self._prices = None if row is None else Prices(len(row), len(names), self._row_of, self._costs_of_row)
-        trials = Trials([mask.shape[0] for mask in masks], [mask.name == "delta" for mask in masks])
+        deltas = {id(layer.delta) for layer in self.search_layers}
+        trials = Trials([mask.shape[0] for mask in masks], [id(mask) in deltas for mask in masks])
         self.controller = Controller(masks, self._costs_of_values, trials, self._bounds(names, trials))
         self._control = self.controller.variables
 
