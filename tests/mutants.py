@@ -117,6 +117,8 @@ def main(folder: Path, first: int, count: int, run: bool) -> dict[str, object]:
         "deploy": lambda content: keras_pit.deploy(content, target / "out", overwrite=True),
     }
     warnings.simplefilter("error")
+    # An older Matplotlib calls a newer pyparsing by names that it is about to give up.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="matplotlib|pyparsing")
     warnings.filterwarnings("ignore", message="The file leaves the batch open")
     warnings.filterwarnings("ignore", message=r"On (board|core) ")
     counts: Counter[str] = Counter()

@@ -58,7 +58,7 @@ class SearchModel(keras.Model):
         row = self.reader().row
         self._prices = None if row is None else Prices(len(row), len(names), self._row_of, self._costs_of_row)
         deltas = {id(layer.delta) for layer in self.search_layers}
-        trials = Trials([mask.shape[0] for mask in masks], [id(mask) in deltas for mask in masks])
+        trials = Trials([mask.shape[0] for mask in masks], [id(mask) in deltas for mask in masks], self._price_of)
         self.controller = Controller(masks, self._costs_of_values, trials, self._bounds(names, trials))
         self._control = self.controller.variables
 
@@ -111,9 +111,15 @@ class SearchModel(keras.Model):
         return self._prices.remember(values)
 
     def _row_of(self, values: Any) -> Any:
+        return self._reader_of(values).row
+
+    def _price_of(self, values: Any) -> Any:
+        return self._price(self._reader_of(values))
+
+    def _reader_of(self, values: Any) -> Reader:
+        """Reads the values of all masks."""
         masks = mask_variables(self)
-        split = zip(masks, parts(values, masks), strict=True)
-        return self.reader({id(mask): part for mask, part in split}).row
+        return self.reader({id(mask): part for mask, part in zip(masks, parts(values, masks), strict=True)})
 
     @property
     def blueprint(self) -> Blueprint:
@@ -160,8 +166,16 @@ class SearchModel(keras.Model):
         # The loss of an evaluation is the task's alone, so that those of all models and moments can be compared.
         if training:
             # Not the model's own method, which functional models refuse.
-            keras.layers.Layer.add_loss(self, self._strength * self.relative_cost(reader))
+            keras.layers.Layer.add_loss(self, self._price(reader))
         return outputs
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if training and self.controller.trials:
+            self.controller.trials.hear(loss, self._price(self.reader()))
+        return loss
 
     def relative_cost(self, reader: Reader) -> Any:
         """The weighted sum of the costs, each as a share of the seed's."""
@@ -172,6 +186,10 @@ class SearchModel(keras.Model):
         self._prepare()
         now = self.costs(self.origin.costs, reader) if self._prices is None else self._prices.of(reader.row)
         return keras.ops.sum(now * scale)
+
+    def _price(self, reader: Reader) -> Any:
+        """What is in the loss of training for the costs."""
+        return self._strength * self.relative_cost(reader)
 
     @property
     def channels(self) -> Channels:

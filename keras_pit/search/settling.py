@@ -69,7 +69,7 @@ class Controller:
         trials: Trials,
         bounds: Bounds | None = None,
     ) -> None:
-        self._masks, self._costs, self._trials, self.bounds = list(masks), costs, trials, bounds
+        self._masks, self._costs, self.trials, self.bounds = list(masks), costs, trials, bounds
         self._held, self._assigned = apart(self._hold), apart(self._assign)
         self.progress = state("progress", 0.0)
         self.pace = state("pace", 1.0 / STEPS_ELSEWHERE if bounds else 0.0)
@@ -95,7 +95,7 @@ class Controller:
         """All state."""
         own = [self.progress, self.pace, self.steps, self.rates]
         own += [self._mean, self._weight, self._on, self._since, self._asked]
-        return [*own, *self._trials.variables, *(self.bounds.variables if self.bounds else [])]
+        return [*own, *self.trials.variables, *(self.bounds.variables if self.bounds else [])]
 
     @property
     def fixed(self) -> bool:
@@ -119,7 +119,11 @@ class Controller:
 
         Returns:
             The costs as they now are, shape (costs,).
+
+        Raises:
+            ValueError: if branches are searched and the task's loss is not known (`Trials.hear`).
         """
+        self.trials.check()
         before, progress = self.progress + 0.0, self.progress + self.pace
         self.progress.assign(progress)
         if not self._masks:
@@ -129,18 +133,19 @@ class Controller:
 
     def _search(self, before: Any, progress: Any) -> Any:
         values = self._values()
+        if self.trials:
+            values = self.trials.step(values, self.pace, FREEZE - progress)
         on = ops.cast(values > THRESHOLD, "float32")
-        switched = ops.not_equal(on, self._on)
+        switched = ops.logical_and(ops.not_equal(on, self._on), ops.logical_not(self.trials.branches))
         # What is not a number stays none, and ends the search with an error.
         values = ops.where(switched, THRESHOLD + HOLD * (2 * on - 1) + 0.0 * values, values)
-        moved = ops.any(switched)
-        if self._trials:
-            values, back = self._trials.passed(values, switched)
-            moved = ops.logical_or(moved, back)
+        moved = True if self.trials else ops.any(switched)
         costs = self._costs(values)
         if self.bounds is not None:
             values, costs, shifted = self.bounds.follow(values, costs, before, progress)
             moved = ops.logical_or(moved, shifted)
+            if self.trials:
+                self.trials.lose(values)
         ops.cond(moved, lambda: self._assigned(values), lambda: ops.zeros(()))
         rate = ops.clip(self.pace / WINDOW, 1 / LONGEST, 1.0)
         self._mean.assign(self._mean + rate * (values - self._mean))
@@ -162,9 +167,10 @@ class Controller:
         return average if self.bounds is None else self.bounds.used_up(average)
 
     def _average(self) -> Any:
-        """The running mean; before there is one, the masks as they are."""
+        """The running mean; before there is one, and of branches, the masks as they are."""
         weight = ops.maximum(self._weight, keras.backend.epsilon())
-        return ops.where(self._weight > 0, self._mean / weight, self._values())
+        known = ops.logical_and(self._weight > 0, ops.logical_not(self.trials.branches))
+        return ops.where(known, self._mean / weight, self._values())
 
     def _values(self) -> Any:
         return ops.concatenate([ops.convert_to_tensor(mask) for mask in self._masks])

@@ -141,8 +141,8 @@ class Bounds:
         )
 
     def _filled(self, values: Any, budgets: Any) -> Any:
-        """The masks with those switched on that still fit, the strongest first."""
-        on = values > THRESHOLD
+        """The masks with those switched on that still fit, the strongest first; but no branches."""
+        on = ops.logical_or(values > THRESHOLD, self._trials.branches)
         order, off = ops.argsort(ops.where(on, 1.0, -values)), self._count - ops.sum(ops.cast(on, "int32"))
 
         def fill(place: Any, values: Any) -> tuple[Any, Any]:

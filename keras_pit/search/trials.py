@@ -1,60 +1,152 @@
-"""Branches are tried: each may leave once, and if the task wants it back, it stays.
+"""Branches are tried, one at a time: one that would switch off stays off if the network does without it.
 
-What a branch is worth shows only when it is gone. While it is there, and its batch norm has found the best scale for
-it, the gradient of the loss by its mask is about zero, whether it is needed or not; the price alone would switch all of
-them off and on again. So a branch that is switched off stays off until the gradient, which now tells what it is worth,
-brings it back. Then it has passed its trial: it stays on, and is the last to go if a bound cannot be met otherwise.
+What a branch is worth shows only when it is gone, and the rest has had time to make up for it. While it is there, and
+its batch norm has found the best scale for it, the gradient of the loss by its mask is about zero, whether it is needed
+or not; right after it has gone, everything asks for it back. So the masks say which branch is tried next, and the loss
+says how its trial ends:
+
+    usual loss   |   off, weights adapt   |   off, loss after
+                 |<-------- LENGTH of the `fit` ------------>|
+
+It is gone for good if the loss has risen by less than the price of what it costs. Else it is switched on again, and may
+be tried again later: the price follows the budget (see `targets`). A shift takes branches only where a bound cannot be
+met otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from ..layers.masks import MARGIN, THRESHOLD
 from .variables import state
 
+LENGTH, SHORTEST, LONGEST = 0.05, 20, 1000
+"""Of a trial: a share of the `fit`, within these numbers of steps."""
+ELSEWHERE = 50
+"""Steps of a trial where it is not known how long the search takes."""
+_FILLED = 0.6
+"""So much of the running mean is filled before a trial begins: that of about as many steps as a trial takes."""
+_GAP = 0.002
+"""What waits for its trial is held so far above the threshold."""
+_NONE = -1.0
+
 
 class Trials:
-    """Which branches have been tried.
+    """Which branches are tried, and what came of it.
 
     Args:
         sizes: of the mask variables.
         branches: which of them are those of branches.
+        price: from the values of all masks to what they cost, in units of the loss.
     """
 
-    def __init__(self, sizes: Sequence[int], branches: Sequence[bool]) -> None:
-        self._is_branch = np.repeat(np.array(branches, bool), sizes)
-        self._passed = state("passed", np.zeros(len(self._is_branch)))
+    def __init__(self, sizes: Sequence[int], branches: Sequence[bool], price: Callable[[Any], Any]) -> None:
+        self.branches = np.repeat(np.array(branches, bool), sizes)
+        """Which masks are those of branches, shape (masks,)."""
+        self._places, self._price = np.arange(len(self.branches), dtype="float32"), price
+        self._heard = False
+        self._loss = state("task_loss", 0.0)
+        self._gone = state("gone", np.zeros(len(self.branches)))
+        self._tried = state("tried", _NONE)
+        """The place of the branch on trial."""
+        self._steps = state("tried_steps", 0.0)
+        """Of the trial so far."""
+        self._usual, self._filled = state("usual_loss", 0.0), state("usual_filled", 0.0)
+        """The running mean of the loss while there is no trial, and how much of it is filled, from 0 to 1."""
+        self._after = state("tried_loss", 0.0)
+        """The sum of the loss in the second half of the trial."""
 
     def __bool__(self) -> bool:
         """Whether there are branches."""
-        return bool(self._is_branch.any())
+        return bool(self.branches.any())
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All state."""
-        return [self._passed] if self else []
+        state = [self._gone, self._tried, self._steps, self._usual, self._filled, self._after]
+        return state if self else []
 
-    def passed(self, values: Any, switched: Any) -> tuple[Any, Any]:
-        """The masks, with those branches on that have passed; whether that changes anything.
+    def hear(self, loss: Any, price: Any = 0.0) -> None:
+        """To be called before `step`, with what came out for the step's samples.
+
+        Args:
+            loss: a scalar.
+            price: what of it is there for the costs.
+        """
+        replica = tf.distribute.get_replica_context()
+        if replica is not None:
+            loss = replica.all_reduce(tf.distribute.ReduceOp.SUM, ops.stop_gradient(loss))  # each has its share
+        self._loss.assign(ops.stop_gradient(loss - price))
+        self._heard = True
+
+    def check(self) -> None:
+        """Check that the loss has been heard, where it matters.
+
+        Raises:
+            ValueError: if it has not.
+        """
+        if self and not self._heard:
+            raise ValueError(
+                "Branches are searched, and whether one may go shows in the loss: compute it by `search.compute_loss(y="
+                "y, y_pred=outputs)`, or tell that of the task by `search.controller.trials.hear(loss)`, before "
+                "`search.controller.step()`."
+            )
+
+    def step(self, values: Any, pace: Any, left: Any) -> Any:
+        """After a step of the optimizer: the masks, without the branch on trial and those that have gone.
 
         Args:
             values: the masks as the optimizer left them.
-            switched: which of them have switched.
+            pace: progress of the fit with each step.
+            left: how much progress is left for trials.
         """
-        on = ops.logical_and(values > THRESHOLD, self._is_branch)
-        # One that has passed and is off was shifted, since a bound left no choice: it has to wait as the others do.
-        stays = ops.logical_and(on, ops.logical_or(switched, self._passed > 0))
-        self._passed.assign(ops.cast(stays, "float32"))
-        top = THRESHOLD + MARGIN
-        return ops.where(stays, top, values), ops.any(ops.logical_and(stays, values < top - MARGIN / 2))
+        length = ops.maximum(LENGTH / ops.maximum(pace, LENGTH / LONGEST), SHORTEST)
+        length = ops.where(pace > 0, length, ELSEWHERE)
+        half, steps = ops.floor(length / 2), self._steps + 1
+        trying, over = self._tried >= 0, ops.logical_and(self._tried >= 0, steps >= length)
+        sum_after = self._after + ops.where(steps > half, self._loss, 0.0)
+        after, this = sum_after / ops.maximum(steps - half, 1.0), ops.equal(self._places, self._tried)
+        pays = ops.cond(over, lambda: self._pays(after, values, this), lambda: ops.zeros((), "bool"))
+        fails = ops.logical_and(over, ops.logical_not(pays))
+
+        usual = ops.where(trying, self._usual, self._usual + (self._loss - self._usual) / length)
+        filled = ops.where(trying, self._filled, self._filled + (1 - self._filled) / length)
+        gone = ops.logical_or(self._gone > 0, ops.logical_and(this, pays))
+        values = ops.where(ops.logical_and(this, fails), THRESHOLD + MARGIN, values)
+        self._usual.assign(ops.where(fails, 0.0, ops.where(pays, after, usual)))
+        self._filled.assign(ops.where(fails, 0.0, ops.where(pays, 1.0, filled)))
+        self._gone.assign(ops.cast(gone, "float32"))
+
+        going_on = ops.logical_and(trying, ops.logical_not(over))
+        waits = ops.logical_and(self.branches, values <= THRESHOLD)
+        waits = ops.logical_and(waits, ops.logical_not(ops.logical_or(gone, ops.logical_and(this, going_on))))
+        begins = ops.logical_and(ops.any(waits), ops.logical_and(self._filled > _FILLED, left > length * pace))
+        begins = ops.logical_and(begins, ops.logical_not(going_on))
+        lowest = ops.cast(ops.argmin(ops.where(waits, values, 1.0)), "float32")
+        self._tried.assign(ops.where(going_on, self._tried, ops.where(begins, lowest, _NONE)))
+        self._steps.assign(ops.where(going_on, steps, 0.0))
+        self._after.assign(ops.where(going_on, sum_after, 0.0))
+        off = ops.logical_or(gone, ops.equal(self._places, self._tried))
+        return ops.where(off, THRESHOLD - MARGIN, ops.where(waits, THRESHOLD + _GAP, values))
+
+    def _pays(self, after: Any, values: Any, this: Any) -> Any:
+        """Whether the loss has risen by less than the price of what the branch on trial costs."""
+        usual = self._usual / ops.maximum(self._filled, keras.backend.epsilon())
+        on, off = (self._price(ops.where(this, THRESHOLD + gap, values)) for gap in (_GAP, -_GAP))
+        return after - usual <= on - off
+
+    def lose(self, values: Any) -> None:
+        """Branches that a shift has taken are gone, too."""
+        off = ops.logical_and(self.branches, values <= THRESHOLD)
+        off = ops.logical_and(off, ops.not_equal(self._places, self._tried))
+        self._gone.assign(ops.where(off, 1.0, self._gone))
 
     def slopes(self, slopes: Any, values: Any, least: float) -> Any:
-        """How far masks are shifted: branches that are off stay where they are, those that have passed go last."""
-        off = ops.logical_and(values <= THRESHOLD, self._is_branch)
-        return ops.where(self._passed > 0, least, ops.where(off, 0.0, slopes))
+        """How far masks are shifted: branches that are off stay where they are, others go last."""
+        return ops.where(self.branches, ops.where(values > THRESHOLD, least, 0.0), slopes)

@@ -633,7 +633,7 @@ def test_an_interrupted_run_leaves_what_was_there(made, moment, older, tmp_path,
         assert (place / "arduino/model/model.ino").is_file()
 
 
-@since("tflite-micro", "0.dev20260811", "takes less of an arena on this machine, which is in the files")
+@since("tflite-micro", "0.dev20260811000000", "takes less of an arena on this machine, which is in the files")
 def test_the_example_is_current(tmp_path):
     """The files in tflite/watch are what is generated from its network and test data today."""
     specification = importlib.util.spec_from_file_location("regenerate", EXAMPLE / "regenerate.py")

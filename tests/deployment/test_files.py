@@ -147,7 +147,7 @@ def test_what_tflite_micro_cannot_run_is_told_and_refused(tflite, place, problem
     assert not list(tmp_path.iterdir())
 
 
-@since("tflite-micro", "0.dev20260811", "ends its process instead")
+@since("tflite-micro", "0.dev20260811000000", "ends its process instead")
 def test_what_tflite_micro_refuses_for_its_own_reasons_is_told():
     """An addition without scales, which only the kernel itself knows to be wrong."""
     tflite = file([tensor((1, 4), scale=None), tensor((1, 4), scale=None)], [("ADD", (0, 0), (1,))])

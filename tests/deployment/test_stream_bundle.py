@@ -192,7 +192,7 @@ def test_push_and_reset(made, name, tmp_path):
     assert np.array_equal(np.array([line[1:] for line in lines], "float32"), [values for _, values in wanted])
 
 
-@since("tflite-micro", "0.dev20260811", "takes less of an arena on this machine, which is in the files")
+@since("tflite-micro", "0.dev20260811000000", "takes less of an arena on this machine, which is in the files")
 def test_the_example_is_current(tmp_path):
     """The files in tflite/watch_stream are what is generated from tflite/watch and its test data today."""
     specification = importlib.util.spec_from_file_location("regenerate", EXAMPLE.parent / "regenerate.py")

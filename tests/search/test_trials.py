@@ -1,43 +1,118 @@
-"""Branches are tried once: what the task wants back stays, whatever the price."""
+"""Branches are tried, one at a time: one stays off if the loss has risen by less than the price of what it costs."""
 
 import keras
 import numpy as np
+import pytest
+from keras import layers
 from search.test_sums import in_a_row, searched, sums
 
 import keras_pit
+from keras_pit.search.trials import ELSEWHERE
 
 
 def deltas(search):
     return np.array([float(one.delta.numpy()[0]) for one in sums(search)], "float32")
 
 
-def move(search, *values):
-    """What the optimizer does to the branches, and the step of the search after it."""
-    for one, value in zip(sums(search), values, strict=True):
-        one.delta.assign([value])
-    search.controller.step()
+def move(search, *values, loss=1.0, steps=1):
+    """What the optimizer does to the branches, and the step of the search after it, so many times."""
+    for _ in range(steps):
+        for one, value in zip(sums(search), values, strict=True):
+            one.delta.assign([value])
+        search.controller.trials.hear(loss)
+        search.controller.step()
     return deltas(search)
 
 
-def test_what_comes_back_stays():
-    search = searched(in_a_row, regularizer="size")
-    alphas = [layer.alpha.numpy() for layer in search.search_layers if layer.alpha is not None]
-    np.testing.assert_allclose(move(search, 0.49, 0.6, 0.52), [0.45, 0.6, 0.52], atol=1e-6)
-    np.testing.assert_allclose(move(search, 0.47, 0.6, 0.49), [0.47, 0.6, 0.45], atol=1e-6)
-    np.testing.assert_allclose(move(search, 0.51, 0.58, 0.46), [0.6, 0.58, 0.46], atol=1e-6)
-    for value in (0.54, 0.51, 0.53):
-        np.testing.assert_allclose(move(search, value, 0.58, 0.46), [0.6, 0.58, 0.46], atol=1e-6)
-    for one, alpha in zip([x for x in search.search_layers if x.alpha is not None], alphas, strict=True):
-        np.testing.assert_array_equal(one.alpha, alpha)
+def begun(**arguments):
+    """A search in which the second of three branches has just been switched off for its trial; the loss is 1."""
+    search = searched(in_a_row, **{"regularizer": "size", **arguments})
+    move(search, 0.6, 0.6, 0.6, steps=ELSEWHERE)
+    np.testing.assert_allclose(move(search, 0.49, 0.48, 0.6), [0.502, 0.4, 0.6], atol=1e-6)
+    return search
 
 
-def test_what_has_passed_is_saved(tmp_path):
+def share(search):
+    """The second branch's share of the cost."""
+    one, other = sums(search)[1], keras_pit.cost(search)
+    now = one.delta.numpy()
+    one.delta.assign([0.6])
+    whole = keras_pit.cost(search)
+    one.delta.assign(now)
+    return (whole - other) / cost_of_the_seed()
+
+
+def test_a_trial_waits_until_the_usual_loss_is_known():
     search = searched(in_a_row, regularizer="size")
-    move(search, 0.49, 0.6, 0.6)
-    move(search, 0.51, 0.6, 0.6)
+    np.testing.assert_allclose(move(search, 0.4, 0.5, 0.6), [0.502, 0.502, 0.6], atol=1e-6)
+
+
+def test_only_the_lowest_is_tried():
+    search = begun()
+    np.testing.assert_allclose(move(search, 0.3, 0.41, 0.45), [0.502, 0.4, 0.502], atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [1.0, 4.0])
+@pytest.mark.parametrize("part", [0.9, 1.1])
+def test_what_the_network_does_without_stays_off(strength, part):
+    """The loss may rise by the price; only that of the second half counts, in which the network is used to it."""
+    search = begun(strength=strength)
+    loss = 1 + part * strength * share(search)
+    move(search, 0.502, 0.41, 0.6, loss=9.0, steps=ELSEWHERE // 2)
+    move(search, 0.502, 0.41, 0.6, loss=loss, steps=ELSEWHERE // 2 - 1)
+    assert deltas(search)[1] == np.float32(0.4)
+    move(search, 0.502, 0.41, 0.6, loss=loss)
+    assert deltas(search)[1] == np.float32(0.4 if part < 1 else 0.6)
+
+
+def test_what_is_gone_stays_off_and_the_next_is_tried():
+    search = begun()
+    move(search, 0.49, 0.41, 0.6, steps=ELSEWHERE)
+    for _ in range(5):
+        np.testing.assert_allclose(move(search, 0.49, 0.6, 0.6), [0.4, 0.4, 0.6], atol=1e-6)
+
+
+def test_what_is_needed_is_tried_again_later():
+    search = begun()
+    move(search, 0.55, 0.41, 0.6, loss=2.0, steps=ELSEWHERE)
+    np.testing.assert_allclose(move(search, 0.55, 0.5, 0.6), [0.55, 0.502, 0.6], atol=1e-6)
+    move(search, 0.55, 0.5, 0.6, steps=ELSEWHERE)
+    np.testing.assert_allclose(move(search, 0.55, 0.5, 0.6), [0.55, 0.4, 0.6], atol=1e-6)
+
+
+def test_no_trial_begins_that_would_not_end():
+    search = searched(in_a_row, regularizer="size")
+    search.controller.pace.assign(1e-3)
+    move(search, 0.6, 0.6, 0.6, steps=ELSEWHERE)
+    search.controller.progress.assign(0.76)
+    np.testing.assert_allclose(move(search, 0.4, 0.6, 0.6), [0.502, 0.6, 0.6], atol=1e-6)
+    search.controller.progress.assign(0.74)
+    np.testing.assert_allclose(move(search, 0.4, 0.6, 0.6), [0.4, 0.6, 0.6], atol=1e-6)
+
+
+def test_a_search_that_settles_keeps_the_branches_as_they_are():
+    """Not as they were on average."""
+    search = begun()
+    search.settle()
+    np.testing.assert_array_equal(deltas(search) > 0.5, [True, False, True])
+
+
+def test_a_trial_goes_on_after_saving(tmp_path):
+    search = begun()
+    move(search, 0.55, 0.41, 0.6, steps=ELSEWHERE - 1)
     search.save(tmp_path / "search.keras")
     loaded = keras.models.load_model(tmp_path / "search.keras")
-    np.testing.assert_allclose(move(loaded, 0.54, 0.54, 0.6), [0.6, 0.54, 0.6], atol=1e-6)
+    for one, loss, expected in ((search, 1.0, 0.4), (loaded, 99.0, 0.6)):
+        assert move(one, 0.55, 0.41, 0.6, loss=loss)[1] == np.float32(expected)
+
+
+def test_the_loss_has_to_be_heard():
+    search = searched(in_a_row, regularizer="size")
+    with pytest.raises(ValueError, match=r"search\.compute_loss.*search\.controller\.trials\.hear"):
+        search.controller.step()
+    search.compile("adam", "mse")
+    search.compute_loss(y=np.zeros((1, 3)), y_pred=np.ones((1, 3)))
+    search.controller.step()
 
 
 def least(*, branches):
@@ -49,27 +124,49 @@ def least(*, branches):
 
 
 def test_a_bound_that_leaves_no_choice_takes_them_all_the_same():
-    """What has passed goes where channels and taps alone do not reach the bound."""
+    """Where channels and taps alone do not reach it, branches go without a trial, and do not come back."""
     bound = (least(branches=True) + least(branches=False)) // 2
     search = searched(in_a_row, target={"size": bound})
-    move(search, 0.49, 0.49, 0.49)
-    assert (move(search, 0.51, 0.51, 0.51) > 0.55).all()
     search.controller.progress.assign(0.6)
+    gone = move(search, 0.6, 0.6, 0.6) < 0.5
+    assert gone.any()
     for _ in range(5):
-        search.controller.step()
+        assert (move(search, 0.6, 0.6, 0.6)[gone] < 0.5).all()
         assert keras_pit.cost(search, "size") <= bound < least(branches=True)
-        assert (deltas(search) < 0.5).any()
 
 
 def test_a_shift_spares_branches_that_are_off():
-    """A search that has become too cheap switches on channels, not what is on trial."""
-    search = searched(in_a_row, target={"size": 0.6 * cost_of_the_seed()}, off=["sum_a", "sum_b"])
+    """A search that has become too cheap switches on channels, not what is gone."""
+    search = searched(in_a_row, target={"size": 0.6 * cost_of_the_seed()})
+    search.controller.trials.lose(np.where(search.controller.trials.branches, [0.4], 0.6))
     search.controller.progress.assign(0.6)
     search.controller.pace.assign(0.01)
     for _ in range(5):
-        search.controller.step()
-    assert (deltas(search) > 0.5).tolist() == [False, False, True]
+        assert (move(search, 0.6, 0.6, 0.6) < 0.5).all()
+    search.settle()
+    assert (deltas(search) < 0.5).all()
 
 
 def cost_of_the_seed():
     return keras_pit.cost(searched(in_a_row, regularizer="size"), "size")
+
+
+@pytest.mark.parametrize("target", [None, 0.4])
+def test_a_search_drops_what_does_nothing_and_keeps_what_is_needed(target):
+    """Of two branches, one has what the labels are made of; the other one's units are dead."""
+    x = np.random.default_rng(0).normal(size=(512, 8)).astype("float32")
+    y = np.abs(x).sum(-1, keepdims=True)
+    inputs = z = keras.Input((8,))
+    for name in ("idle", "needed"):
+        inner = layers.Dense(32, activation="relu", name=f"{name}_in")(z)
+        z = layers.Add(name=name)([z, layers.Dense(8, name=f"{name}_out")(inner)])
+    seed = keras.Model(inputs, layers.Dense(1, name="out")(z))
+    seed.get_layer("idle_in").set_weights([np.zeros((8, 32)), np.full(32, -1.0)])
+    seed.compile(keras.optimizers.Adam(0.01), "mse")
+    seed.fit(x, y, epochs=20, verbose=0)
+    target = target and target * keras_pit.cost(seed)
+    search = keras_pit.convert(seed, "size", target=target, search=("channels", "branches"))
+    search.compile(keras.optimizers.Adam(0.01), "mse")
+    search.fit(x, y, epochs=40, verbose=0)
+    kept = {layer.name: layer.kept_branches().tolist() for layer in sums(search)}
+    assert kept == {"idle": [False], "needed": [True]}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -23,6 +24,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras
 import keras_pit
 from keras import layers
+from keras_pit.search.variables import number
 from small import LOSS, samples
 
 x, y = samples()
@@ -36,11 +38,12 @@ def trained(scope, target):
         inputs = keras.Input((32, 3))
         z = layers.Conv1D(6, 5, padding="causal", activation="relu", name="conv0")(inputs)
         z = layers.Conv1D(6, 5, padding="causal", activation="relu", name="conv1")(z)
+        z = layers.Add(name="sum")([z, layers.Conv1D(6, 5, padding="causal", name="conv2")(z)])
         z = layers.GlobalAveragePooling1D(name="pool")(z)
         model = keras.Model(inputs, layers.Dense(3, name="out")(z))
         seed = seed or model.get_weights()
         model.set_weights(seed)
-        search = keras_pit.convert(model, "size", target=target)
+        search = keras_pit.convert(model, "size", target=target, search=("channels", "kernel", "dilation", "branches"))
         search.compile(keras.optimizers.Adam(0.01), LOSS, jit_compile=False)
     search.fit(x, y, batch_size=32, epochs=4, shuffle=False, verbose=0)
     copies = [
@@ -50,7 +53,7 @@ def trained(scope, target):
     slim = keras_pit.export(search)
     error = float(abs(slim.predict(x, verbose=0) - search.predict(x, verbose=0)).max())
     return {"copies": copies, "cost": keras_pit.cost(search), "outputs": slim.predict(x[:8], verbose=0).tolist(),
-            "error": error, "settled": search.controller.fixed}
+            "error": error, "loss": number(search.controller.trials._usual), "settled": search.controller.fixed}
 
 
 found = []
@@ -72,5 +75,7 @@ def test_two_devices_search_as_one():
             np.testing.assert_allclose(single, double, atol=1e-3)
         assert one["cost"] == two["cost"] and one["settled"] and two["settled"]
         assert two["error"] < 1e-5
+        # That of the task, in which a trial of a branch shows, is that of all samples.
+        assert 0.05 < one["loss"] == pytest.approx(two["loss"], rel=0.01)
         np.testing.assert_allclose(one["outputs"], two["outputs"], atol=1e-3)
     assert json.loads(result.stdout.splitlines()[-1])[0][1]["cost"] <= 120
