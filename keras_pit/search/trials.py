@@ -69,8 +69,8 @@ class Trials:
     @property
     def variables(self) -> list[keras.Variable]:
         """All state."""
-        state = [self._gone, self._tried, self._steps, self._usual, self._filled, self._after]
-        return state if self else []
+        own = [self._gone, self._tried, self._steps, self._usual, self._filled, self._after]
+        return own if self else []
 
     def hear(self, loss: Any, price: Any = 0.0) -> None:
         """To be called before `step`, with what came out for the step's samples.
@@ -82,7 +82,7 @@ class Trials:
         replica = tf.distribute.get_replica_context()
         if replica is not None:
             loss = replica.all_reduce(tf.distribute.ReduceOp.SUM, ops.stop_gradient(loss))  # each has its share
-        self._loss.assign(ops.stop_gradient(loss - price))
+        self._loss.assign(ops.stop_gradient(ops.cast(loss, "float32") - price))
         self._heard = True
 
     def check(self) -> None:
@@ -108,38 +108,41 @@ class Trials:
         """
         length = ops.maximum(LENGTH / ops.maximum(pace, LENGTH / LONGEST), SHORTEST)
         length = ops.where(pace > 0, length, ELSEWHERE)
-        half, steps = ops.floor(length / 2), self._steps + 1
-        trying, over = self._tried >= 0, ops.logical_and(self._tried >= 0, steps >= length)
-        sum_after = self._after + ops.where(steps > half, self._loss, 0.0)
-        after, this = sum_after / ops.maximum(steps - half, 1.0), ops.equal(self._places, self._tried)
-        pays = ops.cond(over, lambda: self._pays(after, values, this), lambda: ops.zeros((), "bool"))
-        fails = ops.logical_and(over, ops.logical_not(pays))
-
-        usual = ops.where(trying, self._usual, self._usual + (self._loss - self._usual) / length)
-        filled = ops.where(trying, self._filled, self._filled + (1 - self._filled) / length)
-        gone = ops.logical_or(self._gone > 0, ops.logical_and(this, pays))
-        values = ops.where(ops.logical_and(this, fails), THRESHOLD + MARGIN, values)
-        self._usual.assign(ops.where(fails, 0.0, ops.where(pays, after, usual)))
-        self._filled.assign(ops.where(fails, 0.0, ops.where(pays, 1.0, filled)))
-        self._gone.assign(ops.cast(gone, "float32"))
-
-        going_on = ops.logical_and(trying, ops.logical_not(over))
-        waits = ops.logical_and(self.branches, values <= THRESHOLD)
-        waits = ops.logical_and(waits, ops.logical_not(ops.logical_or(gone, ops.logical_and(this, going_on))))
-        begins = ops.logical_and(ops.any(waits), ops.logical_and(self._filled > _FILLED, left > length * pace))
-        begins = ops.logical_and(begins, ops.logical_not(going_on))
+        values = ops.cond(self._tried >= 0, lambda: self._go_on(values, length), lambda: self._listen(values, length))
+        waits = ops.logical_and(self.branches, ops.logical_and(values <= THRESHOLD, ops.logical_not(self._off())))
+        ready = ops.logical_and(self._tried < 0, ops.logical_and(self._filled > _FILLED, left > length * pace))
         lowest = ops.cast(ops.argmin(ops.where(waits, values, 1.0)), "float32")
-        self._tried.assign(ops.where(going_on, self._tried, ops.where(begins, lowest, _NONE)))
-        self._steps.assign(ops.where(going_on, steps, 0.0))
-        self._after.assign(ops.where(going_on, sum_after, 0.0))
-        off = ops.logical_or(gone, ops.equal(self._places, self._tried))
-        return ops.where(off, THRESHOLD - MARGIN, ops.where(waits, THRESHOLD + _GAP, values))
+        self._tried.assign(ops.where(ops.logical_and(ready, ops.any(waits)), lowest, self._tried))
+        return ops.where(self._off(), THRESHOLD - MARGIN, ops.where(waits, THRESHOLD + _GAP, values))
 
-    def _pays(self, after: Any, values: Any, this: Any) -> Any:
-        """Whether the loss has risen by less than the price of what the branch on trial costs."""
-        usual = self._usual / ops.maximum(self._filled, keras.backend.epsilon())
+    def _listen(self, values: Any, length: Any) -> Any:
+        """No trial: the running mean of the loss goes on."""
+        self._usual.assign(self._usual + (self._loss - self._usual) / length)
+        self._filled.assign(self._filled + (1 - self._filled) / length)
+        return values
+
+    def _go_on(self, values: Any, length: Any) -> Any:
+        half, steps = ops.floor(length / 2), self._steps + 1
+        self._steps.assign(steps)
+        self._after.assign(self._after + ops.where(steps > half, self._loss, 0.0))
+        return ops.cond(steps >= length, lambda: self._end(values, self._after / (steps - half)), lambda: values)
+
+    def _end(self, values: Any, after: Any) -> Any:
+        """The trial is over: the branch is gone if the loss has risen by less than the price of what it costs."""
+        this, usual = ops.equal(self._places, self._tried), self._usual / self._filled
         on, off = (self._price(ops.where(this, THRESHOLD + gap, values)) for gap in (_GAP, -_GAP))
-        return after - usual <= on - off
+        goes = after - usual <= on - off
+        self._gone.assign(ops.where(ops.logical_and(this, goes), 1.0, self._gone))
+        # After a trial that failed, the weights adapt again, and the running mean begins anew.
+        self._usual.assign(ops.where(goes, after, 0.0))
+        self._filled.assign(ops.cast(goes, "float32"))
+        for one, value in ((self._tried, _NONE), (self._steps, 0.0), (self._after, 0.0)):
+            one.assign(value)
+        return ops.where(ops.logical_and(this, ops.logical_not(goes)), THRESHOLD + MARGIN, values)
+
+    def _off(self) -> Any:
+        """Which branches are held off."""
+        return ops.logical_or(self._gone > 0, ops.equal(self._places, self._tried))
 
     def lose(self, values: Any) -> None:
         """Branches that a shift has taken are gone, too."""
