@@ -106,7 +106,7 @@ class Trials:
             pace: progress of the fit with each step.
             left: how much progress is left for trials.
         """
-        length = ops.maximum(LENGTH / ops.maximum(pace, LENGTH / LONGEST), SHORTEST)
+        length = ops.clip(ops.round(LENGTH / ops.maximum(pace, 1e-9)), SHORTEST, LONGEST)
         length = ops.where(pace > 0, length, ELSEWHERE)
         values = ops.cond(self._tried >= 0, lambda: self._go_on(values, length), lambda: self._listen(values, length))
         waits = ops.logical_and(self.branches, ops.logical_and(values <= THRESHOLD, ops.logical_not(self._off())))
