@@ -45,7 +45,9 @@ def convert(
             architecture is fixed, at what it was on average (see `keras_pit.search.settling`).
         target: what the exported model may cost at most: a number in the unit of the cost, a dictionary of names and
             such numbers, or a board or its name, for the flash and RAM that it has (see `keras_pit.boards`). One `fit`
-            then ends at the bound or just below it, whatever the strength (see `keras_pit.search.targets`).
+            then ends at the bound or just below it, whatever the strength (see `keras_pit.search.targets`). In a seed
+            that is not trained, flash, RAM and latency are those that it will have: a file leaves out what does nothing
+            yet, as biases of zeros.
         input_shape: shape of one sample, without batch (a list of shapes for several inputs); needed for Sequential or
             subclassed models that are not built. For others it gives lengths to what is open: (60, 3) for (None, 3).
         exclude: names or types of layers (or of models inside the model) that keep all the channels they make and
@@ -100,7 +102,7 @@ def _tell(search: SearchModel) -> None:
             "scales the pressure, which the search adapts until the target is met. Leave `strength` away.",
             stacklevel=3,
         )
-    if all(bound >= seed[name] for name, bound in target.items()):
+    if search.controller.bounds is not None and not search.controller.bounds.press:
         found = ", ".join(f"{name} {bound:,g} (the seed has {seed[name]:,g})" for name, bound in target.items())
         warnings.warn(
             f"The target is met by model '{search.name}' as it is: {found}. Nothing is pressed down, and the search "

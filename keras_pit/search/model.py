@@ -18,6 +18,7 @@ from .. import blueprint, checks, costs
 from ..costs.check import cost_of
 from ..graph import _keras, seeds
 from ..graph.channels import Channels
+from ..graph.weights import as_if_trained
 from ..layers.layer import PITLayer
 from ..layers.masks import MARGIN, THRESHOLD
 from ..layers.reader import Reader
@@ -29,7 +30,7 @@ from .slim import slim, whole
 from .targets import Bounds
 from .totals import total
 from .trials import Trials
-from .variables import parts
+from .variables import parts, state
 from .wire import Origin, Wired, wire
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class SearchModel(keras.Model):
         self.origin = origin
         self._blueprint: Blueprint | None = None
         strength = origin.arguments.strength
-        self._strength = keras.Variable(strength, dtype="float32", trainable=False, name="strength")
+        self._strength = state("strength", strength)
         names, masks = list(origin.costs), mask_variables(self)
         row = self.reader().row
         self._prices = None if row is None else Prices(len(row), len(names), self._row_of, self._costs_of_row)
@@ -78,7 +79,7 @@ class SearchModel(keras.Model):
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
         least = dict(zip(names, self._now(names), strict=True))
-        exact = {name: float(self.cost(name)) for name, bound in target.items() if bound < least[name]}
+        exact = {name: float(self._trained_cost(name)) for name, bound in target.items() if bound < least[name]}
         makes = {name: largest(self, name) for name, value in exact.items() if target[name] < value}
         for mask, value in zip(masks, open_masks, strict=True):
             mask.assign(value)
@@ -133,7 +134,14 @@ class SearchModel(keras.Model):
         """A cost of what `export` would return now, as a number."""
         metric = costs.get(name)
         if metric.whole:
-            return cost_of(metric, blueprint.Blueprint.of(slim(self, self.channels)).program())
+            return _whole_cost(metric, slim(self, self.channels))
+        return total(self.channels, name)
+
+    def _trained_cost(self, name: str) -> Any:
+        """A cost of what `export` would return with these masks, after some training."""
+        metric = costs.get(name)
+        if metric.whole:
+            return _whole_cost(metric, as_if_trained(slim(self, self.channels)))
         return total(self.channels, name)
 
     def reader(self, values: Mapping[int, Any] | None = None) -> Reader:
@@ -252,8 +260,8 @@ class SearchModel(keras.Model):
     def save_own_variables(self, store: Any) -> None:
         for variable in (self._strength, *self._control):
             store[variable.name] = variable
-        for index, state in enumerate(_keras.random_states(self)):
-            store[f"{RANDOM}{index}"] = state
+        for index, random in enumerate(_keras.random_states(self)):
+            store[f"{RANDOM}{index}"] = random
 
     def load_own_variables(self, store: Any) -> None:
         names = list(store.keys())  # a store has keys, but is no dictionary
@@ -263,9 +271,9 @@ class SearchModel(keras.Model):
         for variable in (self._strength, *self._control):
             if variable.name in known:
                 variable.assign(known[variable.name])
-        for index, state in enumerate(_keras.random_states(self)):
+        for index, random in enumerate(_keras.random_states(self)):
             if f"{RANDOM}{index}" in names:
-                state.assign(store[f"{RANDOM}{index}"])
+                random.assign(store[f"{RANDOM}{index}"])
 
     def get_config(self) -> dict[str, Any]:
         if isinstance(self.origin.seed, str):
@@ -299,6 +307,10 @@ class Exact(keras.callbacks.Callback):
         if logs is not None:
             whole = [name for name in self.model.origin.costs if costs.get(name).whole]
             logs.update({name: float(self.model.cost(name)) for name in whole})
+
+
+def _whole_cost(metric: costs.Metric, model: keras.Model) -> Any:
+    return cost_of(metric, blueprint.Blueprint.of(model).program())
 
 
 def mask_variables(search: SearchModel) -> list[keras.Variable]:

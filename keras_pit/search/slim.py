@@ -17,6 +17,7 @@ from ..graph.channels import Channels
 from ..graph.kinds import kind_of
 from ..graph.rebuild import copy_state, rebuild
 from ..graph.remake import remake
+from ..graph.weights import as_if_trained
 from ..layers.kernels import KernelAxis, ShortKernel
 from ..layers.layer import PITLayer
 from ..layers.ownership import kept_labels
@@ -37,12 +38,13 @@ def slim(model: keras.Model, channels: Channels) -> keras.Model:
 
 
 def whole(model: keras.Model, channels: Channels) -> tuple[keras.Model, dict[str, Any]]:
-    """What `slim` returns with all masks open, whatever they are.
+    """What `slim` returns with all masks open, whatever they are, after some training.
 
     Returns:
         The model, in which no two layers have the same name, however deep; and for each name the layer of `model`.
     """
     slim_model, new_layers = _Slimmer(model, channels, whole=True).model()
+    as_if_trained(slim_model)
     names = {}
     for number, (old, new) in enumerate(new_layers.items()):
         if not isinstance(old, keras.layers.InputLayer):  # inputs are known by their names

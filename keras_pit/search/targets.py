@@ -109,6 +109,11 @@ class Bounds:
         """All state."""
         return [self.pressure, self.tightness]
 
+    @property
+    def press(self) -> bool:
+        """Whether the seed exceeds one of them."""
+        return bool((self._ratio < 1).any())
+
     def follow(self, values: Any, costs: Any, before: Any, progress: Any) -> tuple[Any, Any, Any]:
         """After a step of the search: the masks with costs within the budget, the costs, whether masks were shifted.
 

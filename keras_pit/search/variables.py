@@ -12,8 +12,8 @@ from keras import ops
 
 
 def state(name: str, value: Any) -> keras.Variable:
-    """A variable that is saved with a search model."""
-    return keras.Variable(value, dtype="float32", trainable=False, name=name)
+    """A variable that is saved with a search model, float32 whatever the precision of its layers."""
+    return keras.Variable(value, dtype="float32", trainable=False, autocast=False, name=name)
 
 
 def number(variable: Any) -> float:

@@ -19,6 +19,7 @@ from ..graph.rebuild import copy_state, rebuild, renewed
 from ..graph.remake import remake
 from ..graph.tracer import trace
 from ..graph.unsaved import lost
+from ..graph.weights import as_if_trained
 from ..layers.inputs import PITInput
 from ..layers.layer import PITLayer
 from ..layers.ownership import channel_masks
@@ -40,7 +41,7 @@ class Origin:
     """The seed, serialized; if that cannot be, why."""
     arguments: Arguments
     costs: dict[str, float]
-    """What the seed costs, by the metrics in the loss."""
+    """What the seed costs once it is trained, by the metrics in the loss."""
     channels: Channels
     """The channel classes of the search model's graph."""
 
@@ -63,9 +64,14 @@ def wire(seed: keras.Model, arguments: Arguments) -> Wired:
         arguments: of `convert`.
 
     Raises:
-        ValueError: if a cost does not do for a search, nothing can be searched to meet the target, or the model cannot
-            be followed.
+        ValueError: if a cost does not do for a search, nothing can be searched to meet the target, the model cannot
+            be followed, or floats are not float32.
     """
+    if keras.config.floatx() != "float32":
+        raise ValueError(
+            f"A search computes in float32, but keras.config.floatx() is '{keras.config.floatx()}': call "
+            "keras.config.set_floatx('float32'). Layers may be of another precision, by keras.config.set_dtype_policy."
+        )
     plan = _Plan(seed, arguments)
     channels = trace(seed, plan.closed, plan.opens, plan.branches(seed))
     for name in arguments.regularizer:
@@ -128,9 +134,11 @@ def _nothing_searched(seed: keras.Model, channels: Channels, arguments: Argument
 
 
 def _costs(seed: keras.Model, channels: Channels, names: Iterable[str]) -> dict[str, float]:
-    """What the seed costs."""
+    """What the seed costs, once it is trained."""
     metrics = {name: costs.get(name) for name in names}
-    program = blueprint.Blueprint.of(seed).program() if any(metric.whole for metric in metrics.values()) else None
+    program = None
+    if any(metric.whole for metric in metrics.values()):
+        program = blueprint.Blueprint.of(as_if_trained(renewed(seed))).program()
     return {
         name: cost_of(metric, program) if program and metric.whole else total(channels, name)
         for name, metric in metrics.items()

@@ -47,6 +47,36 @@ def search_of(build, name):
     return keras_pit.convert(seed, name, search=("channels", "kernel", "dilation", *more)), rng
 
 
+@pytest.mark.parametrize("name", COSTS[2:])
+@pytest.mark.parametrize("build", [network, valid])
+def test_what_is_not_trained_costs_what_it_will(name, build):
+    """A file leaves out biases of zeros and normalizations that do nothing, of which training makes others."""
+    rng, trained = np.random.default_rng(0), build()
+    search = keras_pit.convert(build(), name)
+    randomize(trained, rng)
+    assert search.origin.costs[name] == keras_pit.cost(trained, name) >= keras_pit.cost(search, name)
+    expected = keras_pit.convert(trained, name)
+    for _ in range(2):
+        random_masks(search, rng)
+        for one, other in zip(keras_pit.mask_variables(search), keras_pit.mask_variables(expected), strict=True):
+            other.assign(one)
+        exact, soft = expected.cost(name), float(keras_pit.soft_cost(search, name))
+        assert exact * (1 - 1e-5) <= soft
+        if name != "flash":
+            assert soft == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_frozen_normalization_stays_as_it_is():
+    """It does nothing, and is behind an activation, so that no kernel takes it over."""
+    inputs = keras.Input((32, 4))
+    norm = layers.BatchNormalization(name="norm")
+    x = norm(layers.Conv1D(8, 3, padding="same", activation="relu", name="conv")(inputs))
+    seed = keras.Model(inputs, layers.Conv1D(4, 3, padding="same", name="last")(x))
+    trained = keras_pit.convert(seed, "latency").origin.costs["latency"]
+    norm.trainable = False
+    assert keras_pit.convert(seed, "latency").origin.costs["latency"] < 0.95 * trained
+
+
 CASES = [(network, name) for name in COSTS]
 CASES += [(build, name) for build in (valid, strided) for name in COSTS[2:]]
 CASES += [(residual, name) for name in COSTS[:5]]

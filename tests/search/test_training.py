@@ -125,12 +125,42 @@ def test_shared_layer_pays_once():
     assert keras_pit.cost(model, "macs") == 2 * (14 * 3 * 3 * 4) + 112 * 2
 
 
-def test_half_precision_keeps_masks_and_costs_in_float32(batch):
-    keras.config.set_dtype_policy("mixed_float16")
+@pytest.fixture
+def policy():
+    """Sets the policy of all layers from then on, until the test ends."""
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("arguments", [{"strength": 5.0}, {"target": {"latency": 0.5, "flash": 2400}}])
+def test_a_search_under_another_precision(policy, batch, name, arguments):
+    policy(name)
+    seed = small()
+    search = keras_pit.convert(seed, **arguments)
+    search.compile(keras.optimizers.Adam(0.02), LOSS)
+    search.fit(*batch, batch_size=4, epochs=10, verbose=0)
+    slim = keras_pit.export(search)
+    for cost in search.origin.costs:
+        assert keras_pit.cost(slim, cost) == keras_pit.cost(search, cost) < keras_pit.cost(seed, cost)
+    for cost, bound in arguments.get("target", {}).items():
+        assert keras_pit.cost(slim, cost) <= bound
+    np.testing.assert_allclose(slim(batch[0]), search(batch[0]), atol=2e-2)
+
+
+def test_floats_of_another_precision_are_refused():
+    keras.config.set_floatx("float64")
     try:
-        seed = small()
+        with pytest.raises(ValueError, match=r"floatx\(\) is 'float64'.*set_dtype_policy"):
+            keras_pit.convert(small())
     finally:
-        keras.config.set_dtype_policy("float32")
+        keras.config.set_floatx("float32")
+
+
+def test_half_precision_keeps_masks_and_costs_in_float32(policy, batch):
+    policy("mixed_float16")
+    seed = small()
+    policy("float32")
     search = keras_pit.convert(seed, "macs", strength=5.0)
     assert {variable.dtype for variable in keras_pit.mask_variables(search)} == {"float32"}
     assert search.layers[1].compute_dtype == "float16"

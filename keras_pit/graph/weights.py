@@ -1,0 +1,44 @@
+"""What training changes in a model, and a model in which that may be anything.
+
+A converter leaves out what does nothing: a bias of zeros, a normalization of mean 0 and variance 1. A new model is full
+of these, and none of them is left after the first step of training.
+
+    as_if_trained(copy)    the costs of `copy` on a board are now those of what training makes of it
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from . import _keras
+
+_RANGE = 0.5, 1.5
+"""Positive, as variances are."""
+
+
+def as_if_trained(model: keras.Model) -> keras.Model:
+    """Give the weights that training changes arbitrary values, of which none is 0 or 1 and no two are equal.
+
+    Args:
+        model: is changed; what is frozen (`trainable=False`) stays as it is.
+
+    Returns:
+        The model.
+    """
+    random = np.random.default_rng(0)
+    for layer in _keras.all_layers(model):
+        if not _keras.is_graph(layer):
+            for weight in _trained(layer):
+                weight.assign(random.uniform(*_RANGE, weight.shape))
+    return model
+
+
+def _trained(layer: Any) -> list[Any]:
+    """The weights of a layer that training changes, moving statistics among them."""
+    if not layer.trainable:
+        return []
+    moving = layer.non_trainable_weights if isinstance(layer, keras.layers.BatchNormalization) else []
+    return [weight for weight in [*layer.trainable_weights, *moving] if keras.backend.is_float_dtype(weight.dtype)]
