@@ -18,8 +18,8 @@ from .totals import total, warn_of_unknown
 def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = None) -> Any:
     """What a model costs, as a number.
 
-    Flash, RAM and latency are those of the file that would be made now. It leaves out what does nothing: biases of zeros,
-    normalizations that have seen no data. So a model that is not trained costs less than it will.
+    Flash, RAM and latency are those of the file that would be made now. It leaves out what does nothing: biases of
+    zeros, normalizations that have seen no data. So a model that is not trained costs less than it will.
 
     Args:
         model: any Keras model; a search model costs what `export` would return now.
