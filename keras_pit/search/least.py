@@ -29,7 +29,7 @@ MOST = 3
 
 
 def least(search: Any, metric: str) -> float:
-    """What a search model costs with everything switched off that is searched.
+    """What a search model costs with everything switched off that is searched, once it is trained.
 
     Args:
         search: a search model; its masks are afterwards what they were.
@@ -40,7 +40,7 @@ def least(search: Any, metric: str) -> float:
     try:
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
-        return float(search.cost(metric))
+        return float(search.cost(metric, trained=True))
     finally:
         for mask, value in zip(masks, before, strict=True):
             mask.assign(value)

@@ -79,7 +79,7 @@ class SearchModel(keras.Model):
         for mask in masks:
             mask.assign(np.full(mask.shape, THRESHOLD - MARGIN))
         least = dict(zip(names, self._now(names), strict=True))
-        exact = {name: float(self._trained_cost(name)) for name, bound in target.items() if bound < least[name]}
+        exact = {name: float(self.cost(name, trained=True)) for name, bound in target.items() if bound < least[name]}
         makes = {name: largest(self, name) for name, value in exact.items() if target[name] < value}
         for mask, value in zip(masks, open_masks, strict=True):
             mask.assign(value)
@@ -130,19 +130,13 @@ class SearchModel(keras.Model):
                 self._blueprint = blueprint.Blueprint.searched(*whole(self, self.channels), self.channels)
         return self._blueprint
 
-    def cost(self, name: str) -> Any:
-        """A cost of what `export` would return now, as a number."""
+    def cost(self, name: str, *, trained: bool = False) -> Any:
+        """A cost of what `export` would return now, as a number; or of what some training would make of that."""
         metric = costs.get(name)
-        if metric.whole:
-            return _whole_cost(metric, slim(self, self.channels))
-        return total(self.channels, name)
-
-    def _trained_cost(self, name: str) -> Any:
-        """A cost of what `export` would return with these masks, after some training."""
-        metric = costs.get(name)
-        if metric.whole:
-            return _whole_cost(metric, as_if_trained(slim(self, self.channels)))
-        return total(self.channels, name)
+        if not metric.whole:
+            return total(self.channels, name)
+        model = slim(self, self.channels)
+        return cost_of(metric, blueprint.Blueprint.of(as_if_trained(model) if trained else model).program())
 
     def reader(self, values: Mapping[int, Any] | None = None) -> Reader:
         """Reads the masks; `values` as for `Reader`."""
@@ -307,10 +301,6 @@ class Exact(keras.callbacks.Callback):
         if logs is not None:
             whole = [name for name in self.model.origin.costs if costs.get(name).whole]
             logs.update({name: float(self.model.cost(name)) for name in whole})
-
-
-def _whole_cost(metric: costs.Metric, model: keras.Model) -> Any:
-    return cost_of(metric, blueprint.Blueprint.of(model).program())
 
 
 def mask_variables(search: SearchModel) -> list[keras.Variable]:
