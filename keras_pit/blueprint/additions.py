@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..costs.operators import Operator
-from ..costs.sizes import Scalar, is_number, product
+from ..costs.sizes import Scalar, either, is_number, product
 from ..graph.needs import Need
 from ..layers.ownership import presence
 from ..layers.reader import Reader
@@ -33,6 +33,8 @@ class Additions(Convolutions):
         self.readers = blueprint.network.uses()
         self._ends = {*blueprint.network.outputs}
         self._ends |= {source for node in self._ends for source in node.inputs if self.joins(node)}
+        self.low: dict[int, Scalar] = {}
+        """Tensors with an activation whose least number is 0 where they are read in place of a sum: 1 there, else 0."""
         self._presences: dict[Need, Scalar] = {}
 
     def joins(self, node: Node) -> bool:
@@ -55,6 +57,19 @@ class Additions(Convolutions):
         both = product((left, right))
         number = self.put("ADD", [self.numbers[source] for source in node.inputs], shape, presence=both)
         self.choices[number] = [(number, both), *self._alone(node.inputs[0], right), *self._alone(node.inputs[1], left)]
+        return number
+
+    def quantized(self, node: Node, shape: Sequence[Scalar]) -> int:
+        """A QUANTIZE, which may be there in some states of the branches only; in others, what it reads is read."""
+        there: Scalar = 1
+        if self.blueprint.sums:
+            ways = node.operator.when
+            there = either([product(tuple(1 - self.presence(need) for need in absent)) for absent in ways])
+        source = self.numbers[node.inputs[0]]
+        number = self.put("QUANTIZE", [source], shape, presence=there)
+        if not is_number(there):
+            rest = [(way, product((presence, 1 - there))) for way, presence in self.ways(source)]
+            self.choices[number] = [(number, there), *rest]
         return number
 
     def _alone(self, source: Node, other: Scalar) -> list[Choice]:
@@ -81,6 +96,8 @@ class Additions(Convolutions):
         if makers and activation == "relu" and all({one.activation, one.name.lower()} & _ABOVE_0 for one in makers):
             return ways
         joins = fuses(source) and self._is_read_alone(source, maker, other)
+        if joins and activation in _ABOVE_0:
+            self.low[number] = 1 - self.presence(other)
         return [way if joins and way[0] == number else self._apart(activation, *way) for way in ways]
 
     def _apart(self, activation: str, number: int, there: Scalar) -> Choice:

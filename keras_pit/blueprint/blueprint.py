@@ -109,12 +109,6 @@ class Blueprint(Parts):
 
     def _plain(self, reader: Reader, windows: frozenset[str]) -> Program:
         """The program with a single operator for each kernel that is searched, but in layers that see whole windows."""
-        branches = [branch for need in self.needs.values() for branch in need.branches]
-        if branches:
-            raise ValueError(
-                f"Streaming costs are not known while branches are searched, as that of '{branches[0].sum.name}': "
-                "expected additions that stay. Search without 'branches', or use the costs of the whole window."
-            )
         return PlainWriter(self, reader, windows).build(self.nodes)
 
     @cached_property
@@ -170,7 +164,7 @@ def _lowered(model: keras.Model, originals: Mapping[str, Any]) -> list[Network]:
             )
     network = lowering.lower_with_padding(in_float32(model))
     refuse_unknown(network, model, originals)
-    return rescaled(network)
+    return rescaled(network, sums_of(network, originals))
 
 
 def refuse_unknown(network: Network, model: keras.Model, originals: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..costs.operators import Operator, Tensor
 from ..costs.program import Program
-from ..costs.sizes import Scalar, choose, is_number, product
+from ..costs.sizes import Scalar, choose, is_number, product, the_one
 from ..graph.needs import ALWAYS
 from ..layers.reader import Reader
 from ..lowering import Node
@@ -19,6 +19,7 @@ from ..lowering.passes import moves_ones_only
 from .additions import Additions
 from .names import activation, arguments, operator_name, settings
 from .parts import Parts
+from .scales import Quantize
 from .states import replaced
 
 
@@ -51,13 +52,18 @@ class Writer(Additions):
 
     def _at_the_end(self) -> list[Tensor]:
         """The tensors, those marked whose smallest number is 0."""
-        lowest: set[int] = set()
+        versions: dict[int, list[tuple[Scalar, Scalar]]] = {}
+        lowest: dict[int, Scalar] = {}
         for operator in self.operators:
-            is_made = operator.activation in _LOW or operator.name.lower() in _LOW
-            is_kept = operator.name in _KEEPS_LOW and lowest.issuperset(operator.inputs[:1])
-            if is_made or is_kept:
-                lowest.update(operator.outputs)
-        return [replace(one, lowest=number in lowest) for number, one in enumerate(self.tensors)]
+            (made,) = operator.outputs
+            is_low = self.low.get(made, 0)
+            if operator.activation in _LOW or operator.name.lower() in _LOW:
+                is_low = 1
+            elif operator.name in _KEEPS_LOW:
+                is_low = lowest.get(operator.inputs[0], 0)
+            versions.setdefault(made, []).append((is_low, operator.presence))
+            lowest[made] = the_one(versions[made])
+        return [replace(one, lowest=lowest.get(number, 0)) for number, one in enumerate(self.tensors)]
 
     def given(self, node: Node) -> int:
         """An input, or a constant that is computed with."""
@@ -118,6 +124,8 @@ class Writer(Additions):
             options = settings(operator)
         if self.adds(node):
             return self.sum(node, shape)
+        if isinstance(operator, Quantize):
+            return self.quantized(node, shape)
         return self.put(operator_name(node), [*inputs, *constants], shape, **options)
 
     def contents(self, node: Node, shape: tuple[Scalar, ...]) -> list[tuple[Scalar, ...] | None]:

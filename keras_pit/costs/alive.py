@@ -16,11 +16,16 @@ def buffers(program: Program, core: str) -> list[Buffer]:
         program: the network, its operators as they run; sizes may be soft.
         core: a name of `costs.cores`.
     """
-    kernels, there = cores.get(core).kernels, program.presences()
-    scratch: list[Buffer] = []
-    for step, call in enumerate(program.calls(), start=1):
-        sizes = (round_up(size, ALIGNMENT) * call.op.presence for size in requests(call, kernels))
-        scratch += [Buffer(size, step, step) for size in sizes]
+    kernels = cores.get(core).kernels
+    found: list[Buffer] = program.once(("buffers", kernels), lambda: _buffers(program, kernels))
+    return found
+
+
+def _buffers(program: Program, kernels: str) -> list[Buffer]:
+    there, scratch = program.presences(), list[Buffer]()
+    asked = program.of_each(("requests", kernels), lambda call: requests(call, kernels))
+    for step, (op, sizes) in enumerate(zip(program.operators, asked, strict=True), start=1):
+        scratch += [Buffer(round_up(size, ALIGNMENT) * op.presence, step, step) for size in sizes]
     lives = _lives(program)
     placed = {number: round_up(program.tensors[number].bytes, ALIGNMENT) * there[number] for number in lives}
     return [Buffer(placed[n], *lives[n], n) for n in sorted(lives)] + scratch

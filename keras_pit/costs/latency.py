@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
@@ -46,9 +47,26 @@ def instructions(program: Program, core: str = "cortex-m4") -> Scalar:
         >>> instructions(program, "cortex-m4")
         401830.0
     """
+    return _overhead(program, core) + sum(presence * taken for _, presence, taken in _by_kind(program, core))
+
+
+def _overhead(program: Program, core: str) -> Scalar:
+    """What the interpreter itself takes."""
     present = sum(op.presence for op in program.operators)
-    overhead = _weigh(Path(INVOKE, {"call": 1, "operator": present}), core)
-    return overhead + sum(call.op.presence * operator_instructions(call, core) for call in program.calls())
+    return _weigh(Path(INVOKE, {"call": 1, "operator": present}), core)
+
+
+def _by_kind(program: Program, core: str) -> list[tuple[str, Scalar, Scalar]]:
+    """Operators that take equally long: their name, how many are present, and the instructions of each."""
+    taken = program.of_each(("instructions", core), lambda call: operator_instructions(call, core))
+    kinds: dict[Hashable, list[int]] = {}
+    for place, kind in enumerate(program.kinds):
+        kinds.setdefault(kind, []).append(place)
+    ops = program.operators
+    return [
+        (ops[places[0]].name, sum(ops[place].presence for place in places), taken[places[0]])
+        for places in kinds.values()
+    ]
 
 
 def instructions_per_step(program: Program, core: str = "cortex-m4") -> Scalar:
@@ -127,13 +145,10 @@ def _a_millisecond(clock_mhz: float) -> float:
 def _cycles(program: Program, core: str) -> Scalar:
     """Cycles of one inference: those of fully connected layers have a factor of their own."""
     known = cores.get(core)
-    dense = [call for call in program.calls() if call.op.name == "FULLY_CONNECTED"]
-    more = (
-        sum(call.op.presence * operator_instructions(call, core) for call in dense)
-        if known.dense != known.cycles
-        else 0
-    )
-    return instructions(program, core) * known.cycles + more * (known.dense - known.cycles)
+    total = _overhead(program, core) * known.cycles
+    for name, presence, taken in _by_kind(program, core):
+        total = total + presence * taken * (known.dense if name == "FULLY_CONNECTED" else known.cycles)
+    return total
 
 
 def operator_instructions(call: Call, core: str) -> Scalar:

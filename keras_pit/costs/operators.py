@@ -35,8 +35,8 @@ class Tensor:
     """Whether its zero point is known to be 0, as that of a TANH: some kernels are faster then."""
     content: tuple[Scalar, ...] = ()
     """What a constant holds, where that may turn out to be what another one of this shape does: equal ones are one."""
-    lowest: bool = field(default=False, compare=False)
-    """Whether its zero point is known to be the smallest integer, as behind a ReLU."""
+    lowest: Scalar = field(default=0, compare=False)
+    """1 if its zero point is known to be the smallest integer, as behind a ReLU."""
 
     @property
     def elements(self) -> Scalar:

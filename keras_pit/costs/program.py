@@ -15,16 +15,16 @@ of sizes, with helpers for what is not smooth (see `sizes`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from .call import Call
 from .operators import Operator, Tensor
-from .sizes import Scalar, either, is_number
+from .sizes import Scalar, either, identity, is_number
 
 Order = tuple[int, ...]
 """Places of operators, first to last."""
@@ -55,12 +55,37 @@ class Program:
     """The same network as the file may have it instead; the arena is that of the one that needs most."""
     plain: Callable[[frozenset[str]], Program] | None = field(default=None, compare=False, repr=False)
     """Of a search: the same network with one operator for each kernel that is searched, but in some layers (names)."""
+    _known: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def calls(self) -> Iterator[Call]:
         """Each operator with its tensors, in execution order."""
         for op in self.operators:
             inputs = tuple(self.tensors[number] if number >= 0 else None for number in op.inputs)
             yield Call(op, inputs, tuple(self.tensors[number] for number in op.outputs))
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What several costs ask for, made the first time: while sizes are soft, it is many operations."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+    def of_each(self, name: Hashable, make: Callable[[Call], Any]) -> list[Any]:
+        """For each operator what is made of it, under a name; for operators of one kind, once."""
+        pairs = zip(self.kinds, self.calls(), strict=True)
+        return [self.once((name, kind), partial(make, call)) for kind, call in pairs]
+
+    @cached_property
+    def kinds(self) -> tuple[Hashable, ...]:
+        """For each operator what its time and memory depend on: its settings, and its tensors but for their numbers.
+
+        Of several versions of an operator, of which one is there, most are of one kind.
+        """
+        kinds = []
+        for call in self.calls():
+            settings = tuple(value for name, value in vars(call.op).items() if name not in _NO_MATTER)
+            tensors = tuple(one and tuple(vars(one).values()) for one in (*call.inputs, *call.outputs))
+            kinds.append(identity((settings, tensors)))
+        return tuple(kinds)
 
     @cached_property
     def used(self) -> dict[int, Scalar]:
@@ -91,6 +116,10 @@ class Program:
             contents = [self.tensors[number].content for number in group]
             there |= zip(group, _distinct(contents, [there[number] for number in group]), strict=True)
         return there
+
+
+_NO_MATTER = {"inputs", "outputs", "layer", "presence"}
+"""Fields of an operator that say nothing about its time and memory."""
 
 
 def _distinct(contents: list[tuple[Scalar, ...]], there: list[Scalar]) -> list[Scalar]:

@@ -89,12 +89,31 @@ _ALIGNED = 12
 def tail(program: Program, core: str) -> Scalar:
     """Bytes of the records at the arena's tail."""
     kernels = cores.get(core).kernels
-    prepared = sum(call.op.presence * _prepared(call, kernels) for call in program.calls())
-    return round_up(_recorded(program) + prepared + _planned(program, kernels), 4)
+    return program.once(("tail", kernels), lambda: _tail(program, kernels))
+
+
+def _tail(program: Program, kernels: str) -> Scalar:
+    return round_up(_recorded(program) + sum(_kept(program, kernels)) + _planned(program, kernels), 4)
+
+
+def _kept(program: Program, kernels: str) -> list[Scalar]:
+    """What each operator keeps from its Prepare."""
+    sizes = program.of_each(("prepared", kernels), lambda call: _prepared(call, kernels))
+    return [op.presence * size for op, size in zip(program.operators, sizes, strict=True)]
+
+
+def _asked(program: Program, kernels: str) -> list[Scalar]:
+    """How many buffers of scratch memory each operator asks for."""
+    found = program.of_each(("requests", kernels), lambda call: requests(call, kernels))
+    return [op.presence * len(sizes) for op, sizes in zip(program.operators, found, strict=True)]
 
 
 def _recorded(program: Program) -> Scalar:
     """What is there before the first operator is prepared, and the inputs' and outputs' records."""
+    return program.once("recorded", lambda: _all_recorded(program))
+
+
+def _all_recorded(program: Program) -> Scalar:
     unused = len(program.tensors) - len(program.presences())
     tensors = sum(program.presences().values()) + unused
     further = _FURTHER_INPUT_OR_OUTPUT * max(len(program.inputs) + len(program.outputs) - 2, 0)
@@ -128,7 +147,11 @@ def _prepared(call: Call, kernels: str) -> Scalar:
 
 def _planned(program: Program, kernels: str) -> Scalar:
     """Handles of scratch buffers, states of operators, and variables that are read by their handle."""
-    handles = sum(call.op.presence * _PER_SCRATCH * len(requests(call, kernels)) for call in program.calls())
+    return program.once(("planned", kernels), lambda: _all_planned(program, kernels))
+
+
+def _all_planned(program: Program, kernels: str) -> Scalar:
+    handles = _PER_SCRATCH * sum(_asked(program, kernels))
     handles_of = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
     there = program.presences()
     states = [number for number, tensor in enumerate(program.tensors) if tensor.variable]
@@ -146,16 +169,16 @@ def needed(program: Program, core: str, head: Scalar) -> Scalar:
         core: a name of `costs.cores`.
         head: bytes of the head.
     """
-    kernels, calls = cores.get(core).kernels, list(program.calls())
-    asked = [call.op.presence * len(requests(call, kernels)) for call in calls]
-    kept = [call.op.presence * _prepared(call, kernels) for call in calls]
+    kernels = cores.get(core).kernels
+    asked, kept = _asked(program, kernels), _kept(program, kernels)
+    temporaries = program.of_each("temporaries", _temporaries)
     before = _recorded(program) - _AFTER_PLANNING * (len(program.inputs) + len(program.outputs))
     sums = list(accumulate((k + _REQUEST * a for k, a in zip(kept, asked, strict=True)), initial=before))
     ends = {place: max(stretch.orders[0][0]) for stretch in program.stretches for place in stretch.orders[0][0]}
     most: Scalar = head + tail(program, core) + _ALIGNED
-    for place, call in enumerate(calls):
+    for place, (op, size) in enumerate(zip(program.operators, temporaries, strict=True)):
         there = sums[1 + ends.get(place, place)] + _REQUEST * _SPARE_REQUESTS
-        most = larger(most, there + call.op.presence * _temporaries(call))
+        most = larger(most, there + op.presence * size)
     return round_up(larger(most, sums[-1] + _REQUEST * _SPARE_REQUESTS + _notes(program, kernels, sum(asked))), 4)
 
 

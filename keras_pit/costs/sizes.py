@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -26,6 +26,18 @@ def is_number(value: Scalar) -> bool:
 def is_zero(value: Scalar) -> bool:
     """Whether a size is 0 whatever the masks."""
     return is_number(value) and bool(value == 0)
+
+
+def is_one(value: Scalar) -> bool:
+    """Whether a size is 1 whatever the masks."""
+    return is_number(value) and bool(value == 1)
+
+
+def identity(value: Any) -> Hashable:
+    """What to compare sizes by, or tuples of them: of those that are soft, whether they are the same tensor."""
+    if isinstance(value, tuple):
+        return tuple(map(identity, value))
+    return value if value is None or isinstance(value, (str, numbers.Number)) else ("soft", id(value))
 
 
 def product(values: tuple[Scalar, ...]) -> Scalar:
@@ -49,6 +61,14 @@ def either(presences: Sequence[Scalar]) -> Scalar:
     return 1 - ops.prod(1 - ops.stack(soft))
 
 
+def the_one(ways: Sequence[tuple[Scalar, Scalar]]) -> Scalar:
+    """Of several sizes, each with its presence, the one that is present; 0 if none is."""
+    (first, _), *others = ways
+    if all(one is first or (is_number(one) and is_number(first) and one == first) for one, _ in others):
+        return first
+    return reduce(lambda one, two: one + two, map(product, ways))
+
+
 def floor_div(value: Scalar, divisor: int) -> Scalar:
     """`value // divisor`."""
     if is_number(value):
@@ -66,7 +86,13 @@ def round_up(value: Scalar, multiple: int) -> Scalar:
 
 def leftover(value: Scalar, divisor: int) -> Scalar:
     """`value % divisor`."""
-    return value - floor_div(value, divisor) * divisor
+    return divided(value, divisor)[1]
+
+
+def divided(value: Scalar, divisor: int) -> tuple[Scalar, Scalar]:
+    """`divmod(value, divisor)`."""
+    whole = floor_div(value, divisor)
+    return whole, value - whole * divisor
 
 
 def larger(one: Scalar, two: Scalar) -> Scalar:

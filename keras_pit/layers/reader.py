@@ -11,7 +11,7 @@ A layer that is called by itself makes a reader of its own.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -67,6 +67,7 @@ class Reader:
         kernels = [layer for layer in layers if layer.searches_taps]
         sums = [layer for layer in layers if layer.delta is not None]
         self._layers = set(map(id, layers))
+        self._known: dict[Hashable, Any] = {}
         self.row: Any = None
         """All masks, one after the other, float32; None if there are none."""
         self._channels = {id(layer): place for place, layer in enumerate(makers, 1)}
@@ -93,6 +94,7 @@ class Reader:
         """This reader, with other values of all masks."""
         other = copy.copy(self)
         vars(other).pop("_counts", None)
+        other._known = {}
         other._take(row)
         return other
 
@@ -137,6 +139,12 @@ class Reader:
     def count_taps(self, layer: Masked) -> Any:
         """How many taps of a layer's kernel stay."""
         return self._counts[self._taps[id(layer)]]
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What is made of these masks, the first time that it is asked for."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
 
     @cached_property
     def _counts(self) -> list[Any]:

@@ -35,8 +35,11 @@ class ChannelMasks:
         return ops.take(ops.concatenate([reader.on, *parts]), self.index)
 
     def count(self, reader: Reader) -> Any:
-        """The number of channels that stay, with gradient."""
+        """The number of channels that stay, with gradient; of the same channels, the same tensor."""
         times = np.bincount(self.index, minlength=1 + self._size).astype("float32")
+        return reader.once((*map(id, self.owners), times.tobytes()), lambda: self._count(reader, times))
+
+    def _count(self, reader: Reader, times: np.ndarray) -> Any:
         parts: list[Any] = [float(times[0])] if times[0] else []
         start = 1
         for owner in self.owners:

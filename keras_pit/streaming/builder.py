@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..costs.operators import Operator
-from ..costs.sizes import Scalar, floor_div, is_zero, larger, product
+from ..costs.sizes import Scalar, floor_div, is_one, is_zero, larger, product
 from .record import BUFFER, HIGHEST, Record, Way
 from .values import CannotStream, Stream, Window, aligned, is_positive, placed, steps_to
 
@@ -148,9 +148,12 @@ class Builder(Record):
 
     def _mask(self, stream: Stream) -> int:
         number = self._limited("MINIMUM", stream.number, stream, HIGHEST, stream.foreign)
-        if self.whole.tensors[stream.of].lowest:
+        is_lowest = self.whole.tensors[stream.of].lowest
+        if is_one(is_lowest):
             return number
-        return self._limited("MAXIMUM", number, stream, LOWEST, stream.foreign)
+        with self.when(1 - is_lowest):
+            limited = self._limited("MAXIMUM", number, stream, LOWEST, stream.foreign)
+        return self.one_of([(limited, 1 - is_lowest), (number, is_lowest)])
 
     def _limited(self, name: str, number: int, stream: Stream, limit: int, count: Scalar) -> int:
         """At most, or at least, as much as the zero point at the first `count` elements, and any number afterwards."""

@@ -32,6 +32,11 @@ def of_a_step(program: Program, every: int = 1) -> Program:
     Raises:
         ValueError: names the layer that cannot run step by step, and why.
     """
+    step: Program = program.once(("step", every), lambda: _of_a_step(program, every))
+    return step
+
+
+def _of_a_step(program: Program, every: int) -> Program:
     plain = program.plain
     program = program if plain is None else plain(frozenset())
     try:

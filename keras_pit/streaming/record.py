@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from ..costs.operators import Operator, Tensor
 from ..costs.program import Program
-from ..costs.sizes import Scalar, choose, either, is_number, is_zero, product
+from ..costs.sizes import Scalar, choose, either, identity, is_number, is_zero, product
 from .values import CannotStream, Origin, Shape
 
 BUFFER = "CIRCULAR_BUFFER"
@@ -80,7 +80,7 @@ class Record:
 
     def constant(self, of: int, shape: Shape) -> int:
         """A constant of the whole network in another shape, of the same order."""
-        return self._once(("constant", of, *_hashable(shape)), lambda: self._add(self._constant(of, shape), Origin(of)))
+        return self._once(("constant", of, identity(shape)), lambda: self._add(self._constant(of, shape), Origin(of)))
 
     def _constant(self, of: int, shape: Shape) -> Tensor:
         return replace(self.whole.tensors[of], shape=shape)
@@ -90,7 +90,7 @@ class Record:
         shape = shape or (len(values),)
         tensor = Tensor(shape, "int32", constant=True, content=tuple(values))
         numbers = tuple(int(value) if is_number(value) else -1 for value in values)
-        key = ("setting", *_hashable(tuple(values)), *shape)
+        key = ("setting", identity(tuple(values)), *shape)
         return self._once(key, lambda: self._add(tensor, Origin(values=numbers)))
 
     def level(self, value: int, of: int) -> int:
@@ -155,7 +155,7 @@ class Record:
         with self.when(rest):
             made = make()
             known.append(_Made(made, size, self._presence))
-        return self.one_of([*ways, (made, rest)])
+        return self.one_of([(made, rest), *ways])
 
     # -- operators ----------------------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Record:
 
     def reshaped(self, number: int, of: int, shape: Shape, period: int) -> int:
         """A tensor in another shape."""
-        if _hashable(self.tensors[number].shape) == _hashable(shape):
+        if identity(self.tensors[number].shape) == identity(shape):
             return number
         return self.make("RESHAPE", (number, self.setting(shape)), of, shape, period)
 
@@ -208,6 +208,9 @@ class Record:
                     culprit,
                 )
             spare = 1 - either([gate.operator.presence for gate in gates])
+            if period > 1:  # with all that is as frequent, its gate goes
+                listed = [*self._operators.get(period, []), *gates]
+                spare = product((spare, either([one.operator.presence for one in listed])))
             if not is_zero(spare):
                 gates = [self._spare_gate(spare), *gates]
             last = gates.pop()
@@ -219,11 +222,6 @@ class Record:
         of = self.whole.inputs[0]
         made = self.tensor(of, (1, 1, 1, 1), variable=True)
         return Placed(Operator(BUFFER, (self.level(HIGHEST, of),), (made,), presence=presence), None)
-
-
-def _hashable(values: Sequence[Scalar]) -> tuple[object, ...]:
-    """Sizes to compare: of those that are still searched, whether they are the same tensor."""
-    return tuple(value if is_number(value) else ("soft", id(value)) for value in values)
 
 
 def _is_equal(one: Scalar, two: Scalar) -> Scalar:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..costs.operators import Operator
-from ..costs.sizes import Scalar, is_number, is_zero, product
+from ..costs.sizes import Scalar, is_number, is_one, is_zero, product
 from .builder import Taken
 from .site import Body, Site
 from .values import CannotStream, Constant, Shape, Stream, Value, Window, is_positive, is_turned
@@ -122,7 +122,7 @@ def _taken(site: Body, stream: Stream, taps: Scalar, dilation: Scalar) -> Taken:
         raise CannotStream(
             "is an average with padding 'same', which counts fewer steps at the start of a window: expected 'valid'"
         )
-    if before and site.op.name == "MAX_POOL_2D" and not site.builder.whole.tensors[stream.of].lowest:
+    if before and site.op.name == "MAX_POOL_2D" and not is_one(site.builder.whole.tensors[stream.of].lowest):
         raise CannotStream(
             "is a maximum with padding 'same' of numbers that may be below 0, which is what a reset fills states with: "
             "expected 'valid', or a ReLU before it"

@@ -13,13 +13,13 @@ all that comes behind it is head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
 from ..costs.call import Call
 from ..costs.program import Program
-from ..costs.sizes import Scalar, larger
+from ..costs.sizes import Scalar, either, identity, larger, product, the_one
 from . import taps
 from .builder import Builder
 from .moves import is_row
@@ -76,6 +76,8 @@ class _Work:
         self.program = program
         self.builder = Builder(program)
         self.values: dict[int, Value] = {}
+        self.versions: dict[int, list[tuple[Value, Scalar]]] = {}
+        """For each tensor what the versions of its operator make, with their presences."""
         self.head: list[tuple[int, Call]] = []
         self.waiting: set[int] = set()
         """The tensors that the head makes."""
@@ -108,7 +110,14 @@ class _Work:
         """Write down an operator, or keep it for the head."""
         self.builder.doing = number
         values = tuple(None if one < 0 else self.values.get(one) for one in call.op.inputs)
-        if any(one in self.waiting for one in call.op.inputs) or self._needs_window(call, values):
+        waits = any(one in self.waiting for one in call.op.inputs) or self._needs_window(call, values)
+        if any((one in self.versions and waits) or (one in self.waiting and not waits) for one in call.op.outputs):
+            raise CannotStream(
+                "runs on whole windows while a branch before it is there, and step by step when it has gone: expected "
+                "the same in both cases. Leave 'branches' out of what is searched",
+                number,
+            )
+        if waits:
             self.head.append((number, call))
             self.waiting.update(call.op.outputs)
             return
@@ -135,24 +144,31 @@ class _Work:
             if name not in RULES or len(site.op.outputs) != 1:
                 raise CannotStream(UNABLE.get(name, f"is {name}, of which no form for a single step is known"))
             with self.builder.when(presence):
-                self.values[site.of] = RULES[name](alone)
+                self.versions.setdefault(site.of, []).append((RULES[name](alone), presence))
+            self.values[site.of] = _one_of(self.versions[site.of])
         except CannotStream as error:
             raise CannotStream(error.reason, number if error.number is None else error.number) from None
 
     def finish(self, every: int) -> Streamed:
         """The head, and what the whole makes."""
         outputs = self.program.outputs
-        read = [*(one for _, call in self.head for one in call.op.inputs), *outputs]
-        found = {one: self.values.get(one) for one in read}
+        readers: dict[int, list[Scalar]] = {}
+        for _, call in self.head:
+            for one in call.op.inputs:
+                readers.setdefault(one, []).append(call.op.presence)
+        for one in outputs:
+            readers.setdefault(one, []).append(1)
+        found = {one: self.values.get(one) for one in readers}
         streams = {one: value for one, value in found.items() if isinstance(value, Stream)}
+        read = {one: either(readers[one]) for one in streams}
         if every > 1 and not self.head:
             raise CannotStream(
                 "has no layer that needs a whole window, and decides at each step: leave out decide_every"
             )
         slowest = max((stream.period for stream in streams.values()), default=1)
-        complete = _together(list(streams.values()), slowest)
+        complete = _together([(stream, read[one]) for one, stream in streams.items()], slowest)
         period = slowest * (every if self.head else 1)
-        self._write_head(complete, period)
+        self._write_head(complete, period, read)
         results: list[Stream | Window] = []
         for number in outputs:
             value = self.values[number]
@@ -181,7 +197,14 @@ class _Work:
         body = {one: (v.axis, v.period) for one, v in self.values.items() if isinstance(v, Stream)}
         return Streamed(program, origins, sources, timing, tuple(results), head, streams, body)
 
-    def _write_head(self, complete: Scalar, period: int) -> None:
+    def _write_head(self, complete: Scalar, period: int, read: Mapping[int, Scalar]) -> None:
+        """What runs on whole windows.
+
+        Args:
+            complete: the step at which they are.
+            period: it runs every so many steps.
+            read: for each stream that it reads, 1, or 0 where what does has gone with a branch.
+        """
         windows: dict[int, Window] = {}
         for number, call in self.head:
             self.builder.doing = number
@@ -190,7 +213,8 @@ class _Work:
                 value = None if one < 0 else self.values[one]
                 if isinstance(value, Stream):
                     if one not in windows:
-                        windows[one] = self.builder.window(value, complete, period)
+                        with self.builder.when(read[one]):
+                            windows[one] = self.builder.window(value, complete, period)
                     value = windows[one]
                 values.append(value)
             self._apply(number, Head(self.builder, call, tuple(values), period))
@@ -204,13 +228,29 @@ class _Work:
         return self.builder.delayed(stream, steps_to(complete, stream.complete))
 
 
-def _together(streams: Sequence[Stream], slowest: int) -> Scalar:
-    """The first step at which windows of all streams are complete, and operators of the slowest one run."""
-    ends = {id(stream.complete): stream.complete for stream in streams}.values()
+def _one_of(versions: Sequence[tuple[Value, Scalar]]) -> Value:
+    """What an operator makes, of which one of several versions is there: behind a branch that may be off."""
+    made, _ = versions[-1]
+    if not isinstance(made, Stream):
+        return made
+    streams = [(stream, presence) for stream, presence in versions if isinstance(stream, Stream)]
+    if any(stream.zeros != made.zeros for stream, _ in streams):
+        raise CannotStream("reads padding in front of a branch or behind it: expected a layer between them")
+    ready = the_one([(stream.ready, presence) for stream, presence in streams])
+    return replace(made, ready=ready, foreign=the_one([(stream.foreign, presence) for stream, presence in streams]))
+
+
+def _together(streams: Sequence[tuple[Stream, Scalar]], slowest: int) -> Scalar:
+    """The first step at which windows of all streams that are there are complete, and operators of the slowest run."""
+    ends: dict[Hashable, tuple[Scalar, list[Scalar]]] = {}
+    for stream, presence in streams:
+        ends.setdefault(identity(stream.complete), (stream.complete, []))[1].append(presence)
     if not ends:
         return 0
-    end = reduce(larger, ends)
-    return end if all(stream.period == slowest for stream in streams) else aligned(end, slowest)
+    (end, _), *others = ends.values()
+    if others:
+        end = reduce(larger, (product((one, either(presences))) for one, presences in ends.values()))
+    return end if all(stream.period == slowest for stream, _ in streams) else aligned(end, slowest)
 
 
 def _compact(program: Program, origins: Sequence[Origin]) -> tuple[Program, tuple[Origin, ...]]:

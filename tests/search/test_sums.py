@@ -1,5 +1,7 @@
 """Branches that are searched: what a shortcut goes round vanishes, with the addition."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -78,6 +80,42 @@ def test_what_is_off_costs_nothing(metric):
     for mask in [search.get_layer("a_in").alpha, search.get_layer("a_in").beta]:
         mask.assign(np.full(mask.shape, 0.4))
     assert keras_pit.cost(search, metric) == exact
+
+
+def pooled_twice(x):
+    """Poolings that are joined have one scale, and a sigmoid has its own: without the branch, there is a QUANTIZE."""
+    x = residual(layers.Activation("sigmoid")(x))
+    return layers.Concatenate()([layers.AveragePooling1D(2)(x), layers.MaxPooling1D(2)(x)])
+
+
+def pooled_and_read(x):
+    """So there is where the branch is one of two, and where the shortcut is joined with others anyway."""
+    x = layers.Activation("tanh")(x)
+    both = layers.Add(name="sum")([branch(x, "a"), x, branch(x, "b")])
+    return layers.Concatenate()([layers.MaxPooling1D(2)(both), conv(layers.AveragePooling1D(2)(x), 4)])
+
+
+def joined_as_a_whole(x):
+    """A block within a block."""
+    x = layers.Activation("tanh")(x)
+    y = layers.Activation("sigmoid")(conv(x))
+    x = layers.Add(name="sum")([x, layers.Add(name="inner")([y, branch(y, "a")])])
+    return layers.Concatenate()([x, conv(x, 2)])
+
+
+@pytest.mark.parametrize("make", [pooled_twice, pooled_and_read, joined_as_a_whole], ids=lambda make: make.__name__)
+def test_what_is_brought_to_another_scale_when_a_branch_is_off(make):
+    costs = ["ram", "latency"]
+    search = searched(make, regularizer=costs)
+    masks = [one.delta for one in sums(search)]
+    for state in itertools.product((0.6, 0.4), repeat=sum(mask.shape[0] for mask in masks)):
+        values = iter(state)
+        for mask in masks:
+            mask.assign([next(values) for _ in range(mask.shape[0])])
+        slim = keras_pit.export(search)
+        for name in costs:
+            exact = keras_pit.cost(slim, name)
+            assert exact * (1 - 1e-6) <= float(keras_pit.soft_cost(search, name)) <= exact * 1.01, (state, name)
 
 
 @pytest.mark.parametrize("off", [(), ("sum",)])
@@ -279,19 +317,6 @@ def test_a_sum_may_be_the_output():
             slim = keras_pit.export(search)
             np.testing.assert_allclose(slim(X), search(X), rtol=1e-5, atol=1e-6)
             assert float(keras_pit.soft_cost(search, metric)) >= keras_pit.cost(slim, metric) * (1 - 1e-6)
-
-
-def test_branches_are_not_searched_step_by_step():
-    search = keras_pit.convert(causal(), "streaming_ram", search=EVERYTHING)
-    with pytest.raises(ValueError, match="Streaming costs are not known while branches are searched, as that of 'sum'"):
-        keras_pit.soft_cost(search, "streaming_ram")
-
-
-def causal():
-    inputs = keras.Input((24, 6))
-    y = layers.Conv1D(6, 3, padding="causal")(inputs)
-    y = layers.Add(name="sum")([y, layers.Conv1D(6, 3, padding="causal")(layers.Conv1D(6, 3, padding="causal")(y))])
-    return keras.Model(inputs, layers.Dense(2)(y))
 
 
 def test_a_target_takes_depth_that_is_not_needed():

@@ -104,6 +104,41 @@ class _Maker:
         return model
 
 
+class _Residual(_Maker):
+    """Blocks with shortcuts round two layers or more, of which some may go."""
+
+    def kept(self):
+        return self.padding if self.padding in ("causal", "same") else self.pick("causal", "same")
+
+    def block(self, x, depth=0):
+        width, strides = x.shape[-1], self.pick(1, 1, 2) if x.shape[1] >= 8 else 1
+        y = self.conv(x, strides, self.kept())
+        if depth == 0 and self.rng.random() < 0.3:
+            y = self.block(y, 1)
+        y = layers.Conv1D(width, self.pick(1, 3, 5), padding=self.kept())(y)
+        if self.rng.random() < 0.4:
+            y = layers.BatchNormalization()(y)
+        if y.shape[1] != x.shape[1]:
+            x = layers.Conv1D(width, 1, strides=x.shape[1] // y.shape[1], padding="same")(x)
+        x = layers.Add()([x, y] if self.rng.random() < 0.5 else [y, x])
+        return layers.Activation(self.pick("relu", "relu", "tanh", "linear"))(x)
+
+    def model(self):
+        x = inputs = keras.Input((int(self.rng.integers(4, 7)) * 4, int(self.rng.integers(1, 5))))
+        x = self.conv(x, padding=self.kept())
+        for _ in range(self.rng.integers(1, 4)):
+            x = self.pick(self.block, self.block, lambda x: self.conv(x, padding=self.kept()))(x)
+        model = keras.Model(inputs, self.head(x))
+        randomize(model, self.rng)
+        return model
+
+
+def random_residual(seed):
+    """A random network with branches that may go."""
+    keras.utils.set_random_seed(seed)
+    return _Residual(seed).model()
+
+
 def random_stream(seed):
     """A random network; every second one as a search leaves it, in any state of its masks."""
     keras.utils.set_random_seed(seed)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..call import Call
 from ..operators import Operator
-from ..sizes import Scalar, floor_div, is_number, leftover, product
+from ..sizes import Scalar, divided, floor_div, is_number, leftover, product
 from .path import Loops, Path, groups, of, outer, together
 
 
@@ -60,7 +60,7 @@ def _columns(core: str, copied: Scalar, channels: Scalar) -> Loops:
     if core == "cortex-m55":
         return {"copy": copied, "copy_vector": copied * floor_div(channels + 15, 16)}
     if core == "cortex-m4":
-        fours, rest = floor_div(channels, 4), leftover(channels, 4)
+        fours, rest = divided(channels, 4)
         return {"copy": copied, "copied_4": copied * fours, "copied_rest": copied * rest}
     return {"copy": copied, "copied": copied * channels}
 
@@ -84,9 +84,9 @@ def _blocks(
             "rest_output": rest * outputs,
             "rest_vector": rest * outputs * vectors,
         }
-    pairs, odd = floor_div(positions, 2), leftover(positions, 2)
-    couples, single = floor_div(outputs, 2), leftover(outputs, 2)
-    fours, rest = (floor_div(taps, 4), leftover(taps, 4)) if core == "cortex-m4" else (taps, 0)
+    pairs, odd = divided(positions, 2)
+    couples, single = divided(outputs, 2)
+    fours, rest = divided(taps, 4) if core == "cortex-m4" else (taps, 0)
     counts = {
         "block": times * pairs * couples,
         "odd_output": times * pairs * single,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..call import Call
-from ..sizes import floor_div, leftover, product
+from ..sizes import divided, floor_div, leftover, product
 from .path import Count, Path, taps_inside, where
 
 
@@ -41,7 +41,7 @@ def depthwise(call: Call, core: str) -> list[Path]:
             "rest_mac_vector": rest * vectors * taps,
         }
         return [Path("depthwise", loops)]
-    fours, rest = floor_div(channels, 4), leftover(channels, 4)
+    fours, rest = divided(channels, 4)
     loops = {
         "call": 1,
         "position": positions,
@@ -112,7 +112,7 @@ def _pool(name: str, call: Call, core: str) -> list[Path]:
     elif name.startswith("average"):
         loops |= {"row": rows, "tap": taps, "element": taps * channels, "row_output": rows * channels}
     else:
-        fours, rest = floor_div(channels, 4), leftover(channels, 4)
+        fours, rest = divided(channels, 4)
         loops |= {"row": rows, "tap": taps, "element_4": taps * fours, "element_rest": taps * rest}
     return [Path(name, loops)]
 
