@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
 from typing import NamedTuple
@@ -53,7 +53,8 @@ class Way(NamedTuple):
     absent: Absent
 
 
-class Apart(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Apart:
     """Two scales, by the nodes that stand for them, that what a way reads may have and is brought to."""
 
     way: Way
@@ -74,7 +75,7 @@ def rescaled(network: Network, sums: Mapping[Node, Sides] = MappingProxyType({})
     groups = _groups(nodes, joined)
     apart = [one for ways in joined.values() for way in ways for one in _apart(way, ways, groups)]
     return [
-        _rescaled(network, joined, [one._replace(to=same[one.to]) for one in apart if same[one.of] is not same[one.to]])
+        _rescaled(network, joined, [replace(one, to=same[one.to]) for one in apart if same[one.of] is not same[one.to]])
         for same in _equalities(list(dict.fromkeys(group for one in apart for group in (one.of, one.to))))
     ]
 
