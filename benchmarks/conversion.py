@@ -1,11 +1,12 @@
 """How long converting and exporting take: CPU time over that of `keras.models.clone_model`, in one run.
 
-    python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json] [--only applications|depth|file]
+    python benchmarks/conversion.py [--rounds 3] [--output out/conversion.json] [--only applications|depth|file|step]
 
 Then chains of 40, 80 and 160 layers: `convert` over cloning, and what a target for flash adds, which makes it cost the
 seed and the least that can be reached on a board. Both should grow as the number of layers does. Last, `to_tflite` of a
 chain of 60 layers, in a process of its own: CPU time with that of its workers, and the most memory (resident set) that
-the process had until then, TensorFlow's own among it.
+the process had until then, TensorFlow's own among it. And the first step of a search, in which its costs are traced: ECGTCN,
+for 0.6 of the seed's costs, over that for parameters alone.
 """
 
 import argparse
@@ -15,11 +16,13 @@ import os
 import pathlib
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
@@ -27,11 +30,13 @@ from rich.console import Console
 from rich.table import Table
 
 import keras_pit
+from examples import networks
 
 NAMES = ("MobileNet", "MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0")
 LIMIT = 5.0
 DEPTHS = (40, 80, 160)
 FILE_DEPTH = 60
+TARGETS = (("size",), ("latency",), ("ram",), ("flash", "ram", "latency"), ("streaming_ram", "streaming_latency"))
 A_LAYER = 0.05
 """CPU seconds that `convert` for a target may take for each layer."""
 
@@ -124,10 +129,30 @@ def file(console: Console) -> dict[str, Any]:
     return row
 
 
+def step(console: Console) -> list[dict[str, Any]]:
+    """CPU seconds of the first step, for each target."""
+    table = Table(title="First step of a search for a target, ECGTCN: CPU seconds, over that for parameters")
+    for column in ("costs", "seconds", "ratio"):
+        table.add_column(column, justify="left" if column == "costs" else "right")
+    rows: list[dict[str, Any]] = []
+    for costs in TARGETS:
+        keras.utils.set_random_seed(0)
+        model = networks.ecgtcn()
+        search = keras_pit.convert(model, target={cost: 0.6 * keras_pit.cost(model, cost) for cost in costs})
+        search.compile("adam", "sparse_categorical_crossentropy")
+        x, y = np.zeros((32, *model.input_shape[1:]), "float32"), np.zeros(32)
+        seconds, _ = timed(lambda search=search, x=x, y=y: search.train_on_batch(x, y))
+        rows.append({"costs": costs, "seconds": seconds, "ratio": seconds / rows[0]["seconds"] if rows else 1.0})
+        table.add_row(", ".join(costs), f"{seconds:.1f}", f"{rows[-1]['ratio']:.1f}")
+        keras.backend.clear_session()
+    console.print(table)
+    return rows
+
+
 def main(rounds: int, output: pathlib.Path, only: str | None) -> None:
     console = Console()
     parts = {"applications": lambda: applications(console, rounds)}
-    parts |= {"depth": lambda: depths(console), "file": lambda: file(console)}
+    parts |= {"depth": lambda: depths(console), "file": lambda: file(console), "step": lambda: step(console)}
     results = {name: part() for name, part in parts.items() if only in (None, name)}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=2) + "\n")
@@ -149,6 +174,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("out/conversion.json"))
-    parser.add_argument("--only", choices=("applications", "depth", "file"))
+    parser.add_argument("--only", choices=("applications", "depth", "file", "step"))
     arguments = parser.parse_args()
     main(arguments.rounds, arguments.output, arguments.only)
