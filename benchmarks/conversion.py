@@ -5,8 +5,8 @@
 Then chains of 40, 80 and 160 layers: `convert` over cloning, and what a target for flash adds, which makes it cost the
 seed and the least that can be reached on a board. Both should grow as the number of layers does. Last, `to_tflite` of a
 chain of 60 layers, in a process of its own: CPU time with that of its workers, and the most memory (resident set) that
-the process had until then, TensorFlow's own among it. And the first step of a search, in which its costs are traced: ECGTCN,
-for 0.6 of the seed's costs, over that for parameters alone.
+the process had until then, TensorFlow's own among it. And the first step of a search, in which its costs are traced:
+ECGTCN, for 0.6 of the seed's costs, over that for parameters alone.
 """
 
 import argparse
