@@ -12,9 +12,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import pytest
-
-ERROR = "relative error"
-"""The property under which a test records how exact its exports were."""
+from exactness import ERROR
 
 
 def pytest_addoption(parser):

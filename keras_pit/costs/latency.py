@@ -24,7 +24,7 @@ from . import cores
 from .call import Call
 from .kernels import PATHS, UNMEASURED, WIDE, Path
 from .program import Program
-from .sizes import Scalar, choose
+from .sizes import Scalar, choose, is_number
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
 INVOKE = "invoke"
@@ -59,10 +59,12 @@ def _overhead(program: Program, core: str) -> Scalar:
 def _by_kind(program: Program, core: str) -> list[tuple[str, Scalar, Scalar]]:
     """Operators that take equally long: their name, how many are present, and the instructions of each."""
     taken = program.of_each(("instructions", core), lambda call: operator_instructions(call, core))
+    ops = program.operators
     kinds: dict[Hashable, list[int]] = {}
     for place, kind in enumerate(program.kinds):
-        kinds.setdefault(kind, []).append(place)
-    ops = program.operators
+        # Numbers are added one by one, in the same order for a model and its file: so both have the same sum.
+        is_soft = not (is_number(taken[place]) and is_number(ops[place].presence))
+        kinds.setdefault(kind if is_soft else place, []).append(place)
     return [
         (ops[places[0]].name, sum(ops[place].presence for place in places), taken[places[0]])
         for places in kinds.values()

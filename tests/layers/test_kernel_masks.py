@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import ERROR
+from exactness import ERROR
 from keras import layers
 
 import keras_pit

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import ERROR
+from exactness import ERROR
 
 import keras_pit
 

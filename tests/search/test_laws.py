@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import ERROR
+from exactness import ERROR
 from generator import arguments, data, describe, gone, random_masks, random_network, read
 from keras import layers, ops
 from random_net import Mix
