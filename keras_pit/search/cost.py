@@ -13,6 +13,7 @@ from ..graph import seeds
 from ..graph.tracer import trace
 from .model import SearchModel, require_search
 from .totals import total, warn_of_unknown
+from .variables import as_written
 
 
 def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = None) -> Any:
@@ -62,6 +63,7 @@ def cost(model: keras.Model, metric: str = "size", *, discrete: bool | None = No
         return total(channels, metric)
 
 
+@as_written
 def soft_cost(search: SearchModel, metric: str = "size") -> Any:
     """What a search model costs, as a tensor that can be differentiated with respect to the mask variables.
 
@@ -86,6 +88,7 @@ def soft_cost(search: SearchModel, metric: str = "size") -> Any:
     return require_search(search).costs([metric], search.reader())[0]
 
 
+@as_written
 def get_regularization_loss(search: SearchModel) -> Any:
     """The cost in the loss without its strength, differentiable, for hand-written training loops.
 

@@ -30,7 +30,7 @@ from .slim import slim, whole
 from .targets import Bounds
 from .totals import total
 from .trials import Trials
-from .variables import parts, state
+from .variables import as_written, parts, state
 from .wire import Origin, Wired, wire
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ class SearchModel(keras.Model):
             keras.layers.Layer.add_loss(self, self._price(reader))
         return outputs
 
+    @as_written
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
@@ -203,6 +204,7 @@ class SearchModel(keras.Model):
         """The search layers, however deep, in the order of the graph."""
         return [layer for layer in self.channels.layers if isinstance(layer, PITLayer)]
 
+    @as_written
     def settle(self, on: bool = True) -> None:
         """Fix the architecture: at what the masks have been on average, within the target if there is one.
 

@@ -37,7 +37,7 @@ from keras import ops
 from ..layers.masks import THRESHOLD
 from .targets import Bounds
 from .trials import Trials
-from .variables import apart, number, parts, state
+from .variables import apart, as_written, number, parts, state
 
 FREEZE = 0.8
 """Share of a `fit` from which on the architecture is fixed."""
@@ -106,6 +106,7 @@ class Controller:
         """The masks that are on, on average."""
         return ops.convert_to_numpy(self._average()) > THRESHOLD
 
+    @as_written
     def settle(self, on: bool = True) -> None:
         """Fix the architecture now, whatever the progress; or leave that to the progress again."""
         self._asked.assign(float(on))
@@ -114,6 +115,7 @@ class Controller:
         elif not self.fixed and self._masks:
             self._hold()
 
+    @as_written
     def step(self) -> Any:
         """To be called after each step of the optimizer.
 

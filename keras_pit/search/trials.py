@@ -24,7 +24,7 @@ import tensorflow as tf
 from keras import ops
 
 from ..layers.masks import MARGIN, THRESHOLD
-from .variables import state
+from .variables import as_written, state
 
 LENGTH, SHORTEST, LONGEST = 0.05, 20, 1000
 """Of a trial: a share of the `fit`, within these numbers of steps."""
@@ -72,6 +72,7 @@ class Trials:
         own = [self._gone, self._tried, self._steps, self._usual, self._filled, self._after]
         return own if self else []
 
+    @as_written
     def hear(self, loss: Any, price: Any = 0.0) -> None:
         """To be called before `step`, with what came out for the step's samples.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,17 @@ def _make(directory: str, names: list[str], opened: Callable[[str], tuple[Plan, 
 
 def _opened(directory: str) -> tuple[Plan, Job, keras.Model]:
     store = Store(Path(directory))
-    return Plan.from_dict(store.read_plan() or {}), load(store.job), keras.models.load_model(store.seed)
+    return Plan.from_dict(store.read_plan() or {}), load(store.job), _model(store.seed)
 
 
 _kept = functools.lru_cache(maxsize=1)(_opened)
+
+
+def _model(path: Path) -> keras.Model:
+    """A model of the sweep. Keras warns of an optimizer without state, which is that of a seed before its training."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+        return keras.models.load_model(path)
 
 
 class _Work:
@@ -100,14 +108,14 @@ class _Work:
             {"seed": self._seed, "search": self._search, "point": self._point}[step.kind](folder)
 
     def _seed(self, folder: Path) -> None:
-        model = keras.models.load_model(self._store.seed)
+        model = _model(self._store.seed)
         if not self._plan.trained:
             self._train(model, "seed")
         self._measured(model, folder)
 
     def _search(self, folder: Path) -> None:
         plan, step = self._plan, self._step
-        start = keras.models.load_model(self._start())
+        start = _model(self._start())
         bound = plan.bounds[step.point - 1]
         if all(cost(start, name) <= value for name, value in bound.items()):
             slim = start
@@ -127,7 +135,7 @@ class _Work:
         if not self._store.done(search):
             raise Missing
         self._seconds |= self._store.figures(search)["seconds"]
-        model = keras.models.load_model(self._store.folder(search) / "model.keras")
+        model = _model(self._store.folder(search) / "model.keras")
         training.compile_as(model, self._compiled)
         self._train(model, "fine-tune")
         self._measured(model, folder)

@@ -124,6 +124,13 @@ class Batches(keras.utils.PyDataset):
         return x[32 * index : 32 * index + 32], y[32 * index : 32 * index + 32]
 
 
+def test_an_optimizer_that_has_done_nothing_yet(tmp_path):
+    """Keras warns that there is no state to load; here warnings are errors."""
+    model = network()
+    model.compile("adam", LOSS, metrics=["accuracy"], run_eagerly=True)
+    assert not sweep(tmp_path, model, points=1).failures
+
+
 def test_datasets(tmp_path):
     """Datasets of TensorFlow and of Keras; how long the seed was trained is told by its optimizer."""
     dataset = tf.data.Dataset.from_tensor_slices(data()).shuffle(64).batch(32)
