@@ -1,6 +1,7 @@
 """The price of a front: six points by one descent and by independent searches, against training the seed once.
 
-    python benchmarks/front.py [--only watch keywords] [--seeds 0 1 2] [--short] [--processes 1] [--data FOLDER]
+    python benchmarks/front.py [--only watch keywords] [--seeds 0 1 2] [--metric latency] [--short] [--processes 1]
+                               [--data FOLDER]
 
 For each task and random seed: the seed is trained, then `keras_pit.sweep` finds the front twice, with and without
 descent, each with the epochs that are its default. Told are
@@ -8,7 +9,7 @@ descent, each with the epochs that are its default. Told are
     price         time of the whole sweep, with imports, fine-tuning, conversion to int8 and what TFLite-Micro takes to
                   compute all test samples, over the time of training the seed; by the clock and by CPU time
     step          mean over a descent's searches of the time of an epoch, over that of an epoch of the seed
-    hypervolume   area between the points in int8 and (size of the seed, share of the most frequent class)
+    hypervolume   area between the points in int8 and (cost of the seed, share of the most frequent class)
 
 `--short` runs the descent alone, with one random seed. Two processes share the cores, which is the default of a sweep;
 while both are at work, a step takes longer than alone, and `--processes 1` tells what it takes. Tasks and data: see
@@ -40,13 +41,14 @@ from keras_pit.sweeps.training import Progress
 
 @dataclass(frozen=True)
 class Result:
-    """One sweep; times in seconds, `points` as (size, accuracy in float, accuracy in int8)."""
+    """One sweep; times in seconds, `points` as (cost, accuracy in float, accuracy in int8)."""
 
     task: str
     seed: int
+    metric: str
     descent: bool
     processes: int
-    seed_size: int
+    seed_cost: float
     seed_accuracy: float
     seed_seconds: float
     seed_cpu: float
@@ -92,7 +94,7 @@ def train(name: str, seed: int, split: Split) -> Seed:
 
 
 def run(
-    name: str, seed: int, whole: Seed, split: Split, descent: bool, processes: int, directory: pathlib.Path
+    name: str, seed: int, whole: Seed, split: Split, metric: str, descent: bool, processes: int, directory: pathlib.Path
 ) -> Result:
     x, y, x_test, y_test = split
     shutil.rmtree(directory, ignore_errors=True)
@@ -102,6 +104,7 @@ def run(
         x,
         y,
         validation_data=(x_test, y_test),
+        metric=metric,
         directory=directory,
         seeds=[seed],
         descent=descent,
@@ -110,23 +113,24 @@ def run(
     )
     took = time.perf_counter() - begin, cpu() - begin_cpu
     epochs = [history(directory / f"search-{seed}-{point.number}") for point in front]
-    size = float(keras_pit.cost(whole.model))
-    reference = size, float(np.bincount(y_test).max() / len(y_test))
-    least = min(bound["size"] for bound in front.plan.bounds)
-    area = hypervolume([(point.costs["size"], point.value) for point in front], reference, best=least)
+    cost = float(keras_pit.cost(whole.model, metric))
+    reference = cost, float(np.bincount(y_test).max() / len(y_test))
+    least = min(bound[metric] for bound in front.plan.bounds)
+    area = hypervolume([(point.costs[metric], point.value) for point in front], reference, best=least)
     return Result(
         name,
         seed,
+        metric,
         descent,
         processes,
-        int(size),
+        cost,
         whole.accuracy,
         whole.seconds,
         whole.cpu,
         *took,
         statistics.fmean(epoch / whole.epoch for epoch in epochs if not math.isnan(epoch)),
         area,
-        [(point.costs["size"], point.accuracy, point.value) for point in front],
+        [(point.costs[metric], point.accuracy, point.value) for point in front],
         [f"{failure.step.name}: {failure.reason}" for failure in front.failures],
     )
 
@@ -151,7 +155,7 @@ def show(results: list[Result]) -> None:
 
 
 def draw(results: list[Result], path: pathlib.Path) -> None:
-    """Accuracy in int8 over size, all random seeds."""
+    """Accuracy in int8 over the cost, all random seeds."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(result.task for result in results))
@@ -160,16 +164,16 @@ def draw(results: list[Result], path: pathlib.Path) -> None:
         for descent, color, marker in ((True, "#0072B2", "o"), (False, "#D55E00", "^")):
             mine = [result for result in results if result.task == name and result.descent == descent]
             for index, result in enumerate(mine):
-                sizes, _, values = zip(*sorted(result.points), strict=True)
+                costs, _, values = zip(*sorted(result.points), strict=True)
                 label = ("descent" if descent else "independent") if index == 0 else None
-                axis.plot(sizes, values, marker, linestyle="-", linewidth=0.6, color=color, label=label, alpha=0.8)
+                axis.plot(costs, values, marker, linestyle="-", linewidth=0.6, color=color, label=label, alpha=0.8)
         seeds = [result for result in results if result.task == name and result.descent]
         axis.plot(
-            [r.seed_size for r in seeds], [r.seed_accuracy for r in seeds], "k*", markersize=10, label="seed (float)"
+            [r.seed_cost for r in seeds], [r.seed_accuracy for r in seeds], "k*", markersize=10, label="seed (float)"
         )
         axis.set_xscale("log")
         axis.set_title(name)
-        axis.set_xlabel("parameters")
+        axis.set_xlabel(results[0].metric)
         axis.set_ylabel("accuracy in int8 on TFLite-Micro")
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False)
@@ -186,7 +190,7 @@ def main(given: Any) -> None:
             whole = train(name, seed, split)
             for descent in (True,) if given.short else (True, False):
                 directory = given.output.parent / f"front_{name}_{seed}_{'descent' if descent else 'independent'}"
-                results.append(run(name, seed, whole, split, descent, given.processes, directory))
+                results.append(run(name, seed, whole, split, given.metric, descent, given.processes, directory))
                 print(results[-1], flush=True)
                 rows = [{**asdict(r), "price": r.price, "price_in_cpu": r.price_in_cpu} for r in results]
                 versions = {"keras": keras.__version__, "keras_pit": keras_pit.__version__}
@@ -197,6 +201,7 @@ def main(given: Any) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__, "front.json")
+    arguments.add_argument("--metric", default="size", help="the cost that is pressed down")
     arguments.add_argument("--short", action="store_true", help="the descent alone, one random seed")
     arguments.add_argument("--processes", type=int, default=2, help="which share the cores")
     arguments.set_defaults(only=["watch", "keywords"])

@@ -137,7 +137,7 @@ class Blueprint(Parts):
         owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}
         layers = owners | {id(layer): layer for layer, _ in self.kernels.values()}
         layers |= {id(branch.sum): branch.sum for need in self.needs.values() for branch in need.branches}
-        off = {id(mask): np.zeros(mask.shape, "float32") for one in layers.values() for mask in one.mask_variables}
+        off = np.zeros(sum(mask.shape[0] for one in layers.values() for mask in one.mask_variables), "float32")
         with _keras.outside_of_calls():
             writer = Writer(self, Reader(layers.values(), off))
             program = writer.build(self.nodes)

@@ -11,7 +11,7 @@ A layer that is called by itself makes a reader of its own.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -57,11 +57,10 @@ class Reader:
 
     Args:
         layers: those whose masks will be asked for.
-        values: tensors to read in place of mask variables, by the variable's identity.
+        values: what to read in place of their mask variables, one after the other, float32.
     """
 
-    def __init__(self, layers: Iterable[Masked] = (), values: Mapping[int, Any] | None = None) -> None:
-        self._values = values or {}
+    def __init__(self, layers: Iterable[Masked] = (), values: Any = None) -> None:
         layers = list(layers)
         makers = [layer for layer in layers if layer.alpha is not None]
         kernels = [layer for layer in layers if layer.searches_taps]
@@ -84,7 +83,12 @@ class Reader:
         variables += [variable for layer in kernels for variable in (layer.beta, layer.gamma) if variable is not None]
         variables += [layer.delta for layer in sums]
         self._sizes = row.sizes
-        self._take(row.soft([self.value(variable) for variable in variables]))
+        if values is not None:
+            own = [variable for layer in layers for variable in layer.mask_variables]
+            ends = np.cumsum([variable.shape[0] for variable in own])
+            places = {id(v): np.arange(end - v.shape[0], end) for v, end in zip(own, ends, strict=True)}
+            variables = [ops.take(values, np.concatenate([places[id(variable)] for variable in variables]))]
+        self._take(row.soft(variables))
 
     def _take(self, row: Any) -> None:
         self.row = row
@@ -150,7 +154,3 @@ class Reader:
     def _counts(self) -> list[Any]:
         places = np.repeat(np.arange(len(self._sizes)), self._sizes)
         return ops.unstack(ops.segment_sum(self.row, places, len(self._sizes)), len(self._sizes))
-
-    def value(self, variable: Any) -> Any:
-        """What to read in place of a mask variable."""
-        return self._values.get(id(variable), variable)

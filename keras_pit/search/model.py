@@ -7,7 +7,7 @@ shared, and `model.save("search.keras")` is all it takes to go on another day.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from .slim import slim, whole
 from .targets import Bounds
 from .totals import total
 from .trials import Trials
-from .variables import as_written, parts, state
+from .variables import as_written, state
 from .wire import Origin, Wired, wire
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class SearchModel(keras.Model):
 
     def _costs_of_row(self, row: Any) -> Any:
         # Numbers for the masks, so that the branch of the graph that this is in does not ask for the variables.
-        nothing = {id(mask): np.zeros(mask.shape, "float32") for mask in mask_variables(self)}
+        nothing = np.zeros(sum(mask.shape[0] for mask in mask_variables(self)), "float32")
         return self.costs(self.origin.costs, self.reader(nothing).at(row))
 
     def _costs_of_values(self, values: Any) -> Any:
@@ -112,15 +112,10 @@ class SearchModel(keras.Model):
         return self._prices.remember(values)
 
     def _row_of(self, values: Any) -> Any:
-        return self._reader_of(values).row
+        return self.reader(values).row
 
     def _price_of(self, values: Any) -> Any:
-        return self._price(self._reader_of(values))
-
-    def _reader_of(self, values: Any) -> Reader:
-        """Reads the values of all masks."""
-        masks = mask_variables(self)
-        return self.reader({id(mask): part for mask, part in zip(masks, parts(values, masks), strict=True)})
+        return self._price(self.reader(values))
 
     @property
     def blueprint(self) -> Blueprint:
@@ -138,8 +133,8 @@ class SearchModel(keras.Model):
         model = slim(self, self.channels)
         return cost_of(metric, blueprint.Blueprint.of(as_if_trained(model) if trained else model).program())
 
-    def reader(self, values: Mapping[int, Any] | None = None) -> Reader:
-        """Reads the masks; `values` as for `Reader`."""
+    def reader(self, values: Any = None) -> Reader:
+        """Reads the masks, or in their place the values of all of them, one after the other."""
         return Reader(self.search_layers, values)
 
     def costs(self, names: Iterable[str], reader: Reader) -> Any:

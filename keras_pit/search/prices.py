@@ -47,7 +47,7 @@ class Prices:
     def of(self, row: Any) -> Any:
         """The costs, with the gradient of the masks, shape (count,)."""
         fixed = ops.stop_gradient(row)
-        costs, slopes = ops.cond(self._known(fixed), self._remembered, lambda: self._priced(fixed))
+        costs, slopes = ops.cond(self._known(fixed), self.remembered, lambda: self._priced(fixed))
         return ops.stop_gradient(costs) + ops.matmul(ops.stop_gradient(slopes), row - fixed)
 
     def remember(self, values: Any) -> Any:
@@ -55,21 +55,28 @@ class Prices:
         row = self._row_of(values)
         return ops.cond(self._known(row), lambda: self._costs + 0.0, lambda: self._renewed(row))
 
-    def steepest(self, values: Any, budgets: Any) -> Any:
-        """The gradient of the cost that is highest for its budget, as a share of it, by the values of all masks."""
+    def remembered(self) -> tuple[Any, Any]:
+        """The costs that are remembered, and their slopes."""
+        return self._costs + 0.0, self._slopes + 0.0
+
+    def steepest(self, values: Any, budgets: Any, costs: Any, slopes: Any) -> Any:
+        """The gradient of the cost that is highest for its budget, as a share of it, by the values of all masks.
+
+        Args:
+            values: of all masks.
+            budgets: of the costs.
+            costs: of these values.
+            slopes: of the costs.
+        """
         with tf.GradientTape() as tape:
             tape.watch(values)
             row = self._row_of(values)
-        costs, slopes = self._priced(row)
         tightest = ops.argmax(costs / budgets)
         slope = ops.take(slopes / ops.expand_dims(budgets, 1), tightest, axis=0)
         return tape.gradient(row, values, output_gradients=slope)
 
     def _known(self, row: Any) -> Any:
         return ops.all(ops.equal(row, self._row))
-
-    def _remembered(self) -> tuple[Any, Any]:
-        return self._costs + 0.0, self._slopes + 0.0
 
     def _price(self, row: Any) -> tuple[Any, Any]:
         with tf.GradientTape(persistent=True) as tape:

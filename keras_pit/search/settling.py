@@ -70,7 +70,7 @@ class Controller:
         bounds: Bounds | None = None,
     ) -> None:
         self._masks, self._costs, self.trials, self.bounds = list(masks), costs, trials, bounds
-        self._held, self._assigned = apart(self._hold), apart(self._assign)
+        self._assigned = apart(self._assign)
         self.progress = state("progress", 0.0)
         self.pace = state("pace", 1.0 / STEPS_ELSEWHERE if bounds else 0.0)
         self.steps = state("steps", 0.0)
@@ -113,7 +113,7 @@ class Controller:
         if not on:
             self.progress.assign(0.0)
         elif not self.fixed and self._masks:
-            self._hold()
+            self._hold(ops.convert_to_tensor(True))
 
     @as_written
     def step(self) -> Any:
@@ -131,9 +131,9 @@ class Controller:
         if not self._masks:
             return self._costs(None)
         fixed = ops.logical_or(progress > FREEZE, self._asked > 0)
-        return ops.cond(fixed, lambda: self._held(), lambda: self._search(before, progress))
+        return ops.cond(fixed, lambda: self._hold(fixed), lambda: self._search(before, progress, fixed))
 
-    def _search(self, before: Any, progress: Any) -> Any:
+    def _search(self, before: Any, progress: Any, fixed: Any) -> Any:
         values = self._values()
         if self.trials:
             values = self.trials.step(values, self.pace, FREEZE - progress)
@@ -144,7 +144,7 @@ class Controller:
         moved = True if self.trials else ops.any(switched)
         costs = self._costs(values)
         if self.bounds is not None:
-            values, costs, shifted = self.bounds.follow(values, costs, before, progress)
+            values, costs, shifted = self.bounds.follow(values, costs, before, progress, fixed)
             moved = ops.logical_or(moved, shifted)
             if self.trials:
                 self.trials.lose(values)
@@ -156,17 +156,22 @@ class Controller:
         self._since.assign(0.0)
         return costs
 
-    def _hold(self) -> Any:
-        values = ops.cond(self._since > 0, lambda: self._mean + 0.0, self._chosen)
-        self._assign(values)
+    def _hold(self, fixed: Any) -> Any:
+        values, costs = ops.cond(self._since > 0, self._kept, lambda: self._chosen(fixed))
+        self._assigned(values)
         self._mean.assign(values)
         self._weight.assign(1.0)
         self._since.assign(self._since + 1)
-        return self._costs(values)
+        return costs
 
-    def _chosen(self) -> Any:
-        average = self._average()
-        return average if self.bounds is None else self.bounds.used_up(average)
+    def _kept(self) -> tuple[Any, Any]:
+        values = self._mean + 0.0
+        return values, self._costs(values)
+
+    def _chosen(self, fixed: Any) -> tuple[Any, Any]:
+        values = self._average()
+        costs = self._costs(values)
+        return (values, costs) if self.bounds is None else self.bounds.used_up(values, costs, fixed)
 
     def _average(self) -> Any:
         """The running mean; before there is one, and of branches, the masks as they are."""

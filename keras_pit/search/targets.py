@@ -90,9 +90,9 @@ class Bounds:
         self._variables, self._count = len(sizes), sum(sizes)
         self._variable_of = np.repeat(np.arange(len(sizes)), sizes)
         self._prices, self._trials = prices, trials
-        # One function of the graph for both bands: it takes seconds to trace.
+        # To trace and to start this takes seconds: once for both bands, which a tensor tells apart. (Of a function that
+        # is given constants, TensorFlow starts a copy for each.)
         self._fit = apart(self._fitted)
-        self._fill = apart(self._filled)
         # Costs are float32 during the search: keep clear of the last digit, on the side that is safe.
         start, bound = np.array(seed, "float64") * (1 + 1e-6), np.array(bounds, "float64") * (1 - 1e-6)
         self._start = start.astype("float32")
@@ -114,14 +114,15 @@ class Bounds:
         """Whether the seed exceeds one of them."""
         return bool((self._ratio < 1).any())
 
-    def follow(self, values: Any, costs: Any, before: Any, progress: Any) -> tuple[Any, Any, Any]:
+    def follow(self, values: Any, costs: Any, before: Any, progress: Any, fixed: Any) -> tuple[Any, Any, Any]:
         """After a step of the search: the masks with costs within the budget, the costs, whether masks were shifted.
 
         Args:
             values: the masks as the optimizer left them.
-            costs: what they cost.
+            costs: what they cost, remembered.
             before: progress of the fit before the step, from 0 to 1.
             progress: after it.
+            fixed: whether the architecture is fixed: no.
         """
         tightness = ops.maximum(self.tightness, ops.minimum(progress / RAMP, 1.0))
         budgets = self._budgets(tightness)
@@ -132,23 +133,31 @@ class Bounds:
         self.pressure.assign(ops.clip(self.pressure * ops.exp(RATE * error), *self._limits))
         self.tightness.assign(tightness)
         out = ops.logical_or(ops.greater(share, HIGH), ops.logical_and(ops.less(share, BAND.low), due))
-        values, costs = ops.cond(out, lambda: self._fit(values, budgets, _tensors(BAND)), lambda: (values, costs))
+        values, costs = ops.cond(out, lambda: self._shift(values, budgets, fixed), lambda: (values, costs))
         return values, costs, out
 
-    def used_up(self, values: Any) -> Any:
-        """The masks, shifted so that the bounds are met and the tightest is used to the full."""
-        budgets = self._budgets(1.0)
-        share = ops.max(self._prices.at(values) / budgets)
-        return ops.cond(
-            ops.logical_or(ops.greater(share, HIGH), ops.less(share, FULL.low)),
-            lambda: self._fill(self._fit(values, budgets, _tensors(FULL))[0], budgets),
-            lambda: values,
-        )
+    def used_up(self, values: Any, costs: Any, fixed: Any) -> tuple[Any, Any]:
+        """The masks, shifted so that the bounds are met and the tightest is used to the full; and the costs.
 
-    def _filled(self, values: Any, budgets: Any) -> Any:
-        """The masks with those switched on that still fit, the strongest first; but no branches."""
+        Args:
+            values: the masks.
+            costs: what they cost, remembered.
+            fixed: whether the architecture is fixed: yes.
+        """
+        budgets = self._budgets(1.0)
+        share = ops.max(costs / budgets)
+        out = ops.logical_or(ops.greater(share, HIGH), ops.less(share, FULL.low))
+        return ops.cond(out, lambda: self._shift(values, budgets, fixed), lambda: (values, costs))
+
+    def _shift(self, values: Any, budgets: Any, fixed: Any) -> tuple[Any, Any]:
+        """The masks with costs in the band, and their costs; `values` are those of which the costs are remembered."""
+        return self._fit(values, budgets, *self._prices.remembered(), fixed)
+
+    def _filled(self, values: Any, budgets: Any, most: Any) -> Any:
+        """The masks with those switched on that still fit, the strongest `most` first; but no branches."""
         on = ops.logical_or(values > THRESHOLD, self._trials.branches)
-        order, off = ops.argsort(ops.where(on, 1.0, -values)), self._count - ops.sum(ops.cast(on, "int32"))
+        order = ops.argsort(ops.where(on, 1.0, -values))
+        off = ops.minimum(self._count - ops.sum(ops.cast(on, "int32")), most)
 
         def fill(place: Any, values: Any) -> tuple[Any, Any]:
             this = ops.equal(np.arange(self._count), ops.take(order, place))
@@ -162,29 +171,38 @@ class Bounds:
     def _budgets(self, tightness: Any) -> Any:
         return self._start * ops.power(self._ratio, tightness)
 
-    def _slopes(self, values: Any, budgets: Any) -> Any:
+    def _slopes(self, values: Any, steepest: Any) -> Any:
         """How far to shift each mask, relative to the others.
 
         It is the gradient of the tightest cost by the logarithm of how many entries of the variable are on.
         """
         on = ops.cast(ops.greater(values, THRESHOLD), "float32")
         count = ops.take(ops.segment_sum(on, self._variable_of, self._variables), self._variable_of)
-        slopes = ops.maximum(self._prices.steepest(values, budgets), 0.0) * ops.maximum(count, 1.0)
+        slopes = ops.maximum(steepest, 0.0) * ops.maximum(count, 1.0)
         slopes = ops.maximum(slopes / ops.maximum(ops.max(slopes), keras.backend.epsilon()), _FLOOR)
         if self._trials:
             slopes = self._trials.slopes(slopes, values, _FLOOR)
         spread = 2 * np.modf(0.6180339887 * np.arange(self._count))[0] - 1
         return slopes * ops.convert_to_tensor(1.0 + _SPREAD * spread, "float32")
 
-    def _fitted(self, values: Any, budgets: Any, band: Band) -> tuple[Any, Any]:
+    def _fitted(self, values: Any, budgets: Any, costs: Any, slopes: Any, fixed: Any) -> tuple[Any, Any]:
         """The masks, shifted so that all costs fit and the tightest one stands near the aim; and the costs.
+
+        Args:
+            values: the masks.
+            budgets: what they may cost.
+            costs: what they do cost.
+            slopes: of these.
+            fixed: whether it is the architecture that is settled on, which is filled up with what still fits.
 
         One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
         mask is set aside: for some rounds switched off, so that weaker ones can fill up; if these do not, for as many
         more switched on, so that stronger but smaller ones make room. What comes closest decides which masks are on.
         Their values are those of the shift alone wherever they can be: what was stronger stays so.
         """
-        weights, zero = self._slopes(values, budgets), ops.zeros((), "int32")
+        weights = self._slopes(values, self._prices.steepest(values, budgets, costs, slopes))
+        zero = ops.zeros((), "int32")
+        band = Band(*(ops.where(fixed, full, usual) for full, usual in zip(FULL, BAND, strict=True)))
         limit = ops.maximum(band.aim, ops.max(self._least / budgets))
 
         def share(values: Any) -> Any:
@@ -225,11 +243,8 @@ class Bounds:
             (zero, values, weights, values, values, ops.zeros(())),
         )
         values = ops.where(best > THRESHOLD, ops.maximum(first, THRESHOLD + _GAP), ops.minimum(first, THRESHOLD - _GAP))
+        values = self._filled(values, budgets, ops.where(fixed, self._count, 0))
         return values, self._prices.at(values)
-
-
-def _tensors(band: Band) -> Band:
-    return Band(*(ops.convert_to_tensor(share, "float32") for share in band))
 
 
 def _clip(values: Any) -> Any:

@@ -1,5 +1,7 @@
 """Costs of the streaming form while a network is searched: exact for what is exported, with a gradient (law 3)."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -176,7 +178,10 @@ def check(search, states, rng, costs, above=1.0):
 def check_random(seed):
     """The costs of the window, too."""
     costs = [*COSTS, "ram", "latency"]
-    check(keras_pit.convert(random_stream(seed), costs), 3, np.random.default_rng(seed), costs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Nothing can be searched")  # in one of a few hundred
+        search = keras_pit.convert(random_stream(seed), costs)
+    check(search, 3, np.random.default_rng(seed), costs)
 
 
 def check_random_branches(seed, states=3, above=1.15):
@@ -269,7 +274,7 @@ def test_one_fit_ends_at_the_bound():
     model = keras.Model(inputs, chain(inputs))
     bound = 0.8 * keras_pit.cost(model, "streaming_latency")
     search = keras_pit.convert(model, target={"streaming_latency": bound})
-    search.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    search.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     rng = np.random.default_rng(0)
     search.fit(rng.normal(size=(64, 48, 4)), rng.integers(3, size=64), epochs=20, batch_size=32, verbose=0)
     assert 0.85 * bound <= keras_pit.cost(keras_pit.export(search), "streaming_latency") <= bound
