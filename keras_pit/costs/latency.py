@@ -24,7 +24,7 @@ from . import cores
 from .call import Call
 from .kernels import PATHS, UNMEASURED, WIDE, Path
 from .program import Program
-from .sizes import Scalar, choose, is_number
+from .sizes import Scalar, choose, is_number, weighted
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
 INVOKE = "invoke"
@@ -147,10 +147,11 @@ def _a_millisecond(clock_mhz: float) -> float:
 def _cycles(program: Program, core: str) -> Scalar:
     """Cycles of one inference: those of fully connected layers have a factor of their own."""
     known = cores.get(core)
-    total = _overhead(program, core) * known.cycles
-    for name, presence, taken in _by_kind(program, core):
-        total = total + presence * taken * (known.dense if name == "FULLY_CONNECTED" else known.cycles)
-    return total
+    kinds = [
+        (known.dense if name == "FULLY_CONNECTED" else known.cycles, presence * taken)
+        for name, presence, taken in _by_kind(program, core)
+    ]
+    return weighted([(known.cycles, _overhead(program, core)), *kinds])
 
 
 def operator_instructions(call: Call, core: str) -> Scalar:
@@ -220,4 +221,4 @@ def coefficients() -> dict[str, dict[str, dict[str, float]]]:
 
 def _weigh(path: Path, core: str) -> Scalar:
     factors = coefficients()[cores.get(core).measured]
-    return sum(factors[there][loop] * count for (there, loop), count in path.named())
+    return weighted((factors[there][loop], count) for (there, loop), count in path.named())
