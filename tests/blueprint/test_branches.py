@@ -81,7 +81,7 @@ def test_a_target_holds_for_the_file():
     ram, bound = keras_pit.cost(model, "ram"), 5000
     assert ram == arena(converted(model)).needed
     search = keras_pit.convert(model, target={"ram": bound})
-    search.compile("adam", "mse", jit_compile=False)
+    search.compile("adam", "mse")
     x = np.random.default_rng(0).normal(size=(64, 100, 4)).astype("float32")
     search.fit(x, np.zeros((64, 5)), 8, epochs=3, verbose=0)
     slim = keras_pit.export(search)

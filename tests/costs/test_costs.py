@@ -88,7 +88,7 @@ def test_grouped_convolution_stays_of_its_kind():
 
 def test_fit_logs_every_cost():
     search = keras_pit.convert(network(), {"size": 1.0, "macs": 0.5}, strength=5.0)
-    search.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=False)
+    search.compile(keras.optimizers.Adam(0.02), "mse")
     x = np.random.default_rng(0).normal(size=(32, 16, 3)).astype("float32")
     history = search.fit(x, np.zeros((32, 2)), batch_size=8, epochs=3, verbose=0).history
     slim = keras_pit.export(search)

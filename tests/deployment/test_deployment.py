@@ -205,7 +205,7 @@ def test_model_and_surroundings_are_left_alone(tmp_path, monkeypatch, capfd):
     x = layers.Dense(4, activity_regularizer="l2", kernel_regularizer="l2")(inputs)
     x = layers.Dropout(0.5)(layers.BatchNormalization()(x))
     model = keras.Model(inputs, layers.Dense(2)(x))
-    model.compile("adam", "mse", jit_compile=False)
+    model.compile("adam", "mse")
     data = np.random.default_rng(0).normal(size=(16, 8)).astype("float32")
     model.fit(data, data[:, :2], verbose=0)
     weights, nodes = model.get_weights(), [len(layer._inbound_nodes) for layer in model.layers]

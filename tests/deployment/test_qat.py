@@ -128,7 +128,7 @@ def test_fit_takes_the_data_of_the_model_and_learns():
         noise = [np.random.default_rng(1).normal(1, 0.2, w.shape) for w in layer.get_weights()]
         layer.set_weights([w * n if w.ndim > 1 else w for w, n in zip(layer.get_weights(), noise, strict=True)])
     qat = keras_pit.quantize_aware(model)
-    qat.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    qat.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = qat.fit(x, target, epochs=15, verbose=0).history
     assert history["loss"][-1] < 0.8 * history["loss"][0]
     tflite = to_tflite(qat, x[:32])
@@ -192,18 +192,18 @@ def test_model_is_left_alone_and_weights_are_copies():
     model, x = small("tcn")
     before = model.get_weights()
     qat = keras_pit.quantize_aware(model)
-    qat.compile("sgd", "mse", jit_compile=False)
+    qat.compile("sgd", "mse")
     qat.fit(x, np.zeros((len(x), 3)), verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    model.compile("adam", "mse", jit_compile=False)
+    model.compile("adam", "mse")
     model.fit(x, np.zeros((len(x), 3)), verbose=0)
 
 
 def test_weights_can_be_saved(tmp_path):
     model, x = small("tcn")
     qat = keras_pit.quantize_aware(model, x)
-    qat.compile("sgd", "mse", jit_compile=False)
+    qat.compile("sgd", "mse")
     qat.fit(x, np.zeros((len(x), 3)), verbose=0)
     with pytest.raises(NotImplementedError, match=r"cannot be saved whole.* qat.save_weights\(path\)"):
         qat.save(tmp_path / "q.keras")
@@ -273,7 +273,7 @@ def test_names_beyond_ascii():
     data = {name: lively(rng, 32, (12, 4)) for name in inputs}
     assert to_tflite(model, data)
     qat = keras_pit.quantize_aware(model, data)
-    qat.compile("sgd", "mse", jit_compile=False)
+    qat.compile("sgd", "mse")
     qat.fit(data, np.zeros((32, 2)), verbose=0)
     assert to_tflite(qat, data)
 

@@ -54,7 +54,7 @@ def test_the_budget_waits_for_the_warm_up_and_the_target_is_met():
 
 def test_search_ends_when_the_architecture_has_settled():
     search = compiled(strength=0.0)
-    search.compile(keras.optimizers.SGD(1e-6), LOSS, jit_compile=False)
+    search.compile(keras.optimizers.SGD(1e-6), LOSS)
     assert len(fit(search, 8, callbacks.StopWhenSettled(3))["loss"]) == 8  # it has not begun yet
     search.search_layers[0].alpha.assign(0.1 * np.arange(8) / 8 + 0.45)
     # Some until the running mean has followed, three without a change, then two on the architecture that is fixed.
@@ -85,7 +85,7 @@ def test_best_model_is_one_within_the_target(tmp_path):
     best = keras.models.load_model(path)
     assert keras_pit.cost(best) <= bound
     within = [loss for loss, size in zip(history["val_loss"], history["size"], strict=True) if size <= bound]
-    best.compile("sgd", LOSS, jit_compile=False)
+    best.compile("sgd", LOSS)
     assert best.evaluate(*samples(), verbose=0) == pytest.approx(min(within), rel=1e-3)
     with pytest.raises(ValueError, match=r"Model 'small' has no target: convert it with `target=`"):
         fit(compiled(), 1, callbacks.BestWithinTarget(path))
@@ -121,7 +121,7 @@ def test_arguments_are_checked(make, message):
 
 def test_plain_models_are_refused():
     model = network(8)
-    model.compile("sgd", LOSS, jit_compile=False)
+    model.compile("sgd", LOSS)
     for callback in (callbacks.ArchitectureLog(), callbacks.WarmUp(1), callbacks.StopWhenSettled()):
         with pytest.raises(TypeError, match="Expected a search model, received Functional"):
             fit(model, 1, callback)

@@ -130,12 +130,10 @@ def test_noise_goes_and_signal_stays():
     inputs = keras.Input((16, 6))
     hidden = layers.Conv1D(8, 3, activation="relu")(inputs)
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling1D()(hidden)))
-    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy")
     model.fit(x, y, epochs=10, batch_size=32, verbose=0)
     search = keras_pit.convert(model, search=("inputs",), target={"size": 90})
-    search.compile(
-        keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-    )
+    search.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"])
     search.fit(x, y, epochs=30, batch_size=32, verbose=0)
     (found,) = keras_pit.summary(search).inputs
     assert set(found.read) <= {2, 5}

@@ -116,9 +116,7 @@ def test_a_rate_that_others_set_falls_too():
 
 def test_a_schedule_is_left_alone():
     search = compiled()
-    search.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)), LOSS, jit_compile=False
-    )
+    search.compile(keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)), LOSS)
     rates = Rates()
     search.fit(*samples(), 32, 5, verbose=0, callbacks=[rates])
     np.testing.assert_allclose(rates.rates, 0.01 * 0.9 ** (np.arange(1, len(rates.rates) + 1) / 10), rtol=1e-4)
@@ -221,7 +219,7 @@ def test_settled_before_the_first_step_are_the_masks_as_they_are():
 def test_nothing_to_search_settles_too():
     with pytest.warns(UserWarning, match="Nothing can be searched"):
         search = keras_pit.convert(network(), exclude=["conv0", "conv1"])
-    search.compile("sgd", LOSS, jit_compile=False)
+    search.compile("sgd", LOSS)
     search.settle()
     assert search.fit(*samples(), 64, 2, verbose=0).history["size"] == [keras_pit.cost(network())] * 2
 

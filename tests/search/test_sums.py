@@ -326,10 +326,10 @@ def test_a_target_takes_depth_that_is_not_needed():
     y = x.mean(axis=1) @ rng.normal(size=(6, 3)).astype("float32")
     keras.utils.set_random_seed(0)
     model = network(in_a_row)
-    model.compile(keras.optimizers.Adam(0.003), "mse", jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.003), "mse")
     model.fit(x, y, 32, 20, verbose=0)
     search = keras_pit.convert(model, search=("branches",), target={"size": 600})
-    search.compile(keras.optimizers.Adam(0.003), "mse", jit_compile=False)
+    search.compile(keras.optimizers.Adam(0.003), "mse")
     search.fit(x, y, 32, 30, verbose=0)
     assert keras_pit.cost(search, "size") <= 600
     assert sum(each.on for each in keras_pit.summary(search).branches) == 1

@@ -64,7 +64,7 @@ def test_one_variable_is_enough():
     """A single layer to search, whose mask is all there is."""
     model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(3)])
     search = keras_pit.convert(model, target={"size": 200})
-    search.compile("adam", LOSS, jit_compile=False)
+    search.compile("adam", LOSS)
     search.fit(np.ones((8, 10)), np.zeros(8), epochs=2, verbose=0)
     assert keras_pit.cost(keras_pit.export(search), "size") <= 200
 
@@ -154,7 +154,7 @@ def test_a_second_fit_stays_at_the_bound():
 
 def test_evaluations_of_a_search_compare():
     search = keras_pit.convert(network(), target=1_000.0)
-    search.compile("adam", LOSS, jit_compile=False)
+    search.compile("adam", LOSS)
     before = search.evaluate(*samples(), verbose=0)
     search.controller.bounds.pressure.assign([100.0])
     assert search.evaluate(*samples(), verbose=0) == before

@@ -138,7 +138,7 @@ def test_a_search_under_another_precision(policy, batch, name, arguments):
     policy(name)
     seed = small()
     search = keras_pit.convert(seed, **arguments)
-    search.compile(keras.optimizers.Adam(0.02), LOSS, jit_compile=False)
+    search.compile(keras.optimizers.Adam(0.02), LOSS)
     search.fit(*batch, batch_size=4, epochs=10, verbose=0)
     slim = keras_pit.export(search)
     for cost in search.origin.costs:
@@ -167,7 +167,7 @@ def test_half_precision_keeps_masks_and_costs_in_float32(policy, batch):
     assert search.layers[1].compute_dtype == "float16"
     search(batch[0], training=True)
     assert {loss.dtype for loss in search.losses} == {tf.float32}
-    search.compile(keras.optimizers.Adam(0.02), LOSS, jit_compile=False)
+    search.compile(keras.optimizers.Adam(0.02), LOSS)
     history = search.fit(*batch, batch_size=4, epochs=3, verbose=0).history
     assert history["macs"][-1] == keras_pit.cost(search, "macs") < keras_pit.cost(seed, "macs")
     slim = keras_pit.export(search)
@@ -212,10 +212,10 @@ def test_pruned_channel_comes_back_when_the_task_needs_it():
     inputs = keras.Input((2,))
     hidden = layers.Dense(8, activation="relu", name="hidden")(inputs)
     model = keras.Model(inputs, layers.Dense(1, name="out")(hidden))
-    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
     model.fit(x, y, epochs=40, verbose=0)
     search = keras_pit.convert(model, "size", strength=50.0)
-    search.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mse"], jit_compile=False)
+    search.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mse"])
     search.fit(x, y, epochs=10, verbose=0)
     hidden = search.get_layer("hidden")
     pruned = ~hidden.kept_channels()
@@ -235,7 +235,7 @@ def test_masks_move_with_sgd_and_adam(batch):
         keras.optimizers.RMSprop(1e-3),
     ):
         search = keras_pit.convert(small(), "macs", strength=3.0)
-        search.compile(optimizer, LOSS, jit_compile=False)
+        search.compile(optimizer, LOSS)
         history = search.fit(*batch, batch_size=4, epochs=30, verbose=0).history
         assert history["macs"][-1] < 0.7 * keras_pit.cost(small(), "macs"), optimizer.name
 
@@ -253,7 +253,7 @@ def test_evaluation_is_the_loss_of_the_task_in_all_modes(target, batch):
     seed = small()
     seed.compile("adam", LOSS)
     search = keras_pit.convert(seed, target=target)
-    search.compile(keras.optimizers.SGD(0.0), LOSS, jit_compile=False)
+    search.compile(keras.optimizers.SGD(0.0), LOSS)
     assert search.evaluate(*batch, verbose=0) == pytest.approx(seed.evaluate(*batch, verbose=0), rel=1e-5)
     history = search.fit(*batch, validation_data=batch, epochs=1, verbose=0).history
     assert history["val_loss"][0] == pytest.approx(search.evaluate(*batch, verbose=0), rel=1e-6)
@@ -265,7 +265,7 @@ def test_evaluation_is_the_loss_of_the_task_in_all_modes(target, batch):
 
 def test_the_largest_strength_that_is_taken_trains(batch):
     search = keras_pit.convert(small(), {"size": MOST_WEIGHT, "macs": MOST_WEIGHT}, strength=MOST_STRENGTH)
-    search.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), LOSS, jit_compile=False)
+    search.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), LOSS)
     search.fit(*batch, epochs=3, verbose=0)
     assert all(np.isfinite(variable.numpy()).all() for variable in [*search.variables, *search.optimizer.variables])
 

@@ -131,7 +131,7 @@ def test_the_loss_has_to_be_heard():
     search = searched(in_a_row, regularizer="size")
     with pytest.raises(ValueError, match=r"search\.compute_loss.*search\.controller\.trials\.hear"):
         search.controller.step()
-    search.compile("adam", "mse", jit_compile=False)
+    search.compile("adam", "mse")
     search.compute_loss(y=np.zeros((1, 3)), y_pred=np.ones((1, 3)))
     search.controller.step()
 
@@ -179,11 +179,11 @@ def test_a_search_drops_what_does_nothing_and_keeps_what_is_needed(target):
         z = layers.Add(name=name)([z, layers.Dense(8, name=f"{name}_out")(inner)])
     seed = keras.Model(inputs, layers.Dense(1, name="out")(z))
     seed.get_layer("idle_in").set_weights([np.zeros((8, 32)), np.full(32, -1.0)])
-    seed.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
+    seed.compile(keras.optimizers.Adam(0.01), "mse")
     seed.fit(x, y, epochs=20, verbose=0)
     target = target and target * keras_pit.cost(seed)
     search = keras_pit.convert(seed, "size", target=target, search=("channels", "branches"))
-    search.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
+    search.compile(keras.optimizers.Adam(0.01), "mse")
     search.fit(x, y, epochs=40, verbose=0)
     kept = {layer.name: layer.kept_branches().tolist() for layer in sums(search)}
     assert kept == {"idle": [False], "needed": [True]}
