@@ -24,7 +24,6 @@ from functools import cached_property, partial
 from typing import Any
 
 import keras
-import numpy as np
 
 from .. import lowering
 from ..costs.program import Program, Stretch
@@ -137,9 +136,8 @@ class Blueprint(Parts):
         owners = {id(one): one for _, masks in self.masks.values() for one in masks.owners}
         layers = owners | {id(layer): layer for layer, _ in self.kernels.values()}
         layers |= {id(branch.sum): branch.sum for need in self.needs.values() for branch in need.branches}
-        off = np.zeros(sum(mask.shape[0] for one in layers.values() for mask in one.mask_variables), "float32")
         with _keras.outside_of_calls():
-            writer = Writer(self, Reader(layers.values(), off))
+            writer = Writer(self, Reader.off(layers.values()))
             program = writer.build(self.nodes)
         return tuple(nodes.operators(program, writer.nodes) for nodes in self.branches)
 

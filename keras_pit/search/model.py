@@ -101,9 +101,8 @@ class SearchModel(keras.Model):
             self._blueprint = self.blueprint
 
     def _costs_of_row(self, row: Any) -> Any:
-        # Numbers for the masks, so that the branch of the graph that this is in does not ask for the variables.
-        nothing = np.zeros(sum(mask.shape[0] for mask in mask_variables(self)), "float32")
-        return self.costs(self.origin.costs, self.reader(nothing).at(row))
+        # The branch of the graph that this is in must not ask for the variables.
+        return self.costs(self.origin.costs, Reader.off(self.search_layers).at(row))
 
     def _costs_of_values(self, values: Any) -> Any:
         """The costs in the loss; from now on they are remembered."""

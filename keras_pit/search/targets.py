@@ -122,7 +122,7 @@ class Bounds:
             costs: what they cost, remembered.
             before: progress of the fit before the step, from 0 to 1.
             progress: after it.
-            fixed: whether the architecture is fixed: no.
+            fixed: a tensor that says that the architecture is not fixed.
         """
         tightness = ops.maximum(self.tightness, ops.minimum(progress / RAMP, 1.0))
         budgets = self._budgets(tightness)
@@ -142,7 +142,7 @@ class Bounds:
         Args:
             values: the masks.
             costs: what they cost, remembered.
-            fixed: whether the architecture is fixed: yes.
+            fixed: a tensor that says that the architecture is fixed.
         """
         budgets = self._budgets(1.0)
         share = ops.max(costs / budgets)
@@ -153,11 +153,10 @@ class Bounds:
         """The masks with costs in the band, and their costs; `values` are those of which the costs are remembered."""
         return self._fit(values, budgets, *self._prices.remembered(), fixed)
 
-    def _filled(self, values: Any, budgets: Any, most: Any) -> Any:
-        """The masks with those switched on that still fit, the strongest `most` first; but no branches."""
+    def _filled(self, values: Any, budgets: Any) -> Any:
+        """The masks with those switched on that still fit, the strongest first; but no branches."""
         on = ops.logical_or(values > THRESHOLD, self._trials.branches)
-        order = ops.argsort(ops.where(on, 1.0, -values))
-        off = ops.minimum(self._count - ops.sum(ops.cast(on, "int32")), most)
+        order, off = ops.argsort(ops.where(on, 1.0, -values)), self._count - ops.sum(ops.cast(on, "int32"))
 
         def fill(place: Any, values: Any) -> tuple[Any, Any]:
             this = ops.equal(np.arange(self._count), ops.take(order, place))
@@ -188,17 +187,17 @@ class Bounds:
     def _fitted(self, values: Any, budgets: Any, costs: Any, slopes: Any, fixed: Any) -> tuple[Any, Any]:
         """The masks, shifted so that all costs fit and the tightest one stands near the aim; and the costs.
 
+        One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
+        mask is set aside: for some rounds switched off, so that weaker ones can fill up; if these do not, for as many
+        more switched on, so that stronger but smaller ones make room. What comes closest decides which masks are on.
+        Their values are those of the shift alone wherever they can be: what was stronger stays so.
+
         Args:
             values: the masks.
             budgets: what they may cost.
             costs: what they do cost.
             slopes: of these.
             fixed: whether it is the architecture that is settled on, which is filled up with what still fits.
-
-        One switch can be a large step (a dilation halves a kernel) and lead from above the band to below it. Then that
-        mask is set aside: for some rounds switched off, so that weaker ones can fill up; if these do not, for as many
-        more switched on, so that stronger but smaller ones make room. What comes closest decides which masks are on.
-        Their values are those of the shift alone wherever they can be: what was stronger stays so.
         """
         weights = self._slopes(values, self._prices.steepest(values, budgets, costs, slopes))
         zero = ops.zeros((), "int32")
@@ -243,7 +242,7 @@ class Bounds:
             (zero, values, weights, values, values, ops.zeros(())),
         )
         values = ops.where(best > THRESHOLD, ops.maximum(first, THRESHOLD + _GAP), ops.minimum(first, THRESHOLD - _GAP))
-        values = self._filled(values, budgets, ops.where(fixed, self._count, 0))
+        values = ops.cond(fixed, lambda: self._filled(values, budgets), lambda: values)
         return values, self._prices.at(values)
 
 
