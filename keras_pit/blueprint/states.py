@@ -123,30 +123,16 @@ class State:
 
 
 class States:
-    """All states of a kernel, and which one the masks are in."""
+    """All states of a kernel."""
 
     def __init__(self, node: Node, layer: PITLayer) -> None:
         self.axis = layer.kernel_axis if len(layer.kernel_size) == 2 else 1
         mask = layer.kernel_mask
-        self._steps, lags = mask.steps, np.array(mask.lags)
-        self._lags = lags
-        reaches = range(max(mask.lags) + 1)
-        self.all = [
-            State.of(np.flatnonzero((lags <= reach) & (lags % step == 0)), node, self.axis)
-            for reach in reaches
-            for step in mask.steps
-        ]
-
-    def index(self, layer: PITLayer, reader: Reader) -> Any:
-        """The number of the state that the masks are in, or of one with the same taps."""
-        if not layer.searches_taps:
-            return len(self.all) - len(self._steps)
-        # From the taps that stay, not from the variables: a reader may hold a row of masks without them.
-        on = ops.greater(reader.taps(layer), THRESHOLD)
-        reach = ops.max(ops.where(on, self._lags, 0))
-        nearest = ops.min(ops.where(ops.logical_and(on, self._lags > 0), self._lags, self._steps[-1]))
-        step = ops.sum(ops.cast(nearest >= np.array(self._steps), "int32")) - 1
-        return ops.cast(reach, "int32") * len(self._steps) + step
+        lags = np.array(mask.lags)
+        ways = [(lags <= reach) & (lags % step == 0) for reach in range(max(lags) + 1) for step in mask.steps]
+        self.taps = np.array(list(dict.fromkeys(map(tuple, ways))))
+        """Which taps stay in each of them, boolean, shape (states, taps)."""
+        self.all = [State.of(np.flatnonzero(on), node, self.axis) for on in self.taps]
 
 
 class Now:
@@ -167,7 +153,9 @@ class Now:
         varying = [table for table in tables if len(set(table)) > 1]
         self._found: dict[tuple[float, ...], Any] = {table: table[0] for table in tables if table not in varying}
         if varying:
-            here = ops.cast(ops.equal(np.arange(len(self._all)), states.index(layer, reader)), "float32")
+            # From the taps that stay, not from the variables: a reader may hold a row of masks without them.
+            on = ops.greater(reader.taps(layer), THRESHOLD)
+            here = ops.cast(ops.all(ops.equal(states.taps, on), axis=1), "float32")
             values = ops.sum(np.array(varying, "float32") * here, axis=1)
             self._found |= dict(zip(varying, ops.unstack(values, len(varying)), strict=True))
 

@@ -6,7 +6,7 @@ from . import cores
 from .planner import ALIGNMENT, Buffer
 from .program import Program
 from .scratch import requests
-from .sizes import Scalar, larger, round_up
+from .sizes import of_many, round_up
 
 
 def buffers(program: Program, core: str) -> list[Buffer]:
@@ -22,25 +22,25 @@ def buffers(program: Program, core: str) -> list[Buffer]:
 
 
 def _buffers(program: Program, kernels: str) -> list[Buffer]:
-    there, scratch = program.presences(), list[Buffer]()
+    there, lives = program.presences(), _lives(program)
+    placed = sorted(lives)
     asked = program.of_each(("requests", kernels), lambda call: requests(call, kernels))
-    for step, (op, sizes) in enumerate(zip(program.operators, asked, strict=True), start=1):
-        scratch += [Buffer(round_up(size, ALIGNMENT) * op.presence, step, step) for size in sizes]
-    lives = _lives(program)
-    placed = {number: round_up(program.tensors[number].bytes, ALIGNMENT) * there[number] for number in lives}
-    return [Buffer(placed[n], *lives[n], n) for n in sorted(lives)] + scratch
+    scratch = [(step, size) for step, sizes in enumerate(asked, start=1) for size in sizes]
+    sizes = [*(program.tensors[number].bytes for number in placed), *(size for _, size in scratch)]
+    presences = [*(there[number] for number in placed), *(program.operators[step - 1].presence for step, _ in scratch)]
+    times = [*((*lives[number], number) for number in placed), *((step, step, None) for step, _ in scratch)]
+    aligned = of_many(lambda size, presence: round_up(size, ALIGNMENT) * presence, sizes, presences)
+    return [Buffer(size, *time) for size, time in zip(aligned, times, strict=True)]
 
 
-def _lives(program: Program) -> dict[int, tuple[int, Scalar]]:
-    """The first and the last step at which each activation is needed, by its number."""
+def _lives(program: Program) -> dict[int, tuple[int, int]]:
+    """The first and the last step at which operators that may be there need each activation, by its number."""
     first: dict[int, int] = dict.fromkeys(program.inputs, 0)
-    last: dict[int, Scalar] = dict(first)
+    last = dict(first)
     for step, op in enumerate(program.operators, start=1):
         for number in op.outputs:
             if not program.tensors[number].variable:
                 first.setdefault(number, step)
-        for number in (*op.inputs, *op.outputs):
-            if number in first:
-                last[number] = larger(step * op.presence, last.get(number, 0))
+        last |= {number: step for number in (*op.inputs, *op.outputs) if number in first}
     last |= dict.fromkeys(program.outputs, len(program.operators))
     return {number: (first[number], last[number]) for number in first}

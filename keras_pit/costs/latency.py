@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
@@ -24,7 +23,7 @@ from . import cores
 from .call import Call
 from .kernels import PATHS, UNMEASURED, WIDE, Path
 from .program import Program
-from .sizes import Scalar, choose, is_number, weighted
+from .sizes import Scalar, choose, weighted
 
 COEFFICIENTS = pathlib.Path(__file__).with_name("cortex_m.json")
 INVOKE = "invoke"
@@ -47,28 +46,19 @@ def instructions(program: Program, core: str = "cortex-m4") -> Scalar:
         >>> instructions(program, "cortex-m4")
         401830.0
     """
-    return _overhead(program, core) + sum(presence * taken for _, presence, taken in _by_kind(program, core))
+    return _overhead(program, core) + weighted(_taken(program, core))
 
 
 def _overhead(program: Program, core: str) -> Scalar:
     """What the interpreter itself takes."""
-    present = sum(op.presence for op in program.operators)
+    present = weighted((op.presence, 1) for op in program.operators)
     return _weigh(Path(INVOKE, {"call": 1, "operator": present}), core)
 
 
-def _by_kind(program: Program, core: str) -> list[tuple[str, Scalar, Scalar]]:
-    """Operators that take equally long: their name, how many are present, and the instructions of each."""
+def _taken(program: Program, core: str) -> list[tuple[Scalar, Scalar]]:
+    """For each operator, whether it is present, and its instructions."""
     taken = program.of_each(("instructions", core), lambda call: operator_instructions(call, core))
-    ops = program.operators
-    kinds: dict[Hashable, list[int]] = {}
-    for place, kind in enumerate(program.kinds):
-        # Numbers are added one by one, in the same order for a model and its file: so both have the same sum.
-        is_soft = not (is_number(taken[place]) and is_number(ops[place].presence))
-        kinds.setdefault(kind if is_soft else place, []).append(place)
-    return [
-        (ops[places[0]].name, sum(ops[place].presence for place in places), taken[places[0]])
-        for places in kinds.values()
-    ]
+    return [(op.presence, own) for op, own in zip(program.operators, taken, strict=True)]
 
 
 def instructions_per_step(program: Program, core: str = "cortex-m4") -> Scalar:
@@ -82,12 +72,12 @@ def instructions_per_step(program: Program, core: str = "cortex-m4") -> Scalar:
         >>> instructions_per_step(program, "cortex-m4")
         34749.0
     """
-    share, total = 1.0, _weigh(Path(INVOKE, {"call": 1, "operator": 0}), core)
-    for call in program.calls():
-        own = operator_instructions(call, core) + _weigh(Path(INVOKE, {"call": 0, "operator": 1}), core)
-        total = total + share * call.op.presence * own
-        share /= call.op.cycles
-    return total
+    total, an_operator = (_weigh(Path(INVOKE, {"call": call, "operator": 1 - call}), core) for call in (1, 0))
+    share, runs = 1.0, dict[float, list[tuple[Scalar, Scalar]]]()
+    for op, term in zip(program.operators, _taken(program, core), strict=True):
+        runs.setdefault(share, []).extend((term, (op.presence, an_operator)))
+        share /= op.cycles
+    return total + sum(share * weighted(terms) for share, terms in runs.items())
 
 
 def milliseconds(program: Program, core: str, clock_mhz: float) -> Scalar:
@@ -146,12 +136,12 @@ def _a_millisecond(clock_mhz: float) -> float:
 
 def _cycles(program: Program, core: str) -> Scalar:
     """Cycles of one inference: those of fully connected layers have a factor of their own."""
-    known = cores.get(core)
-    kinds = [
-        (known.dense if name == "FULLY_CONNECTED" else known.cycles, presence * taken)
-        for name, presence, taken in _by_kind(program, core)
-    ]
-    return weighted([(known.cycles, _overhead(program, core)), *kinds])
+    known, taken = cores.get(core), _taken(program, core)
+    is_dense = [op.name == "FULLY_CONNECTED" for op in program.operators]
+    others, dense = (
+        weighted(term for term, it_is in zip(taken, is_dense, strict=True) if it_is is asked) for asked in (False, True)
+    )
+    return known.cycles * (_overhead(program, core) + others) + known.dense * dense
 
 
 def operator_instructions(call: Call, core: str) -> Scalar:

@@ -28,7 +28,7 @@ class Buffer:
 
     size: Scalar
     first: int
-    last: Scalar
+    last: int
     tensor: int | None = None
     """The number of the tensor in it; None for scratch memory."""
 

@@ -17,14 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .call import Call
+from .forms import of_each
 from .operators import Operator, Tensor
-from .sizes import Scalar, either, identity, is_number
+from .sizes import Scalar, either, is_number
 
 Order = tuple[int, ...]
 """Places of operators, first to last."""
@@ -70,22 +71,9 @@ class Program:
         return self._known[key]
 
     def of_each(self, name: Hashable, make: Callable[[Call], Any]) -> list[Any]:
-        """For each operator what is made of it, under a name; for operators of one kind, once."""
-        pairs = zip(self.kinds, self.calls(), strict=True)
-        return [self.once((name, kind), partial(make, call)) for kind, call in pairs]
-
-    @cached_property
-    def kinds(self) -> tuple[Hashable, ...]:
-        """For each operator what its time and memory depend on: its settings, and its tensors but for their numbers.
-
-        Of several versions of an operator, of which one is there, most are of one kind.
-        """
-        kinds = []
-        for call in self.calls():
-            settings = tuple(value for name, value in vars(call.op).items() if name not in _NO_MATTER)
-            tensors = tuple(one and tuple(vars(one).values()) for one in (*call.inputs, *call.outputs))
-            kinds.append(identity((settings, tensors)))
-        return tuple(kinds)
+        """For each operator what is made of it, under a name (see `forms`)."""
+        found: list[Any] = self.once(name, lambda: of_each(self.calls(), make))
+        return found
 
     @cached_property
     def used(self) -> dict[int, Scalar]:
@@ -116,10 +104,6 @@ class Program:
             contents = [self.tensors[number].content for number in group]
             there |= zip(group, _distinct(contents, [there[number] for number in group]), strict=True)
         return there
-
-
-_NO_MATTER = {"inputs", "outputs", "layer", "presence"}
-"""Fields of an operator that say nothing about its time and memory."""
 
 
 def _distinct(contents: list[tuple[Scalar, ...]], there: list[Scalar]) -> list[Scalar]:

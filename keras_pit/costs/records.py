@@ -9,14 +9,14 @@ operator counts with so much that no measured network is above; the estimate is 
 
 from __future__ import annotations
 
-from itertools import accumulate
+from operator import mul
 
 from . import cores
 from .call import Call
 from .planner import ALIGNMENT
 from .program import Program
 from .scratch import requests
-from .sizes import Scalar, choose, larger, round_up
+from .sizes import Scalar, accumulated, choose, larger, largest, of_many, round_up, total, weighted
 
 # What the interpreter keeps whatever the network is: its allocator and planner, one input, one output, alignment.
 _FIXED = 288
@@ -93,19 +93,23 @@ def tail(program: Program, core: str) -> Scalar:
 
 
 def _tail(program: Program, kernels: str) -> Scalar:
-    return round_up(_recorded(program) + sum(_kept(program, kernels)) + _planned(program, kernels), 4)
+    return round_up(_recorded(program) + total(_kept(program, kernels)) + _planned(program, kernels), 4)
 
 
 def _kept(program: Program, kernels: str) -> list[Scalar]:
     """What each operator keeps from its Prepare."""
     sizes = program.of_each(("prepared", kernels), lambda call: _prepared(call, kernels))
-    return [op.presence * size for op, size in zip(program.operators, sizes, strict=True)]
+    return of_many(mul, _presences(program), sizes)
 
 
 def _asked(program: Program, kernels: str) -> list[Scalar]:
     """How many buffers of scratch memory each operator asks for."""
     found = program.of_each(("requests", kernels), lambda call: requests(call, kernels))
-    return [op.presence * len(sizes) for op, sizes in zip(program.operators, found, strict=True)]
+    return of_many(mul, _presences(program), list(map(len, found)))
+
+
+def _presences(program: Program) -> list[Scalar]:
+    return [op.presence for op in program.operators]
 
 
 def _recorded(program: Program) -> Scalar:
@@ -115,12 +119,12 @@ def _recorded(program: Program) -> Scalar:
 
 def _all_recorded(program: Program) -> Scalar:
     unused = len(program.tensors) - len(program.presences())
-    tensors = sum(program.presences().values()) + unused
+    tensors = total(program.presences().values()) + unused
     further = _FURTHER_INPUT_OR_OUTPUT * max(len(program.inputs) + len(program.outputs) - 2, 0)
-    total: Scalar = _FIXED + further + _PER_TENSOR * tensors
-    for op in program.operators:
-        total = total + op.presence * (_PER_OPERATOR + _KERNEL_DATA.get(op.name, _OTHER_KERNEL_DATA))
-    return total
+    operators = weighted(
+        (op.presence, _PER_OPERATOR + _KERNEL_DATA.get(op.name, _OTHER_KERNEL_DATA)) for op in program.operators
+    )
+    return _FIXED + further + _PER_TENSOR * tensors + operators
 
 
 def _prepared(call: Call, kernels: str) -> Scalar:
@@ -151,13 +155,13 @@ def _planned(program: Program, kernels: str) -> Scalar:
 
 
 def _all_planned(program: Program, kernels: str) -> Scalar:
-    handles = _PER_SCRATCH * sum(_asked(program, kernels))
+    handles = _PER_SCRATCH * total(_asked(program, kernels))
     handles_of = {op.inputs[0]: op.outputs[0] for op in program.operators if op.name == "READ_VARIABLE"}
     there = program.presences()
     states = [number for number, tensor in enumerate(program.tensors) if tensor.variable]
-    sizes = [round_up(program.tensors[number].bytes, ALIGNMENT) for number in (*states, *handles_of.values())]
     counts = [there.get(number, 1) for number in states] + [1] * len(handles_of)
-    return handles + sum(count * size for count, size in zip(counts, sizes, strict=True))
+    sizes = [program.tensors[number].bytes for number in (*states, *handles_of.values())]
+    return handles + total(of_many(lambda count, size: count * round_up(size, ALIGNMENT), counts, sizes))
 
 
 def needed(program: Program, core: str, head: Scalar) -> Scalar:
@@ -173,29 +177,29 @@ def needed(program: Program, core: str, head: Scalar) -> Scalar:
     asked, kept = _asked(program, kernels), _kept(program, kernels)
     temporaries = program.of_each("temporaries", _temporaries)
     before = _recorded(program) - _AFTER_PLANNING * (len(program.inputs) + len(program.outputs))
-    sums = list(accumulate((k + _REQUEST * a for k, a in zip(kept, asked, strict=True)), initial=before))
+    sums = accumulated([before, *of_many(lambda kept, asked: kept + _REQUEST * asked, kept, asked)])
     ends = {place: max(stretch.orders[0][0]) for stretch in program.stretches for place in stretch.orders[0][0]}
-    most: Scalar = head + tail(program, core) + _ALIGNED
-    for place, (op, size) in enumerate(zip(program.operators, temporaries, strict=True)):
-        there = sums[1 + ends.get(place, place)] + _REQUEST * _SPARE_REQUESTS
-        most = larger(most, there + op.presence * size)
-    return round_up(larger(most, sums[-1] + _REQUEST * _SPARE_REQUESTS + _notes(program, kernels, sum(asked))), 4)
+    there = [sums[1 + ends.get(place, place)] for place in range(len(program.operators))]
+    prepared = of_many(lambda there, presence, size: there + presence * size, there, _presences(program), temporaries)
+    noted = sums[-1] + _notes(program, kernels, total(asked))
+    most = largest([*prepared, noted]) + _REQUEST * _SPARE_REQUESTS
+    return round_up(larger(head + tail(program, core) + _ALIGNED, most), 4)
 
 
 def _notes(program: Program, kernels: str, scratch: Scalar) -> Scalar:
     """What the planner writes down, and what there is then."""
     there = program.presences()
-    tensors = sum(there.values()) + len(program.tensors) - len(there)
+    tensors = total(there.values()) + len(program.tensors) - len(there)
     placed = [n for n in there if not (program.tensors[n].constant or program.tensors[n].variable)]
-    activations = sum(there[n] for n in placed)
+    activations = total(there[n] for n in placed)
     return _planned(program, kernels) + _NOTE * (tensors + scratch) + _PLAN * (activations + scratch)
 
 
 def _temporaries(call: Call) -> Scalar:
     """Records of an operator's tensors while it is prepared."""
-    total: Scalar = 0
+    size: Scalar = 0
     for tensor in (*call.inputs, *call.outputs):
         if tensor is not None:
             points = choose(tensor.channels > 0, _ITS_ZERO_POINTS + 4 * tensor.channels, 0)
-            total = total + _TEMPORARY + points
-    return total * (2 if call.op.name in _TWICE else 1)
+            size = size + _TEMPORARY + points
+    return size * (2 if call.op.name in _TWICE else 1)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -49,17 +50,62 @@ def product(values: tuple[Scalar, ...]) -> Scalar:
     return reduce(lambda one, two: one * two, tensors if number == 1 else [float(number), *tensors])
 
 
-def weighted(terms: Iterable[tuple[float, Scalar]]) -> Scalar:
+def weighted(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
     """The sum of factors times sizes; on tensors, with no more operations for many than for two."""
     terms = list(terms)
-    number = sum(factor * value for factor, value in terms if is_number(value))
-    soft = [(factor, value) for factor, value in terms if not is_number(value)]
+    number = sum(factor * value for factor, value in terms if is_number(factor) and is_number(value))
+    soft = [term for term in terms if not all(map(is_number, term))]
     if not soft:
         return number
     from keras import ops
 
-    factors, values = zip(*soft, strict=True)
-    return ops.sum(ops.stack(values) * np.array(factors, "float32")) + number
+    return ops.sum(math.prod(map(_stacked, zip(*soft, strict=True))), axis=-1) + number
+
+
+def total(values: Iterable[Scalar]) -> Scalar:
+    """The sum of sizes; on tensors, with no more operations for many than for two."""
+    return weighted((1, value) for value in values)
+
+
+def of_many(make: Callable[..., Scalar], *columns: Sequence[Scalar]) -> list[Scalar]:
+    """What arithmetic makes of each row of some columns of sizes; of all rows with tensors, at once."""
+    rows = list(zip(*columns, strict=True))
+    soft = [place for place, row in enumerate(rows) if not all(map(is_number, row))]
+    made = {place: make(*row) for place, row in enumerate(rows) if place not in soft}
+    if soft:
+        from keras import ops
+
+        together = make(*(_stacked([rows[place][column] for place in soft]) for column in range(len(columns))))
+        made |= zip(soft, ops.unstack(together, len(soft)), strict=True)
+    return [made[place] for place in range(len(rows))]
+
+
+def accumulated(values: Sequence[Scalar]) -> list[Scalar]:
+    """The sum of the first size, the first two, and so on."""
+    if all(map(is_number, values)):
+        return list(accumulate(values))
+    from keras import ops
+
+    return list(ops.unstack(ops.cumsum(_stacked(values)), len(values)))
+
+
+def largest(values: Sequence[Scalar]) -> Scalar:
+    """The largest of sizes, of equal ones the first."""
+    if all(map(is_number, values)):
+        return max(values)
+    from keras import ops
+
+    together = _stacked(values)
+    return ops.take(together, ops.argmax(together))
+
+
+def _stacked(values: Sequence[Scalar]) -> Any:
+    """Sizes along a new last axis."""
+    if all(map(is_number, values)):
+        return np.array(values, "float32")
+    from keras import ops
+
+    return ops.stack([ops.cast(value, "float32") for value in values], axis=-1)
 
 
 def either(presences: Sequence[Scalar]) -> Scalar:

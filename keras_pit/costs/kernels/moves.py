@@ -12,13 +12,13 @@ def concatenation(call: Call, core: str) -> list[Path]:
     shape = call.result.shape
     axis = (call.op.axis if call.op.axis is not None else -1) % len(shape)
     times, before = outer(shape, axis), 0
-    total = product(shape[axis:])
+    total, is_one_run = product(shape[axis:]), product(shape[1:axis]) <= 1
     parts = [{"call": 1, "input": len(call.inputs)}]
     for tensor in call.inputs:
         size: Scalar = product(tensor.shape[axis:]) if tensor is not None else 0
         whole = leftover(before, 4) <= 0
-        if axis and shape[0] != times:
-            whole = whole & (leftover(size, 4) <= 0) & (leftover(total, 4) <= 0)
+        if is_one_run is not True:
+            whole = whole & (is_one_run | ((leftover(size, 4) <= 0) & (leftover(total, 4) <= 0)))
         parts.append(copies(times, size, core, whole))
         before = before + size
     return [Path("concatenation", together(*parts))]
