@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from costed import CORES, NETWORKS, made, samples, soft_and_exact, valid
 from generator import arguments, describe, random_masks, random_network, randomize
 from keras import layers, ops
 
@@ -11,11 +12,7 @@ import keras_pit
 from examples import networks
 from keras_pit import boards, lowering
 from keras_pit.blueprint import Blueprint
-from keras_pit.costs.arena import arena
-from keras_pit.costs.device import flash
-from keras_pit.costs.latency import instructions
 from keras_pit.deployment.flatbuffer import read_program
-from keras_pit.layers.reader import Reader
 from keras_pit.lowering.operators import Foreign
 
 # A channel axis of length 1 is no accident in random networks.
@@ -25,73 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The macs of model:UserWarning"),
 ]
 
-
-def causal(length=64):
-    x = inputs = keras.Input((length, 3))
-    for dilation in (1, 2, 4):
-        x = layers.Conv1D(12, 5, padding="causal", dilation_rate=dilation)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
-    x = layers.GlobalAveragePooling1D()(x)
-    return keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
-
-
-def same():
-    x = inputs = keras.Input((48, 4))
-    for taps, strides in ((8, 1), (7, 2), (5, 1)):
-        y = layers.Conv1D(12, taps, strides=strides, padding="same", activation="relu")(x)
-        x = layers.Add()([y, layers.Conv1D(12, 1, strides=strides)(x)])
-    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.MaxPooling1D(4)(x))))
-
-
-def valid():
-    x = inputs = keras.Input((60, 2))
-    x = layers.Conv1D(10, 9, activation="relu")(x)
-    x = layers.Conv1D(10, 5, strides=2, activation="relu")(layers.ZeroPadding1D(2)(x))
-    return keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-
-
-def depthwise():
-    x = inputs = keras.Input((16, 16, 2))
-    for filters in (12, 20):
-        x = layers.SeparableConv2D(filters, 3, padding="same")(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
-    return keras.Model(inputs, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
-
-
-def branches():
-    x = inputs = keras.Input((20, 20, 3))
-    one = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
-    two = layers.Conv2D(6, 1, activation="relu")(x)
-    x = layers.Concatenate()([one, two, layers.MaxPooling2D(3, 1, "same")(one)])
-    x = layers.Conv2D(9, 3, strides=2)(x)
-    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
-
-
-def limits():
-    """Of all kinds: fused, one after the other, of one side, with a constant."""
-    x = inputs = keras.Input((40, 3))
-    for limit in ("hard_tanh", layers.ReLU(3.0), lambda x: ops.clip(x, -2.0, 3.0), lambda x: ops.minimum(x, 2.0)):
-        x = layers.Conv1D(10, 3, activation=limit if isinstance(limit, str) else None)(x)
-        x = x if isinstance(limit, str) else limit(x)
-    return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
-
-
-def sharing_names():
-    """Models in a model, with layers of the same name in them."""
-
-    def block():
-        inputs = keras.Input((32, 8))
-        return keras.Model(inputs, layers.Conv1D(8, 3, padding="causal", activation="relu", name="conv")(inputs))
-
-    inputs = keras.Input((32, 8))
-    x = layers.Flatten()(block()(block()(inputs)))
-    return keras.Model(inputs, layers.Dense(3)(x))
-
-
-NETWORKS = {network.__name__: network for network in (causal, same, valid, depthwise, branches, limits, sharing_names)}
 METRICS = ("ram", "latency", "ram:pico2", "latency:disco-f746ng")
-CORES = ("cortex-m0+", "cortex-m4", "cortex-m55")
-"""One for each set of kernels: plain C, DSP and Helium."""
 FIXED, FRESH, SLOW_FRESH = 6, 3, 1000
 KNOWN = 564701477, 671159165, 947487447
 """Networks that once failed: what was not measured, a TRANSPOSE of a single channel, a tap that sees padding alone."""
@@ -102,22 +33,6 @@ def pytest_generate_tests(metafunc):
         fresh = np.random.default_rng(metafunc.config.option.fresh_seed)
         count = SLOW_FRESH if metafunc.config.option.runslow else FRESH
         metafunc.parametrize("number", [*range(FIXED), *KNOWN, *map(int, fresh.integers(10**3, 10**9, count))])
-
-
-def made(name):
-    """A network with weights as after training."""
-    keras.utils.set_random_seed(0)
-    model, rng = NETWORKS[name](), np.random.default_rng(0)
-    for weight in model.weights:
-        if weight.name in ("bias", "beta", "moving_mean"):
-            weight.assign(0.1 * rng.normal(size=weight.shape))
-        elif weight.name in ("gamma", "moving_variance"):
-            weight.assign(rng.uniform(0.5, 2.0, weight.shape))
-    return model
-
-
-def samples(model, count=8):
-    return np.random.default_rng(1).normal(size=(count, *model.input_shape[1:])).astype("float32")
 
 
 def listed(program):
@@ -163,13 +78,6 @@ def sparse_kernels(search, rng):
     for variable in keras_pit.mask_variables(search):
         on = np.ones(variable.shape, bool) if variable.name == "alpha" else rng.random(variable.shape) < 0.1
         variable.assign(np.where(on, 0.6, 0.4))
-
-
-def soft_and_exact(search, core):
-    """RAM, instructions and flash of a search model by its soft sizes, and of what it exports."""
-    programs = search.blueprint.program(search.reader()), Blueprint.of(keras_pit.export(search)).program()
-    for program in programs:
-        yield [float(arena(program, core).total), float(instructions(program, core)), float(flash(program, None))]
 
 
 MANY_ORDERS = {"tc_resnet14"}
@@ -361,96 +269,7 @@ def test_biases_that_are_trained_from_zero_count():
     assert float(keras_pit.soft_cost(search, "flash")) == before >= keras_pit.cost(search, "flash")
 
 
-# -- gradients --------------------------------------------------------------------------------------------------------
-
-
-class Relaxed(Reader):
-    """Masks that are not binarised: they move from where they are as far as their variables do."""
-
-    def __init__(self, search, moves):
-        super().__init__(search.search_layers)
-        self.moves = moves
-
-    def channels(self, owner):
-        return super().channels(owner) + self.moves[id(owner.alpha)]
-
-    def taps(self, layer):
-        found = super().taps(layer)
-        if layer.beta is not None:
-            found = found + self.moves[id(layer.beta)][list(layer.kernel_mask.lags)]
-        if layer.gamma is not None:
-            found = found + self.moves[id(layer.gamma)][layer.kernel_mask.levels]
-        return found
-
-    def count_channels(self, owner):
-        return tf.reduce_sum(self.channels(owner))
-
-    def count_taps(self, layer):
-        return tf.reduce_sum(self.taps(layer))
-
-
-def slopes(search, metrics):
-    """The gradient of each metric, by mask variable."""
-    variables = keras_pit.mask_variables(search)
-    with tf.GradientTape(persistent=True) as tape:
-        values = tf.unstack(search.costs(metrics, search.reader()))
-    for value in values:
-        found = tape.gradient(value, [variable.value for variable in variables], unconnected_gradients="zero")
-        yield {id(v): tf.convert_to_tensor(slope).numpy() for v, slope in zip(variables, found, strict=True)}
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_gradients_of_sums_are_those_of_relaxed_masks(name):
-    search, rng = keras_pit.convert(made(name)), np.random.default_rng(5)
-    random_masks(search, rng, 0.6)
-    metrics, variables, step = ("size", "macs"), keras_pit.mask_variables(search), 0.5
-    found = list(slopes(search, metrics))
-    for moved in variables:
-        direction = rng.uniform(0.5, 1.5, moved.shape).astype("float32")
-        ends = []
-        for sign in (step, -step):
-            moves = {id(v): np.zeros(v.shape, "float32") for v in variables} | {id(moved): sign * direction}
-            ends.append(search.costs(metrics, Relaxed(search, moves)).numpy().astype("float64"))
-        for slope, more, less in zip(found, *ends, strict=True):
-            assert slope[id(moved)] @ direction == pytest.approx((more - less) / (2 * step), rel=1e-3)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_more_never_costs_less(name):
-    metrics = ("size", "macs", "flash", "ram", "latency")
-    search = keras_pit.convert(made(name))
-    for density in (1.0, None):
-        random_masks(search, np.random.default_rng(3), density)
-        for metric, slope in zip(metrics, slopes(search, metrics), strict=True):
-            assert all((values >= 0).all() for values in slope.values())
-            if metric != "ram":
-                assert all(values.max() > 0 for values in slope.values())
-
-
-@pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("kind", ["alpha", "beta", "gamma"])
-def test_gradients_of_a_board_are_what_a_switch_saves(kind, core):
-    """Costs have stairs, of up to 16 channels: the gradient is their slope."""
-    inputs = x = keras.Input((64, 16))
-    for taps in (17, 15):
-        x = layers.Conv1D(64, taps, padding="causal", activation="relu")(x)
-    model = keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling1D()(x)))
-    randomize(model, np.random.default_rng(0))
-    search = keras_pit.convert(model)
-    variable = getattr(search.search_layers[1 if kind == "alpha" else 0], kind)
-    places = np.arange(variable.shape[0])
-    # Helium takes another path for any dilation: from 2 to 4.
-    already = places < (1 if kind == "gamma" else 0)
-    off = {"alpha": places >= 48, "beta": places >= 9, "gamma": places == 1}[kind]
-    variable.assign(np.where(already, 0.4, 0.6))
-    with tf.GradientTape(persistent=True) as tape:
-        program = search.blueprint.program(search.reader())
-        before = [arena(program, core).total, instructions(program, core), flash(program, None)]
-    found = [tape.gradient(value, variable.value).numpy() for value in before]
-    variable.assign(np.where(already | off, 0.4, 0.6))
-    after, _ = soft_and_exact(search, core)
-    for slope, one, other in zip(found, before, after, strict=True):
-        assert slope[off].sum() == pytest.approx(float(one) - other, rel=0.05, abs=1)
+# -- in a search -------------------------------------------------------------------------------------------------------
 
 
 def test_exact_costs_are_in_the_logs():

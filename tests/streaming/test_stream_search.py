@@ -238,6 +238,19 @@ def test_windows_in_a_branch_are_refused():
         keras_pit.soft_cost(searched(excited, search=EVERYTHING), "streaming_ram")
 
 
+def test_padding_around_a_branch_is_refused():
+    """Where the branch has gone, both lots of zeros are in front of one layer, which is one operator in either case."""
+
+    def padded(x):
+        x = layers.ZeroPadding1D((2, 0))(layers.Conv1D(4, 3, padding="causal")(x))
+        x = layers.Add(name="sum")([x, layers.Conv1D(4, 1, activation="relu")(x)])
+        x = layers.Conv1D(4, 3, name="after")(layers.ZeroPadding1D((1, 0))(x))
+        return layers.Dense(3)(layers.GlobalAveragePooling1D()(x))
+
+    with pytest.raises(ValueError, match=r"layer 'after' \(PAD\) reads padding in front of a branch or behind it"):
+        keras_pit.soft_cost(searched(padded, search=("channels", "branches")), "streaming_latency")
+
+
 @pytest.mark.parametrize("number", [4, 6, 35, 96, 111, 114, 128, 140, 221])
 def test_random_networks(number):
     """Kernels in groups that become depthwise, behind strides, on whole windows, and that look back."""
