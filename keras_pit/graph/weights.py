@@ -15,12 +15,15 @@ import numpy as np
 
 from . import _keras
 
-_RANGE = 0.5, 1.5
-"""Positive, as variances are."""
+_NEW = 0.5, 1.5
+"""What becomes of a 0 or a 1; positive, as variances are."""
+_MOVED = 0.999, 1.001
+"""By what all else is multiplied, so that no two weights are equal. It stays where it is, as that decides what folds: a
+maximum lets a scale pass that is positive, weights of 8 bits take an offset that is not far away."""
 
 
 def as_if_trained(model: keras.Model) -> keras.Model:
-    """Give the weights that training changes arbitrary values, of which none is 0 or 1 and no two are equal.
+    """Give the weights that training changes values as after a step of it: none is 0 or 1, no two are equal.
 
     Args:
         model: is changed; what is frozen (`trainable=False`) stays as it is.
@@ -32,7 +35,9 @@ def as_if_trained(model: keras.Model) -> keras.Model:
     for layer in _keras.all_layers(model):
         if not _keras.is_graph(layer):
             for weight in _trained(layer):
-                weight.assign(random.uniform(*_RANGE, weight.shape))
+                values = np.asarray(keras.ops.convert_to_numpy(weight), "float64")
+                new, moved = (random.uniform(*ends, values.shape) for ends in (_NEW, _MOVED))
+                weight.assign(np.where((values == 0) | (values == 1), new, values * moved))
     return model
 
 

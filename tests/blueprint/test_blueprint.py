@@ -24,8 +24,9 @@ pytestmark = [
 
 METRICS = ("ram", "latency", "ram:pico2", "latency:disco-f746ng")
 FIXED, FRESH, SLOW_FRESH = 6, 3, 1000
-KNOWN = 564701477, 671159165, 947487447
-"""Networks that once failed: what was not measured, a TRANSPOSE of a single channel, a tap that sees padding alone."""
+KNOWN = 564701477, 671159165, 947487447, 758940076
+"""Networks that once failed: what was not measured, a TRANSPOSE of a single channel, a tap that sees padding alone, a
+scale below 0 in front of a maximum."""
 
 
 def pytest_generate_tests(metafunc):
@@ -151,6 +152,36 @@ def test_soft_costs_with_few_channels_and_taps(build, core):
         soft, exact = soft_and_exact(search, core)
         assert soft[0] == pytest.approx(exact[0], rel=1e-6)
         assert soft[1] == pytest.approx(exact[1], rel=1e-5)
+
+
+def before_a_maximum(x, factor):
+    x = layers.BatchNormalization(name="norm")(layers.Conv1D(8, 3, activation="relu")(x))
+    return layers.GlobalMaxPooling1D()(x), {"gamma": factor * np.linspace(0.5, 1.5, 8)}
+
+
+def of_raw_units(x, factor):
+    x = layers.BatchNormalization(name="norm")(x)
+    return layers.GlobalAveragePooling1D()(layers.Conv1D(8, 3)(x)), {"moving_mean": factor * np.linspace(50, 60, 4)}
+
+
+@pytest.mark.parametrize(("build", "factors"), [(before_a_maximum, (1, -1)), (of_raw_units, (1e-3, 1))])
+def test_values_of_weights_decide_what_folds(build, factors):
+    """A scale passes a maximum if it is positive, weights take an offset if it is near; else it is an operator."""
+    found = []
+    for factor in factors:
+        inputs = keras.Input((32, 4))
+        x, values = build(inputs, factor)
+        model = keras.Model(inputs, layers.Dense(3)(x))
+        randomize(model, np.random.default_rng(0))
+        for name, value in values.items():
+            getattr(model.get_layer("norm"), name).assign(value)
+        search = keras_pit.convert(model)
+        for density in (0.5, 1.0):
+            random_masks(search, np.random.default_rng(1), density)
+            soft, exact = soft_and_exact(search, "cortex-m4")
+            assert soft[:2] == pytest.approx(exact[:2], rel=1e-5)
+        found.append(exact[1])
+    assert found[0] < found[1]
 
 
 @pytest.mark.parametrize("name", ["causal", "same", "depthwise", "ecgtcn_seed", "tcn"])
