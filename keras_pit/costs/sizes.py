@@ -59,7 +59,8 @@ def weighted(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
         return number
     from keras import ops
 
-    return ops.sum(math.prod(map(_stacked, zip(*soft, strict=True))), axis=-1) + number
+    factors, values = map(_stacked, zip(*soft, strict=True))
+    return ops.sum(factors * values, axis=-1) + number
 
 
 def total(values: Iterable[Scalar]) -> Scalar:
@@ -70,14 +71,13 @@ def total(values: Iterable[Scalar]) -> Scalar:
 def of_many(make: Callable[..., Scalar], *columns: Sequence[Scalar]) -> list[Scalar]:
     """What arithmetic makes of each row of some columns of sizes; of all rows with tensors, at once."""
     rows = list(zip(*columns, strict=True))
-    soft = [place for place, row in enumerate(rows) if not all(map(is_number, row))]
-    made = {place: make(*row) for place, row in enumerate(rows) if place not in soft}
-    if soft:
-        from keras import ops
+    soft = [row for row in rows if not all(map(is_number, row))]
+    if not soft:
+        return [make(*row) for row in rows]
+    from keras import ops
 
-        together = make(*(_stacked([rows[place][column] for place in soft]) for column in range(len(columns))))
-        made |= zip(soft, ops.unstack(together, len(soft)), strict=True)
-    return [made[place] for place in range(len(rows))]
+    together = iter(ops.unstack(make(*map(_stacked, zip(*soft, strict=True))), len(soft)))
+    return [make(*row) if all(map(is_number, row)) else next(together) for row in rows]
 
 
 def accumulated(values: Sequence[Scalar]) -> list[Scalar]:

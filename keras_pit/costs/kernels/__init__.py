@@ -4,7 +4,8 @@
 
 A kernel takes one of several paths: a 1x1 convolution copies no input, a dilated depthwise one is plain C. On a path,
 the number of instructions is a sum over its loops: so many for a call, for an output, for four multiplications.
-`latency` weighs them with the factors fitted on measured networks. Sizes may be soft, so all is arithmetic.
+`latency` weighs them with the factors fitted on measured networks. Sizes may be soft, and vectors of the sizes of
+several operators (see `forms`), so all is arithmetic.
 
 One file a family of kernels: `products`, `windows`, `elements`, `moves`, `recurrent`; `path` has what they share.
 """
