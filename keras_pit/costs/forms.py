@@ -17,7 +17,7 @@ import numpy as np
 
 from .call import Call
 from .operators import Tensor
-from .sizes import Scalar, identity, is_number
+from .sizes import Scalar, identity, is_number, stacked
 
 
 def of_each(calls: Iterable[Call], make: Callable[[Call], Any]) -> list[Any]:
@@ -107,11 +107,8 @@ def _with_sizes(call: Call, change: Callable[[Scalar], Scalar]) -> Call:
 def _column(values: Sequence[Scalar]) -> Scalar:
     """The same size of several operators: a number if it is the same in all, else a vector."""
     first, *others = values
-    if is_number(first):
-        return first if all(other == first for other in others) else np.array(values, "float32")
-    from keras import ops
-
-    return ops.stack([ops.cast(value, "float32") for value in values])
+    is_same = is_number(first) and all(other == first for other in others)
+    return first if is_same else stacked(values)
 
 
 def _apart(made: Scalar, count: int) -> list[Scalar]:

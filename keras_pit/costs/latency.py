@@ -136,11 +136,9 @@ def _a_millisecond(clock_mhz: float) -> float:
 
 def _cycles(program: Program, core: str) -> Scalar:
     """Cycles of one inference: those of fully connected layers have a factor of their own."""
-    known, taken = cores.get(core), _taken(program, core)
-    is_dense = [op.name == "FULLY_CONNECTED" for op in program.operators]
-    others, dense = (
-        weighted(term for term, it_is in zip(taken, is_dense, strict=True) if it_is is asked) for asked in (False, True)
-    )
+    known, terms = cores.get(core), list(zip(program.operators, _taken(program, core), strict=True))
+    dense = weighted(term for op, term in terms if op.name == "FULLY_CONNECTED")
+    others = weighted(term for op, term in terms if op.name != "FULLY_CONNECTED")
     return known.cycles * (_overhead(program, core) + others) + known.dense * dense
 
 

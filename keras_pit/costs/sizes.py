@@ -59,7 +59,7 @@ def weighted(terms: Iterable[tuple[Scalar, Scalar]]) -> Scalar:
         return number
     from keras import ops
 
-    factors, values = map(_stacked, zip(*soft, strict=True))
+    factors, values = map(stacked, zip(*soft, strict=True))
     return ops.sum(factors * values, axis=-1) + number
 
 
@@ -76,7 +76,7 @@ def of_many(make: Callable[..., Scalar], *columns: Sequence[Scalar]) -> list[Sca
         return [make(*row) for row in rows]
     from keras import ops
 
-    together = iter(ops.unstack(make(*map(_stacked, zip(*soft, strict=True))), len(soft)))
+    together = iter(ops.unstack(make(*map(stacked, zip(*soft, strict=True))), len(soft)))
     return [make(*row) if all(map(is_number, row)) else next(together) for row in rows]
 
 
@@ -86,7 +86,7 @@ def accumulated(values: Sequence[Scalar]) -> list[Scalar]:
         return list(accumulate(values))
     from keras import ops
 
-    return list(ops.unstack(ops.cumsum(_stacked(values)), len(values)))
+    return list(ops.unstack(ops.cumsum(stacked(values)), len(values)))
 
 
 def largest(values: Sequence[Scalar]) -> Scalar:
@@ -95,11 +95,11 @@ def largest(values: Sequence[Scalar]) -> Scalar:
         return max(values)
     from keras import ops
 
-    together = _stacked(values)
+    together = stacked(values)
     return ops.take(together, ops.argmax(together))
 
 
-def _stacked(values: Sequence[Scalar]) -> Any:
+def stacked(values: Sequence[Scalar]) -> Any:
     """Sizes along a new last axis."""
     if all(map(is_number, values)):
         return np.array(values, "float32")

@@ -1,4 +1,4 @@
-"""What training changes in a model, and a model in which that may be anything.
+"""What training changes in a model, and the model as if some training had changed it.
 
 A converter leaves out what does nothing: a bias of zeros, a normalization of mean 0 and variance 1. A new model is full
 of these, and none of them is left after the first step of training.
