@@ -188,6 +188,12 @@ class SearchModel(keras.Model):
         """What is in the loss of training for the costs."""
         return self._strength * self.relative_cost(reader)
 
+    def _shrinkage(self) -> float:
+        """How many times fewer weights than the seed's stay."""
+        count = sum(mask.shape[0] for mask in mask_variables(self))
+        whole = total(self.channels, "size", self.reader(np.ones(count, "float32")))
+        return max(float(whole), 1.0) / max(total(self.channels, "size"), 1)
+
     @property
     def channels(self) -> Channels:
         """The channel classes of the graph."""
@@ -238,7 +244,7 @@ class SearchModel(keras.Model):
         return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        own = [Exact(), Progress(self.controller)]
+        own = [Exact(), Progress(self.controller, self._shrinkage)]
         given = inspect.signature(super().fit).bind(*args, **kwargs)
         callbacks = given.arguments.get("callbacks") or []
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]

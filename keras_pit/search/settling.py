@@ -16,7 +16,10 @@ While it is searched, the masks at the edge go to and fro. Two things keep this 
 
 From then on, batch norm measures its moving statistics anew: they are the plain mean of all batches since then, until
 the usual moving average takes over. And the learning rate falls to zero along a line, so that the weights settle, too;
-unless it is a schedule of its own.
+unless it is a schedule of its own. It begins higher than it was: the narrower a layer, the longer the steps that it
+bears, about as one over its inputs (Yang et al., arXiv 2203.03466), and these go with the root of its weights. So it is
+
+    learning rate * min(sqrt(weights of the seed / weights that stay), RISE) * (1 - progress) / (1 - FREEZE)
 
 Each `fit` searches on and settles in its last part. Where the end is not known (early stopping, loops by hand),
 `SearchModel.settle` fixes the architecture at any time. All state is in variables of the search model, and saved with
@@ -25,6 +28,7 @@ it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
@@ -43,8 +47,8 @@ FREEZE = 0.8
 """Share of a `fit` from which on the architecture is fixed."""
 WINDOW, LONGEST = 0.15, 1000
 """The running mean goes back so far: a share of the `fit`, and at most so many steps."""
-SLOWEST = 0.01
-"""The least share of the learning rate at the end of a `fit`."""
+RISE, SLOWEST = 3.0, 0.01
+"""The most and the least of the learning rate while weights settle, relative to what it usually is."""
 HOLD = 0.05
 """A mask that has switched is set this far from the threshold: it stays for a while, and weights can adapt to it."""
 STEPS_ELSEWHERE = 1000
@@ -88,7 +92,7 @@ class Controller:
         self._asked = state("asked", 0.0)
         """1 if the architecture was fixed by request."""
         self.rates = state("rates", np.zeros(2))
-        """The learning rate of the optimizer as it usually is, and as it was slowed down last."""
+        """The learning rate of the optimizer as it usually is, and as it was set here last."""
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -209,17 +213,24 @@ class Controller:
 
 
 class Progress(keras.callbacks.Callback):
-    """Tells a controller how far `fit` has come, and lets the learning rate fall while the weights settle."""
+    """Tells a controller how far `fit` has come, and leads the learning rate while the weights settle.
 
-    def __init__(self, controller: Controller) -> None:
+    Args:
+        controller: of the search.
+        shrinkage: how many times fewer weights than the seed's stay.
+    """
+
+    def __init__(self, controller: Controller, shrinkage: Callable[[], float]) -> None:
         super().__init__()
-        self._controller = controller
+        self._controller, self._shrinkage = controller, shrinkage
+        self._rise = 0.0
+        """Of the learning rate; 0 before the architecture is fixed."""
         self._begin = 0.0
         self._progress, self._pace = 0.0, 0.0
         """At the begin of the epoch, and of each of its steps."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._slow(1.0)  # a `fit` that was interrupted left it slow
+        self._scale(1.0)  # as a `fit` that was interrupted left it, it may be another
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._begin = number(self.model.optimizer.iterations)
@@ -233,25 +244,26 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         left = 1 - (self._progress + batch * self._pace)
-        if left < 1 - FREEZE:
-            self._slow(max(left / (1 - FREEZE), SLOWEST))
+        if left < 1 - FREEZE and (self._rise or self._controller.fixed):
+            self._rise = self._rise or min(math.sqrt(self._shrinkage()), RISE)
+            self._scale(max(self._rise * left / (1 - FREEZE), SLOWEST))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._controller.steps.assign(number(self.model.optimizer.iterations) - self._begin)
 
     def on_train_end(self, logs: Any = None) -> None:
-        self._slow(1.0)
+        self._scale(1.0)
 
-    def _slow(self, factor: float) -> None:
-        """Set the learning rate to a share of what it usually is; a schedule is left alone.
+    def _scale(self, factor: float) -> None:
+        """Set the learning rate to so many times what it usually is; a schedule is left alone.
 
         What is not the rate that was set here last, others have set: it is the usual one from now on.
         """
         rate = self.model.optimizer.learning_rate
         if not isinstance(rate, keras.Variable):
             return
-        usual, slowed = keras.ops.convert_to_numpy(self._controller.rates)
-        usual = usual if number(rate) == slowed else number(rate)
-        if number(rate) != usual or factor < 1:
+        usual, scaled = keras.ops.convert_to_numpy(self._controller.rates)
+        usual = usual if number(rate) == scaled else number(rate)
+        if number(rate) != usual or factor != 1:
             rate.assign(usual * factor)
             self._controller.rates.assign([usual, number(rate)])
