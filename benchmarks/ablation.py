@@ -6,6 +6,7 @@
     hysteresis        a mask that has switched is not set back from the threshold
     mean              what is fixed are the masks of the last instant, not of the last steps on average
     settling          searched to the end: the architecture is fixed at the last step
+    rise              weights settle from the usual learning rate on, not from a higher one
     statistics        moving statistics of batch norm go on when the architecture is fixed, and are not measured anew
     ramp              the bound counts from the first step on
     pressure          no pressure of the cost in the loss: masks are switched by shifts alone
@@ -43,7 +44,7 @@ from rich.table import Table
 from tasks import ROOT, save, saved
 
 import keras_pit
-from keras_pit.search import settling, targets
+from keras_pit.search import rates, settling, targets
 
 NEVER = 1e-9
 PARTS: dict[str, list[Any]] = {
@@ -51,6 +52,7 @@ PARTS: dict[str, list[Any]] = {
     "hysteresis": [patch.object(settling, "HOLD", 0.0)],
     "mean": [patch.object(settling, "WINDOW", NEVER)],
     "settling": [patch.object(settling, "FREEZE", 1.0 - NEVER)],
+    "rise": [patch.object(rates, "HIGHEST", 1.0)],
     "statistics": [patch.object(settling.Controller, "measuring", lambda self, layers: nullcontext())],
     "ramp": [patch.object(targets, "RAMP", NEVER)],
     "pressure": [patch.object(targets, "PRESSURE", (0.0, 0.0))],

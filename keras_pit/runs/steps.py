@@ -23,7 +23,9 @@ from ..deployment.quantize import to_tflite
 from ..errors import DeploymentError
 from ..folders import LOCK
 from ..search.convert import convert
+from ..search.cost import cost
 from ..search.export import export
+from ..search.rates import rise
 from . import folder as files
 from . import task as tasks
 from .data import Data, spread
@@ -58,7 +60,8 @@ class Settings:
     """Epochs of the exported model; None: as many as the search has."""
     batch_size: int = 32
     learning_rate: float = 1e-3
-    """Of Adam; constant in the search, a cosine down to 0 in fine-tuning."""
+    """Of Adam; constant in the search until weights settle; in fine-tuning a cosine down to 0, from a rate that is
+    raised as the network is smaller (see `search.rates`)."""
     seed: int = 0
     """Of all that is random."""
 
@@ -243,7 +246,8 @@ class _Steps:
         if asked.tuning:
             self.tell(f"fine-tuning for {asked.tuning} epochs")
             steps = asked.tuning * -(-len(_first(self.data.x)) // asked.batch_size)
-            rate = keras.optimizers.schedules.CosineDecay(asked.learning_rate, steps)
+            raised = asked.learning_rate * rise(cost(self._model(files.SEED), "size"), cost(model, "size"))
+            rate = keras.optimizers.schedules.CosineDecay(raised, steps)
             self._fit(model, asked.tuning, "fine-tune", rate)
         self._put(files.SLIM, model)
 

@@ -25,6 +25,7 @@ from ..layers.reader import Reader
 from .arguments import Arguments, check_strength
 from .least import largest
 from .prices import Prices
+from .rates import rise
 from .settling import Controller, Progress
 from .slim import slim, whole
 from .targets import Bounds
@@ -188,11 +189,10 @@ class SearchModel(keras.Model):
         """What is in the loss of training for the costs."""
         return self._strength * self.relative_cost(reader)
 
-    def _shrinkage(self) -> float:
-        """How many times fewer weights than the seed's stay."""
-        count = sum(mask.shape[0] for mask in mask_variables(self))
-        whole = total(self.channels, "size", self.reader(np.ones(count, "float32")))
-        return max(float(whole), 1.0) / max(total(self.channels, "size"), 1)
+    def _rise(self) -> float:
+        """How much higher the learning rate may be for the network as it is."""
+        on = np.ones(sum(mask.shape[0] for mask in mask_variables(self)), "float32")
+        return rise(float(total(self.channels, "size", self.reader(on))), total(self.channels, "size"))
 
     @property
     def channels(self) -> Channels:
@@ -244,7 +244,7 @@ class SearchModel(keras.Model):
         return {**logs, **{name: now[index] for index, name in enumerate(self.origin.costs)}}
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        own = [Exact(), Progress(self.controller, self._shrinkage)]
+        own = [Exact(), Progress(self.controller, self._rise)]
         given = inspect.signature(super().fit).bind(*args, **kwargs)
         callbacks = given.arguments.get("callbacks") or []
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]

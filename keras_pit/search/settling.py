@@ -16,10 +16,9 @@ While it is searched, the masks at the edge go to and fro. Two things keep this 
 
 From then on, batch norm measures its moving statistics anew: they are the plain mean of all batches since then, until
 the usual moving average takes over. And the learning rate falls to zero along a line, so that the weights settle, too;
-unless it is a schedule of its own. It begins higher than it was: the narrower a layer, the longer the steps that it
-bears, about as one over its inputs (Yang et al., arXiv 2203.03466), and these go with the root of its weights. So it is
+unless it is a schedule of its own. It begins higher than it was, as the network is smaller now (see `rates`):
 
-    learning rate * min(sqrt(weights of the seed / weights that stay), RISE) * (1 - progress) / (1 - FREEZE)
+    learning rate * rise * (1 - progress) / (1 - FREEZE)
 
 Each `fit` searches on and settles in its last part. Where the end is not known (early stopping, loops by hand),
 `SearchModel.settle` fixes the architecture at any time. All state is in variables of the search model, and saved with
@@ -28,7 +27,6 @@ it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
@@ -47,8 +45,8 @@ FREEZE = 0.8
 """Share of a `fit` from which on the architecture is fixed."""
 WINDOW, LONGEST = 0.15, 1000
 """The running mean goes back so far: a share of the `fit`, and at most so many steps."""
-RISE, SLOWEST = 3.0, 0.01
-"""The most and the least of the learning rate while weights settle, relative to what it usually is."""
+SLOWEST = 0.01
+"""The least share of the learning rate at the end of a `fit`."""
 HOLD = 0.05
 """A mask that has switched is set this far from the threshold: it stays for a while, and weights can adapt to it."""
 STEPS_ELSEWHERE = 1000
@@ -217,12 +215,12 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         controller: of the search.
-        shrinkage: how many times fewer weights than the seed's stay.
+        rise: how much higher the learning rate may be for the network as it is (see `rates`).
     """
 
-    def __init__(self, controller: Controller, shrinkage: Callable[[], float]) -> None:
+    def __init__(self, controller: Controller, rise: Callable[[], float]) -> None:
         super().__init__()
-        self._controller, self._shrinkage = controller, shrinkage
+        self._controller, self._rise_now = controller, rise
         self._rise = 0.0
         """Of the learning rate; 0 before the architecture is fixed."""
         self._begin = 0.0
@@ -245,7 +243,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         left = 1 - (self._progress + batch * self._pace)
         if left < 1 - FREEZE and (self._rise or self._controller.fixed):
-            self._rise = self._rise or min(math.sqrt(self._shrinkage()), RISE)
+            self._rise = self._rise or self._rise_now()
             self._scale(max(self._rise * left / (1 - FREEZE), SLOWEST))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

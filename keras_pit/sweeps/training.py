@@ -2,7 +2,8 @@
 
     seed         as it was compiled
     search       the same optimizer, at its learning rate
-    fine-tune    the same optimizer, from its learning rate down to 0 along half a cosine
+    fine-tune    the same optimizer, from its learning rate, raised as the network is smaller than the seed (see
+                 `search.rates`), down to 0 along half a cosine
 
 A learning rate that the seed lowers by a schedule was made for the length of the seed's own training; in other stages
 the highest of its values takes its place.
@@ -19,6 +20,9 @@ import keras
 import numpy as np
 
 from ..graph import _keras
+from ..search.cost import cost
+from ..search.model import SearchModel
+from ..search.rates import rise
 from .job import Data, Job
 
 LOOKS = 200
@@ -93,7 +97,7 @@ class CosineDecay(keras.callbacks.Callback):
 
 
 def compile_as(model: keras.Model, seed: keras.Model) -> None:
-    """Compile a model as another one is, with an optimizer that has not seen anything yet."""
+    """Compile a model as the seed is, for its stage, with an optimizer that has not seen anything yet."""
     if not seed.compiled:
         return
     config = seed.get_compile_config()
@@ -101,6 +105,9 @@ def compile_as(model: keras.Model, seed: keras.Model) -> None:
     # Where Keras decides, it compiles each stage with XLA, which takes longer than a stage of a small network saves.
     config["jit_compile"] = config.get("jit_compile") is True
     model.compile_from_config(config)
+    if not isinstance(model, SearchModel):  # a search raises it by itself, when the time has come
+        raised = float(model.optimizer.learning_rate) * rise(cost(seed, "size"), cost(model, "size"))
+        model.optimizer.learning_rate = raised
 
 
 def _constant(optimizer: Any) -> Any:

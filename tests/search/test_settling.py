@@ -8,6 +8,7 @@ from small import LOSS, network, samples, states
 
 import keras_pit
 from keras_pit.search import settling
+from keras_pit.search.rates import HIGHEST
 
 MODES = [{"strength": 4.0}, {"target": 800.0}]
 
@@ -101,8 +102,8 @@ def test_weights_settle_with_a_rate_that_rises_and_falls(share):
     search, rates = compiled(regularizer="size", target=round(share * size)), Rates()
     for _ in range(2):
         search.fit(*samples(), 32, 10, verbose=0, callbacks=[rates])
-        rise = min(np.sqrt(size / keras_pit.cost(search)), settling.RISE)
-        assert rise == settling.RISE if share < 0.1 else 1.2 < rise < 1.6
+        rise = min(np.sqrt(size / keras_pit.cost(search)), HIGHEST)
+        assert rise == HIGHEST if share < 0.1 else 1.2 < rise < 1.6
         left = 1 - np.arange(len(rates.rates)) / len(rates.rates)
         settles = left < 1 - settling.FREEZE - 1e-6
         expected = 0.01 * np.maximum(rise * left / (1 - settling.FREEZE), settling.SLOWEST)
@@ -116,7 +117,7 @@ def test_a_rate_that_others_set_falls_too():
     halved = keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 if epoch < 9 else 0.005)
     search.fit(*samples(), 32, 10, verbose=0, callbacks=[rates, halved])
     assert float(search.optimizer.learning_rate) == pytest.approx(0.005)
-    assert 0.005 < max(rates.rates[-6:]) <= 0.005 * 0.55 * settling.RISE
+    assert 0.005 < max(rates.rates[-6:]) <= 0.005 * 0.55 * HIGHEST
 
 
 def test_a_schedule_is_left_alone():

@@ -6,6 +6,8 @@ import pytest
 from keras import layers
 from sweeps.tiny import LOSS, data, network
 
+import keras_pit
+from keras_pit.search.rates import HIGHEST, rise
 from keras_pit.sweeps.measure import evaluate, score
 from keras_pit.sweeps.plan import Epochs, even_bounds, given_bounds, random_seeds
 from keras_pit.sweeps.samples import Samples, spread
@@ -23,6 +25,28 @@ def test_compiled_as_the_seed_is():
         assert (model.optimizer.momentum, model.optimizer.clipnorm) == (0.5, 1.0)
         assert model.get_compile_config()["metrics"] == seed.get_compile_config()["metrics"]
         assert not model.jit_compile
+
+
+def test_a_smaller_network_is_fine_tuned_at_a_higher_rate():
+    """A search is not: it raises the rate by itself, when its weights settle."""
+    seed = network()
+    size = keras_pit.cost(seed)
+    seed.compile(keras.optimizers.SGD(0.03), LOSS)
+    search = keras_pit.convert(seed, "size", target=0.5 * size)
+    compile_as(search, seed)
+    assert float(search.optimizer.learning_rate) == pytest.approx(0.03)
+    search.fit(*data(), epochs=4, verbose=0)
+    slim = keras_pit.export(search)
+    compile_as(slim, seed)
+    expected = (size / keras_pit.cost(slim)) ** 0.5
+    assert 1.4 < expected < 2
+    assert float(slim.optimizer.learning_rate) == pytest.approx(0.03 * expected)
+
+
+def test_how_much_a_rate_rises():
+    assert rise(400, 100) == 2
+    assert rise(100_000, 100) == rise(100, 0) == HIGHEST
+    assert rise(100, 100) == rise(100, 101) == rise(0, 0) == 1
 
 
 def test_the_learning_rate_comes_down():
