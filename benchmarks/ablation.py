@@ -13,6 +13,10 @@
     kernels           channels alone are searched
     weights           the architecture that was found, trained from random weights, as many epochs as all together
 
+And with one part that it does not have:
+
+    distillation      half of each label, in the search and in fine-tuning, is what the seed says (arXiv 1503.02531)
+
 Adam at 1e-3, fine-tuned along a cosine. `right after` is the score of the validation data before fine-tuning. They tell
 what to keep; test data are only reported. A run goes on where an earlier one with the same --output ended. Tasks and
 data: see `divided`.
@@ -58,6 +62,7 @@ PARTS: dict[str, list[Any]] = {
     "pressure": [patch.object(targets, "PRESSURE", (0.0, 0.0))],
     "kernels": [],
     "weights": [],
+    "distillation": [],
 }
 
 
@@ -89,17 +94,29 @@ def without(part: str) -> Iterator[None]:
             one.stop()
 
 
+def distilled(run: Run) -> Run:
+    """With labels for "categorical_crossentropy" that are half the seed's."""
+    x, y = run.data.train
+    said: Any = run.whole.predict(x, 512, verbose=0)
+    labels = (np.eye(said.shape[-1], dtype="float32")[y] + said) / 2
+    return replace(run, data=replace(run.data, train=(x, labels)))
+
+
 def measured(run: Run, name: str, part: str) -> Result:
     start = time.perf_counter()
+    loss = {}
+    if part == "distillation":
+        run, loss = distilled(run), {"loss": "categorical_crossentropy"}
     keras.utils.set_random_seed(run.seed)
     with without(part):
         options = {"search": "channels"} if part == "kernels" else {}
         search = keras_pit.convert(run.whole, "size", target=run.bound, **options)
-        run.train(search, run.task.epochs[1], decay=False)
+        run.train(search, run.task.epochs[1], decay=False, **loss)
         slim = keras_pit.export(search)
     validation, test = run.data.validation, run.data.test
     right_after = score(slim, validation, run.task.balanced)
-    model = run.train(fresh(slim), run.epochs) if part == "weights" else run.train(slim, run.task.epochs[2])
+    epochs = run.epochs if part == "weights" else run.task.epochs[2]
+    model = run.train(fresh(slim) if part == "weights" else slim, epochs, **loss)
     scores = [score(model, pair, run.task.balanced) for pair in (validation, test)]
     costs = [float(keras_pit.cost(model, cost)) for cost in ("size", "macs")]
     seconds = round(time.perf_counter() - start, 1)

@@ -86,12 +86,21 @@ TASKS = {
 }
 
 
-def train(model: keras.Model, split: Split, epochs: int, batch: int, *, decay: bool = True, **options: Any) -> None:
+def train(
+    model: keras.Model,
+    split: Split,
+    epochs: int,
+    batch: int,
+    *,
+    decay: bool = True,
+    loss: str = "sparse_categorical_crossentropy",
+    **options: Any,
+) -> None:
     """One plain fit with Adam at 1e-3, falling along a cosine if `decay`; options go to `fit`."""
     x, y, *_ = split
     steps = epochs * -(-len(x) // batch)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps) if decay else 1e-3
-    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), "sparse_categorical_crossentropy", jit_compile=False)
+    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss, jit_compile=False)
     model.fit(x, y, batch, epochs, verbose=0, **options)
 
 
