@@ -192,7 +192,8 @@ class SearchModel(keras.Model):
     def _rise(self) -> float:
         """How much higher the learning rate may be for the network as it is."""
         on = np.ones(sum(mask.shape[0] for mask in mask_variables(self)), "float32")
-        return rise(float(total(self.channels, "size", self.reader(on))), total(self.channels, "size"))
+        whole = float(total(self.channels, "size", self.reader(on)))
+        return rise(whole, total(self.channels, "size"), self.optimizer)
 
     @property
     def channels(self) -> Channels:

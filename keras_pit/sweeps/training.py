@@ -106,8 +106,8 @@ def compile_as(model: keras.Model, seed: keras.Model) -> None:
     config["jit_compile"] = config.get("jit_compile") is True
     model.compile_from_config(config)
     if not isinstance(model, SearchModel):  # a search raises it by itself, when the time has come
-        raised = float(model.optimizer.learning_rate) * rise(cost(seed, "size"), cost(model, "size"))
-        model.optimizer.learning_rate = raised
+        raised = rise(cost(seed, "size"), cost(model, "size"), model.optimizer)
+        model.optimizer.learning_rate = raised * float(model.optimizer.learning_rate)
 
 
 def _constant(optimizer: Any) -> Any:

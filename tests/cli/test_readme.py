@@ -12,6 +12,7 @@ from keras import layers
 
 import keras_pit
 from keras_pit.cli import main
+from keras_pit.search.rates import rise
 
 ROOT = Path(__file__).parents[2]
 SHORTER = {"search": ["--epochs", "2", "--fine-tune", "1", "--batch-size", "64"]}
@@ -56,6 +57,9 @@ def test_from_a_model_to_a_bundle(folder, capsys):
     assert all(0 <= row["accuracy"] <= 1 for row in result["models"])
     assert np.sum(result["confusion"]) == result["measured on"]["samples"] == 32
     assert result["memory"]["layers"] and all(result["memory"]["layers"])
+    sizes = [row["costs"]["size"] for row in result["models"][:2]]
+    tuned = keras.saving.load_model("run/slim.keras").optimizer
+    assert float(tuned.get_config()["learning_rate"]["config"]["initial_learning_rate"]) == 1e-3 * rise(*sizes) > 1e-3
     assert main(["export", "run", "-o", "slim.keras", "--json"]) == 0
     size = json.loads(capsys.readouterr().out)["size"]
     assert size == keras_pit.cost(keras.saving.load_model("slim.keras")) == result["models"][1]["costs"]["size"]

@@ -31,7 +31,7 @@ def test_a_smaller_network_is_fine_tuned_at_a_higher_rate():
     """A search is not: it raises the rate by itself, when its weights settle."""
     seed = network()
     size = keras_pit.cost(seed)
-    seed.compile(keras.optimizers.SGD(0.03), LOSS)
+    seed.compile(keras.optimizers.Adam(0.03), LOSS)
     search = keras_pit.convert(seed, "size", target=0.5 * size)
     compile_as(search, seed)
     assert float(search.optimizer.learning_rate) == pytest.approx(0.03)
@@ -47,6 +47,10 @@ def test_how_much_a_rate_rises():
     assert rise(400, 100) == 2
     assert rise(100_000, 100) == rise(100, 0) == HIGHEST
     assert rise(100, 100) == rise(100, 101) == rise(0, 0) == 1
+    adam, sgd = keras.optimizers.AdamW(), keras.optimizers.SGD(momentum=0.9)
+    assert (rise(400, 100, adam), rise(400, 100, sgd)) == (2, 1)
+    of_half = keras.optimizers.LossScaleOptimizer
+    assert (rise(400, 100, of_half(adam)), rise(400, 100, of_half(sgd))) == (2, 1)
 
 
 def test_the_learning_rate_comes_down():
