@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -220,9 +221,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, controller: Controller, rise: Callable[[], float]) -> None:
         super().__init__()
-        self._controller, self._rise_now = controller, rise
-        self._rise = 0.0
-        """Of the learning rate; 0 before the architecture is fixed."""
+        self._controller, self._rise_of_now = controller, rise
         self._begin = 0.0
         self._progress, self._pace = 0.0, 0.0
         """At the begin of the epoch, and of each of its steps."""
@@ -242,8 +241,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         left = 1 - (self._progress + batch * self._pace)
-        if left < 1 - FREEZE and (self._rise or self._controller.fixed):
-            self._rise = self._rise or self._rise_now()
+        if left < 1 - FREEZE and self._controller.fixed:
             self._scale(max(self._rise * left / (1 - FREEZE), SLOWEST))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -251,6 +249,11 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self._scale(1.0)
+
+    @cached_property
+    def _rise(self) -> float:
+        """Of the learning rate, for the architecture that is fixed."""
+        return self._rise_of_now()
 
     def _scale(self, factor: float) -> None:
         """Set the learning rate to so many times what it usually is; a schedule is left alone.
